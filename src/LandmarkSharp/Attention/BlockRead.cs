@@ -1,0 +1,95 @@
+using System.Numerics;
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using LandmarkSharp.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// Reads chosen blocks: for each query and each of its blocks, softmax over the block's regular tokens and the sum of their
+/// values (the inner softmax A_b of landmark-attention.md 1.3). The gates are the caller's. Only chosen blocks are touched.
+/// </summary>
+public static class BlockRead
+{
+    /// <summary>Reads each query's chosen blocks.</summary>
+    /// <param name="q">[H, T, k, d]: the query in the form of each block's slot, scaled.</param>
+    /// <param name="chosen">[H, T, k] int64: block indices.</param>
+    /// <param name="blocks">[n, G, 2, ℓ, d]: keys at block-local phase and values.</param>
+    /// <param name="reference">Use torch operators where a kernel exists.</param>
+    /// <returns>[H, T, k, d].</returns>
+    public static Tensor Read(Tensor q, Tensor chosen, Tensor blocks, bool reference = false) =>
+        !reference && q.device_type == DeviceType.CPU && q.dtype == ScalarType.Float32 && blocks.dtype == ScalarType.Float32
+            ? Kernel(q, chosen, blocks)
+            : Gather(q, chosen, blocks);
+
+    /// <summary>The reference: gathers the blocks of a few queries at a time, so that memory stays bounded.</summary>
+    internal static Tensor Gather(Tensor q, Tensor chosen, Tensor blocks)
+    {
+        using var scope = NewDisposeScope();
+        var (h, t, k, d) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
+        var (g, l) = (blocks.shape[1], blocks.shape[3]);
+        var rows = blocks.flatten(0, 1);                                                    // [n·G, 2, ℓ, d]
+        var group = arange(h, device: q.device).floor_divide(h / g).view(h, 1, 1);
+        var step = Math.Max(1, (1L << 26) / (h * k * l * d));
+        var parts = new List<Tensor>();
+        for (long from = 0; from < t; from += step)
+        {
+            using var part = NewDisposeScope();
+            var count = Math.Min(step, t - from);
+            var pick = (chosen.narrow(1, from, count) * g + group).flatten();
+            var read = rows.index_select(0, pick);                                          // [H·T'·k, 2, ℓ, d]
+            var query = q.narrow(1, from, count).reshape(-1, 1, d);
+            var a = softmax(query.matmul(read.select(1, 0).transpose(1, 2)), -1);           // [H·T'·k, 1, ℓ]
+            parts.Add(a.matmul(read.select(1, 1)).view(h, count, k, d).MoveToOuterDisposeScope());
+        }
+        return cat(parts, 1).MoveToOuterDisposeScope();
+    }
+
+    private static unsafe Tensor Kernel(Tensor q, Tensor chosen, Tensor blocks)
+    {
+        using var queries = q.contiguous();
+        using var picks = chosen.contiguous();
+        var result = empty_like(queries);
+        var (h, t, k, d) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2], (int)q.shape[3]);
+        var (g, l) = ((int)blocks.shape[1], (int)blocks.shape[3]);
+        var (from, to) = ((float*)Aten.DataPointer(queries), (float*)Aten.DataPointer(result));
+        var (pick, data) = ((long*)Aten.DataPointer(picks), (float*)Aten.DataPointer(blocks));
+        CpuParallel.For(h * t, 2L * k * l * d, row =>
+        {
+            Span<float> scores = stackalloc float[l];
+            var group = row / t / (h / g);
+            for (var i = 0; i < k; i++)
+            {
+                var at = ((long)row * k) + i;
+                var keys = data + (((pick[at] * g) + group) * 2 * l * d);
+                ReadOne(from + (at * d), keys, keys + ((long)l * d), scores, new(to + (at * d), d));
+            }
+        });
+        GC.KeepAlive(blocks);
+        return result;
+    }
+
+    private static unsafe void ReadOne(float* q, float* keys, float* values, Span<float> scores, Span<float> result)
+    {
+        var d = result.Length;
+        for (var j = 0; j < scores.Length; j++)
+            scores[j] = TensorPrimitives.Dot(new ReadOnlySpan<float>(q, d), new ReadOnlySpan<float>(keys + ((long)j * d), d));
+        TensorPrimitives.Subtract(scores, TensorPrimitives.Max<float>(scores), scores);
+        TensorPrimitives.Exp(scores, scores);
+        TensorPrimitives.Divide(scores, TensorPrimitives.Sum<float>(scores), scores);
+        result.Clear();
+        var vectors = MemoryMarshal.Cast<float, Vector<float>>(result);
+        var tail = vectors.Length * Vector<float>.Count;
+        for (var j = 0; j < scores.Length; j++)
+        {
+            var row = values + ((long)j * d);
+            var a = new Vector<float>(scores[j]);
+            for (var i = 0; i < vectors.Length; i++)
+                vectors[i] = Vector.FusedMultiplyAdd(a, *(Vector<float>*)(row + (i * Vector<float>.Count)), vectors[i]);
+            for (var i = tail; i < d; i++)
+                result[i] += scores[j] * row[i];
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>Which blocks are read (landmark-attention.md 3.3): the k that score highest; among equal scores the later block.</summary>
+public static class BlockSelection
+{
+    /// <summary>Chooses blocks by landmark scores.</summary>
+    /// <param name="scores">[H, T, m]: each query's score of each block's landmark.</param>
+    /// <param name="groups">Key-value heads, G; divides H.</param>
+    /// <param name="k">Blocks to choose, 1 to m.</param>
+    /// <param name="mode">Who shares a choice.</param>
+    /// <param name="reference">Use sorting in torch where a kernel exists.</param>
+    /// <returns>[H, T, k] int64, ascending, so in the order of the text.</returns>
+    public static Tensor Choose(Tensor scores, long groups, int k, SelectionMode mode, bool reference = false)
+    {
+        using var scope = NewDisposeScope();
+        var (h, t, m) = (scores.shape[0], scores.shape[1], scores.shape[2]);
+        if (k >= m)
+            return arange(m, device: scores.device).expand(h, t, m).MoveToOuterDisposeScope();
+        var shared = mode switch
+        {
+            SelectionMode.PerTokenAndHead => scores,                                        // softmax keeps the order
+            SelectionMode.PerTokenAndGroup when groups == h => scores,
+            SelectionMode.PerTokenAndGroup => softmax(scores, -1).view(groups, h / groups, t, m).amax([1]),
+            SelectionMode.PerToken => softmax(scores, -1).amax([0], keepdim: true),
+            SelectionMode.PerHead => softmax(scores, -1).amax([1], keepdim: true),
+            _ => throw new LandmarkException($"Selection mode {mode} is not known."),
+        };
+        var top = !reference && shared.device_type == DeviceType.CPU ? CpuTopK.Choose(shared, k) : SortTopK(shared, k);
+        if (mode == SelectionMode.PerTokenAndGroup)
+            top = top.repeat_interleave(h / groups, 0);
+        return top.expand(h, t, k).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The last k of a stable ascending sort are the highest, and among equals the latest.</summary>
+    internal static Tensor SortTopK(Tensor scores, int k) =>
+        scores.sort(-1, descending: false, stable: true).Indices.narrow(-1, scores.shape[^1] - k, k).sort(-1).Values;
+}

@@ -1,0 +1,40 @@
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>The k highest of each row on the CPU in one pass, the later of equals, in ascending order of index.</summary>
+internal static unsafe class CpuTopK
+{
+    /// <param name="scores">[R, T, m] float32.</param>
+    /// <param name="k">1 to m.</param>
+    /// <returns>[R, T, k] int64.</returns>
+    public static Tensor Choose(Tensor scores, int k)
+    {
+        using var rows = scores.to(ScalarType.Float32).contiguous();
+        var result = empty(scores.shape[0], scores.shape[1], k, dtype: ScalarType.Int64);
+        var (from, to) = ((float*)Aten.DataPointer(rows), (long*)Aten.DataPointer(result));
+        var (count, m) = ((int)(scores.shape[0] * scores.shape[1]), (int)scores.shape[2]);
+        CpuParallel.For(count, m, row => Row(new(from + ((long)row * m), m), new(to + ((long)row * k), k)));
+        GC.KeepAlive(rows);
+        return result;
+    }
+
+    private static void Row(ReadOnlySpan<float> scores, Span<long> chosen)
+    {
+        // A small sorted list of the best so far, worst first: almost every score fails the first comparison.
+        Span<float> best = stackalloc float[chosen.Length];
+        best.Fill(float.NegativeInfinity);
+        chosen.Fill(-1);
+        for (var b = 0; b < scores.Length; b++)
+        {
+            var s = scores[b];
+            if (s < best[0]) continue;
+            var i = 1;
+            for (; i < best.Length && s >= best[i]; i++)
+                (best[i - 1], chosen[i - 1]) = (best[i], chosen[i]);
+            (best[i - 1], chosen[i - 1]) = (s, b);
+        }
+        chosen.Sort();
+    }
+}

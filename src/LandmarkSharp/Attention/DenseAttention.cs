@@ -1,0 +1,24 @@
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// Landmark attention over one window with every block seen: what training computes, and the oracle of retrieval.
+/// Positions are 0 … T−1, landmarks counted (landmark-attention.md 2.3).
+/// </summary>
+/// <param name="rotary">The model's rotary embedding.</param>
+/// <param name="layout">Where the window's blocks lie; as many queries as keys.</param>
+public sealed class DenseAttention(Rotary rotary, BlockLayout layout) : IAttention
+{
+    private (Tensor Cos, Tensor Sin)? table;
+
+    /// <inheritdoc/>
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    {
+        table ??= rotary.Table(arange(layout.Keys, device: q.device), q.dtype);
+        using var scope = NewDisposeScope();
+        var (cos, sin) = table.Value;
+        var scale = rotary.ScoreScale / Math.Sqrt(rotary.HeadDim);
+        return LandmarkAttention.Attend(Rotary.Rotate(q, cos, sin), Rotary.Rotate(k, cos, sin), v, layout, scale).MoveToOuterDisposeScope();
+    }
+}

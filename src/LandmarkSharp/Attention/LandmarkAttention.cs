@@ -1,0 +1,93 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// Landmark attention in ordinary torch operators: the reference, differentiable, of any type and on any device.
+/// The paper's grouped softmax (section 3.1, equations 1 to 4) in the form of landmark-attention.md 1.3: inside each block a
+/// softmax of its own, and over the blocks one gate, in which a past block stands for its landmark's score and the query's
+/// own block for the logarithm of the sum of its exponentials:
+/// <code>
+/// A_b = softmax of s_i over the regular tokens of block b that i sees
+/// P   = softmax over b of { s_i,λb for an earlier block; log Σ exp s_ij over i's own block }
+/// W_ij = P_b · A_b[j]          out_i = Σ_j W_ij v_j
+/// </code>
+/// which is equation 4, since P_own · A_own[j] = exp(s_ij) / Σ over the gate.
+/// </summary>
+public static class LandmarkAttention
+{
+    /// <summary>Attention of queries over their whole sequence.</summary>
+    /// <param name="q">[B, H, T, d], rotated; query t stands at position S − T + t.</param>
+    /// <param name="k">[B, G, S, d], rotated; G divides H: head h reads key-value head h / (H/G).</param>
+    /// <param name="v">[B, G, S, d].</param>
+    /// <param name="layout">Where the blocks lie; its S and T are the tensors'.</param>
+    /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
+    /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null)
+    {
+        using var scope = NewDisposeScope();
+        var weights = Weights(q, k, layout, scale);
+        return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The attention matrix after gating, 0 at landmarks and at what is not seen.</summary>
+    /// <inheritdoc cref="Attend"/>
+    /// <returns>[B, H, T, N, W], in blocks; <see cref="BlockLayout.Restore"/> gives the order of the keys.</returns>
+    public static Tensor Weights(Tensor q, Tensor k, BlockLayout layout, double? scale = null)
+    {
+        Check(q, k, layout);
+        using var scope = NewDisposeScope();
+        var (n, w) = (layout.Blocks, layout.Columns);
+        var keys = layout.Arrange(k);                                                   // [B, G, N·W, d]
+        var queries = q * (scale ?? 1 / Math.Sqrt(q.shape[3]));
+        var scores = Scores(queries, keys).unflatten(3, [n, w]);                        // [B, H, T, N, W]
+        var landmarks = scores.select(4, w - 1);                                        // a complete block's last column
+        var (inner, gate) = GroupedSoftmax(scores + layout.Bias(q.dtype), landmarks, layout);
+        var p = softmax(gate, -1) * layout.GateVisible;                                 // [B, H, T, N]
+        return (inner * p.to(q.dtype).unsqueeze(-1)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The two halves of the grouped softmax: A of every block, and what each block brings to the gate.</summary>
+    /// <param name="scores">[B, H, T, N, W], masked by the layout's bias.</param>
+    /// <param name="landmarks">[B, H, T, N]: the score of each block's landmark.</param>
+    /// <param name="layout">Whose masks are read.</param>
+    /// <returns>Inner [B, H, T, N, W], and the gate's logits [B, H, T, N] in float32 or wider.</returns>
+    internal static (Tensor Inner, Tensor Gate) GroupedSoftmax(Tensor scores, Tensor landmarks, BlockLayout layout)
+    {
+        using var scope = NewDisposeScope();
+        var wide = scores.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        var inner = softmax(scores, -1);
+        var ownIndex = layout.OwnBlock.expand(scores.shape[0], scores.shape[1], -1, 1, scores.shape[4]);
+        var own = scores.gather(3, ownIndex).to(wide).logsumexp(-1);                    // [B, H, T, 1]
+        var gate = where(layout.IsOwn, own, landmarks.to(wide)).masked_fill(layout.GateVisible.logical_not(), BlockLayout.Masked);
+        return (inner.MoveToOuterDisposeScope(), gate.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>q·kᵀ with grouped heads: [B, H, T, d] and [B, G, S, d] give [B, H, T, S]; keys are not repeated.</summary>
+    internal static Tensor Scores(Tensor q, Tensor k)
+    {
+        using var scope = NewDisposeScope();
+        var (b, h, t, g) = (q.shape[0], q.shape[1], q.shape[2], k.shape[1]);
+        var grouped = q.reshape(b, g, h / g * t, -1);                                   // heads of a group stand together
+        return grouped.matmul(k.transpose(2, 3)).view(b, h, t, -1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>W·V with grouped heads: [B, H, T, S] and [B, G, S, d] give [B, H, T, d].</summary>
+    internal static Tensor Values(Tensor weights, Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        var (b, h, t, g) = (weights.shape[0], weights.shape[1], weights.shape[2], v.shape[1]);
+        var grouped = weights.reshape(b, g, h / g * t, -1);
+        return grouped.matmul(v).view(b, h, t, -1).MoveToOuterDisposeScope();
+    }
+
+    // An error inside autograd's backward would end the process, so shapes are checked here, in the forward.
+    private static void Check(Tensor q, Tensor k, BlockLayout layout)
+    {
+        if (q.dim() != 4 || k.dim() != 4 || q.shape[0] != k.shape[0] || q.shape[3] != k.shape[3] || q.shape[1] % k.shape[1] != 0)
+            throw new LandmarkException($"Attention of queries [{string.Join(", ", q.shape)}] over keys [{string.Join(", ", k.shape)}]: expected [B, H, T, d] and [B, G, S, d] with G dividing H.");
+        if (q.shape[2] != layout.Queries || k.shape[2] != layout.Keys)
+            throw new LandmarkException($"The layout is for {layout.Queries} queries over {layout.Keys} keys, the tensors have {q.shape[2]} and {k.shape[2]}.");
+    }
+}

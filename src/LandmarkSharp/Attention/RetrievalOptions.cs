@@ -1,0 +1,56 @@
+namespace LandmarkSharp.Attention;
+
+/// <summary>Who shares a choice of blocks (the paper's Table 2; landmark-attention.md 3.3). Scores are softmaxed over landmarks first.</summary>
+public enum SelectionMode
+{
+    /// <summary>Each token and each group of query heads that share a key-value head choose: the maximum over the group.</summary>
+    PerTokenAndGroup,
+
+    /// <summary>Each token and each query head choose for themselves: the paper's most permissive mode.</summary>
+    PerTokenAndHead,
+
+    /// <summary>Each token chooses, for all heads: the maximum over heads.</summary>
+    PerToken,
+
+    /// <summary>Each head chooses, for all tokens of the piece computed at once: the maximum over tokens.</summary>
+    PerHead,
+}
+
+/// <summary>Where retrieved blocks are placed.</summary>
+public enum PositionMode
+{
+    /// <summary>In the k+1 slots before the window, in order: for models trained on short windows (landmark-attention.md 3.2).</summary>
+    Stingy,
+
+    /// <summary>Where they stand in the text: for models trained on long ones.</summary>
+    True,
+}
+
+/// <summary>How a text longer than the window is read.</summary>
+public sealed record RetrievalOptions
+{
+    /// <summary>Blocks read per query, k ≥ 1.</summary>
+    public int TopK { get; init; } = 4;
+
+    /// <summary>Who shares a choice.</summary>
+    public SelectionMode Selection { get; init; } = SelectionMode.PerTokenAndGroup;
+
+    /// <summary>Where retrieved blocks are placed.</summary>
+    public PositionMode Positions { get; init; } = PositionMode.Stingy;
+
+    /// <summary>
+    /// Blocks of the window: a query sees all blocks since the last multiple of this, and retrieves from those before.
+    /// The borders stand at fixed places of the text, so the result depends neither on how the text was cut into calls
+    /// nor on whether a token was read or generated. Stingy positions need (k + 1 + this) blocks within the trained length.
+    /// </summary>
+    public int WindowBlocks { get; init; } = 3;
+
+    /// <summary>
+    /// As the official code does: what is computed at once is the window, and every complete block goes to the memory right
+    /// after it. Then the result depends on the pieces. For comparison with it.
+    /// </summary>
+    public bool WindowIsCall { get; init; }
+
+    /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
+    public bool Reference { get; init; }
+}

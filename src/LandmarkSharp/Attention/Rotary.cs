@@ -1,0 +1,63 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// Rotary position embedding, half-split as in Llama: the pair (x_i, x_{i+d/2}) turns by position · frequency_i.
+/// Rotations compose, so q·R(p)ᵀ·R(s+o)·k = (R(p−s)·q)·(R(o)·k): a key rotated once by its offset o inside its block is
+/// placed in any slot by rotating the query instead. Every angle is computed in float64.
+/// </summary>
+/// <param name="frequencies">Angles per position, one a pair, [d/2]; from <see cref="RotaryScaling"/>.</param>
+/// <param name="scoreScale">What the scaling multiplies scores by (YaRN's attention factor squared); 1 for the others.</param>
+public sealed class Rotary(double[] frequencies, double scoreScale = 1.0)
+{
+    private readonly Dictionary<string, Tensor> angles = new(StringComparer.Ordinal);
+
+    /// <summary>The head's width d.</summary>
+    public int HeadDim => frequencies.Length * 2;
+
+    /// <summary>What attention scores are multiplied by on top of 1/√d.</summary>
+    public double ScoreScale => scoreScale;
+
+    /// <summary>Rotates heads to positions.</summary>
+    /// <param name="x">[..., d].</param>
+    /// <param name="positions">Integer positions, broadcastable to x's shape without its last dimension; may be negative.</param>
+    /// <returns>A tensor of x's shape broadcast with the positions, of x's type.</returns>
+    public Tensor Rotate(Tensor x, Tensor positions)
+    {
+        var (cos, sin) = Table(positions, x.dtype);
+        return Rotate(x, cos, sin);
+    }
+
+    /// <summary>Rotates heads by a table made before: the table is made once and used by every layer.</summary>
+    /// <param name="x">[..., d].</param>
+    /// <param name="cos">[..., d/2], broadcastable.</param>
+    /// <param name="sin">[..., d/2], broadcastable.</param>
+    public static Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
+    {
+        using var scope = NewDisposeScope();
+        var halves = x.chunk(2, -1);
+        var (a, b) = (halves[0], halves[1]);
+        return cat([(a * cos) - (b * sin), (b * cos) + (a * sin)], -1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Cosines and sines of positions, [..., d/2], rounded to <paramref name="type"/> from float64.</summary>
+    public (Tensor Cos, Tensor Sin) Table(Tensor positions, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var angle = positions.to(ScalarType.Float64).unsqueeze(-1) * Frequencies(positions.device); // [..., d/2]
+        return (angle.cos().to(type).MoveToOuterDisposeScope(), angle.sin().to(type).MoveToOuterDisposeScope());
+    }
+
+    private Tensor Frequencies(Device device)
+    {
+        lock (angles)
+        {
+            var key = device.ToString();
+            if (!angles.TryGetValue(key, out var tensor))
+                angles[key] = tensor = torch.tensor(frequencies, device: device).DetachFromDisposeScope();
+            return tensor;
+        }
+    }
+}
