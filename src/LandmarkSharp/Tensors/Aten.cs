@@ -18,18 +18,18 @@ public static unsafe class Aten
     /// <returns>A tensor of the shape of <paramref name="x"/>.</returns>
     public static Tensor RmsNorm(Tensor x, Tensor weight, double eps)
     {
-        var width = weight.shape is [var only] ? only : -1;
-        if (x.dim() == 0 || x.size(-1) != width)
+        var input = Sizes(x);
+        var scale = Sizes(weight);
+        if (input.IsEmpty || !scale.SequenceEqual(input[^1..]))
             throw new LandmarkException(
-                $"RMS normalisation needs a weight {Text(x.dim() == 0 ? [] : [x.size(-1)])} for an input "
-                + $"{Text(x.shape)}, and found {Text(weight.shape)}.");
+                $"RMS normalisation of {Text(input)} needs a weight of its last dimension, and found {Text(scale)}.");
 
         using var stack = new AtenStack();
         stack.Add(x);
-        stack.AddList([width]);
+        stack.AddList(scale);
         stack.AddOptional(weight);
         stack.AddOptional(eps);
-        stack.Call("aten::rms_norm\0"u8, default, 1);
+        stack.Call("aten::rms_norm"u8, default, 1);
         return stack.Take(0);
     }
 
@@ -47,10 +47,17 @@ public static unsafe class Aten
     {
         if (mask is not null && causal)
             throw new LandmarkException("Attention takes a mask or causal order, not both: write the order into the mask.");
-        if (q.dim() < 3 || k.dim() != q.dim() || v.dim() != q.dim() || q.size(-1) != k.size(-1) || k.size(-2) != v.size(-2))
+        var query = Sizes(q);
+        var key = Sizes(k);
+        var value = Sizes(v);
+        if (query is not [_, var heads, _, var width]
+            || key is not [_, var keyHeads, var length, var keyWidth]
+            || value is not [_, var valueHeads, var valueLength, _]
+            || keyWidth != width || valueLength != length || valueHeads != keyHeads
+            || (enableGqa ? keyHeads == 0 || heads % keyHeads != 0 : keyHeads != heads))
             throw new LandmarkException(
-                $"Attention needs q [B, H, T, D], k [B, H, S, D] and v [B, H, S, E], and found {Text(q.shape)}, "
-                + $"{Text(k.shape)} and {Text(v.shape)}.");
+                $"Attention needs q [B, H, T, D], k [B, H, S, D] and v [B, H, S, E]{(enableGqa ? " (k and v with a divisor of H)" : "")}, "
+                + $"and found {Text(query)}, {Text(key)} and {Text(value)}.");
 
         using var stack = new AtenStack();
         stack.Add(q);
@@ -61,7 +68,7 @@ public static unsafe class Aten
         stack.Add(causal);
         stack.AddOptional(scale);
         stack.Add(enableGqa);
-        stack.Call("aten::scaled_dot_product_attention\0"u8, default, 1);
+        stack.Call("aten::scaled_dot_product_attention"u8, default, 1);
         return stack.Take(0);
     }
 
@@ -122,7 +129,7 @@ public static unsafe class Aten
         stack.Add(false);           // maximize
         stack.AddOptional((Tensor?)null);   // gradient scale
         stack.AddOptional((Tensor?)null);   // whether an overflow was seen
-        stack.Call("aten::_fused_adamw_\0"u8, default, 0);
+        stack.Call("aten::_fused_adamw_"u8, default, 0);
     }
 
     /// <summary>
@@ -141,21 +148,19 @@ public static unsafe class Aten
         using var scope = NewDisposeScope();
         var norms = gradients.Select(g => g.to_type(ScalarType.Float32).norm()).ToArray();
         var norm = stack(norms).norm();
-        var factor = (maxNorm / (norm + 1e-6)).clamp_max(1.0);
-        foreach (var group in gradients.GroupBy(g => g.dtype))
-            MultiplyEach([.. group], factor.to_type(group.Key));
+        MultiplyEach(gradients, (maxNorm / (norm + 1e-6)).clamp_max(1.0));
         return norm.MoveToOuterDisposeScope();
     }
 
     /// <summary>Multiplies each tensor in place by the same scalar tensor, in one call.</summary>
     /// <param name="tensors">The tensors, of one device.</param>
-    /// <param name="factor">A scalar tensor of their type and device.</param>
+    /// <param name="factor">A scalar tensor on their device.</param>
     public static void MultiplyEach(IReadOnlyList<Tensor> tensors, Tensor factor)
     {
         using var stack = new AtenStack();
         stack.AddList(tensors);
         stack.Add(factor);
-        stack.Call("aten::_foreach_mul_\0"u8, "Tensor\0"u8, 0);
+        stack.Call("aten::_foreach_mul_"u8, "Tensor"u8, 0);
     }
 
     /// <summary>A CPU tensor over memory that the caller owns and keeps while the tensor or a view of it lives.</summary>
@@ -195,29 +200,43 @@ public static unsafe class Aten
         return pointer;
     }
 
+    /// <summary>
+    /// A tensor's shape as libtorch keeps it: no copy, no garbage. It is good while the tensor is alive and not resized.
+    /// </summary>
+    public static ReadOnlySpan<long> Sizes(Tensor tensor)
+    {
+        long rank;
+        long* sizes;
+        AtenStack.Check(AtenApi.aoti_torch_get_dim(tensor.Handle, &rank));
+        AtenStack.Check(AtenApi.aoti_torch_get_sizes(tensor.Handle, &sizes));
+        GC.KeepAlive(tensor);
+        return new ReadOnlySpan<long>(sizes, (int)rank);
+    }
+
     private static void CheckAdamW(
         int i, Tensor parameter, Tensor first, Tensor gradient, Tensor expAvg, Tensor expAvgSq, Tensor step)
     {
-        foreach (var (name, tensor) in new[] { ("gradient", gradient), ("first moment", expAvg), ("second moment", expAvgSq) })
-        {
-            if (!tensor.shape.AsSpan().SequenceEqual(parameter.shape))
-                throw new LandmarkException(
-                    $"AdamW's {name} {i} is {Text(tensor.shape)}, and its parameter {Text(parameter.shape)}.");
-            if (tensor.dtype != parameter.dtype || tensor.device_type != parameter.device_type)
-                throw new LandmarkException(
-                    $"AdamW's {name} {i} is {tensor.dtype} on {tensor.device_type}, and its parameter "
-                    + $"{parameter.dtype} on {parameter.device_type}.");
-        }
-
+        RequireAlike("gradient", i, parameter, gradient);
+        RequireAlike("first moment", i, parameter, expAvg);
+        RequireAlike("second moment", i, parameter, expAvgSq);
         if (parameter.dtype != first.dtype || parameter.device_type != first.device_type)
             throw new LandmarkException(
                 $"AdamW's parameter {i} is {parameter.dtype} on {parameter.device_type} and parameter 0 {first.dtype} "
                 + $"on {first.device_type}: step each kind by itself.");
-        if (step.dtype != ScalarType.Float32 || step.dim() != 0 || step.device_type != parameter.device_type)
+        if (step.dtype != ScalarType.Float32 || !Sizes(step).IsEmpty || step.device_type != parameter.device_type)
             throw new LandmarkException(
-                $"AdamW's step {i} is {step.dtype} {Text(step.shape)} on {step.device_type}: it must be a Float32 scalar "
+                $"AdamW's step {i} is {step.dtype} {Text(Sizes(step))} on {step.device_type}: it must be a Float32 scalar "
                 + $"on {parameter.device_type}.");
     }
 
-    private static string Text(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+    private static void RequireAlike(string name, int i, Tensor parameter, Tensor tensor)
+    {
+        if (tensor.dtype != parameter.dtype || tensor.device_type != parameter.device_type
+            || !Sizes(tensor).SequenceEqual(Sizes(parameter)))
+            throw new LandmarkException(
+                $"AdamW's {name} {i} is {tensor.dtype} {Text(Sizes(tensor))} on {tensor.device_type}, and its parameter "
+                + $"{parameter.dtype} {Text(Sizes(parameter))} on {parameter.device_type}: they must be alike.");
+    }
+
+    private static string Text(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";
 }

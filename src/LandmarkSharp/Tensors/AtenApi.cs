@@ -30,6 +30,12 @@ internal static unsafe partial class AtenApi
     public static partial int aoti_torch_get_data_ptr(nint tensor, nint* result);
 
     [LibraryImport(Library)]
+    public static partial int aoti_torch_get_dim(nint tensor, long* result);
+
+    [LibraryImport(Library)]
+    public static partial int aoti_torch_get_sizes(nint tensor, long** result);
+
+    [LibraryImport(Library)]
     public static partial int aoti_torch_create_tensor_from_blob(
         nint data, long rank, long* sizes, long* strides, long offset, int type, int deviceType, int device, nint* result);
 

@@ -72,8 +72,9 @@ internal unsafe ref struct AtenStack
     }
 
     /// <summary>Calls the operator with the slots added so far.</summary>
-    /// <param name="op">Its name, such as <c>aten::rms_norm</c>.</param>
-    /// <param name="overload">Its overload; empty for the one without a name.</param>
+    /// <param name="op">Its name, such as <c>"aten::rms_norm"u8</c>: a literal, behind which the compiler puts the
+    /// zero that ends it.</param>
+    /// <param name="overload">Its overload, likewise; empty for the one without a name.</param>
     /// <param name="resultCount">How many tensors it returns.</param>
     public void Call(ReadOnlySpan<byte> op, ReadOnlySpan<byte> overload, int resultCount)
     {

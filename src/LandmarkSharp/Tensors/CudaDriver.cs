@@ -7,6 +7,7 @@ namespace LandmarkSharp.Tensors;
 internal static unsafe partial class CudaDriver
 {
     private const string Library = "libcuda.so.1";
+    private const int NoDevice = 100;                 // CUDA_ERROR_NO_DEVICE
     private const int ComputeCapabilityMajor = 75;
     private const int ComputeCapabilityMinor = 76;
     private const int MultiprocessorCount = 16;
@@ -35,12 +36,11 @@ internal static unsafe partial class CudaDriver
         if (!NativeLibrary.TryLoad(Library, out _))
             return $"there is no NVIDIA driver ({Library} was not found)";
         var code = cuInit(0);
-        if (code != 0)
+        if (code is not (0 or NoDevice))
             return $"the NVIDIA driver does not start ({Name(code)}); see what nvidia-smi says";
-        code = cuDeviceGetCount(out var count);
-        if (code != 0)
-            return $"the NVIDIA driver does not count its devices ({Name(code)})";
-        return count > 0 ? null : "the NVIDIA driver shows no device to this process (see CUDA_VISIBLE_DEVICES)";
+        return code == 0 && cuDeviceGetCount(out var count) == 0 && count > 0
+            ? null
+            : "the NVIDIA driver shows no device to this process (see nvidia-smi and CUDA_VISIBLE_DEVICES)";
     }
 
     private static CudaDevice? Describe(int index)

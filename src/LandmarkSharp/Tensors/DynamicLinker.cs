@@ -25,13 +25,15 @@ internal static unsafe partial class DynamicLinker
     }
 
     /// <summary>The folder of a library that is in the process already, by its name; null when it is not.</summary>
-    public static string? FolderOfLoaded(string name, out nint handle)
+    public static string? FolderOfLoaded(string name)
     {
-        handle = dlopen(name, Lazy | NoLoad);
+        var handle = dlopen(name, Lazy | NoLoad);
         if (handle == 0)
             return null;
         var buffer = stackalloc byte[4096];   // PATH_MAX
-        return dlinfo(handle, Origin, buffer) == 0 ? Marshal.PtrToStringUTF8((nint)buffer) : null;
+        return dlinfo(handle, Origin, buffer) == 0 && Marshal.PtrToStringUTF8((nint)buffer) is { } folder
+            ? LibTorchFolders.Normalize(folder)
+            : null;
     }
 
     private static string LastError() =>

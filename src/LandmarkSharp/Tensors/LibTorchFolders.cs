@@ -29,7 +29,7 @@ internal static class LibTorchFolders
         new[] { directory, Path.Combine(directory, "lib") }.Select(Normalize).FirstOrDefault(HasLibTorch);
 
     /// <summary>
-    /// The folders that may hold what libtorch needs: its own, pip's <c>nvidia/*/lib</c> beside the package
+    /// The folders that may hold what libtorch needs: its own, pip's <c>nvidia/**/lib</c> beside the package
     /// <c>torch</c>, and the folder of a system-wide CUDA.
     /// </summary>
     public static IEnumerable<string> WithLibraries(string torchLib)
@@ -39,12 +39,9 @@ internal static class LibTorchFolders
         var nvidia = Path.Combine(packages, "nvidia");
         if (Directory.Exists(nvidia))
         {
-            foreach (var package in Directory.EnumerateDirectories(nvidia).Order(StringComparer.Ordinal))
-            {
-                var lib = Path.Combine(package, "lib");
-                if (Directory.Exists(lib))
-                    yield return lib;
-            }
+            var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 2 };
+            foreach (var lib in Directory.EnumerateDirectories(nvidia, "lib", options).Order(StringComparer.Ordinal))
+                yield return lib;
         }
 
         foreach (var folder in new[] { Path.Combine(packages, "torch.libs"), "/usr/local/cuda/lib64" })

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using TorchSharp;
@@ -17,11 +16,14 @@ internal static partial class LibTorchLoader
     public static LoadedLibTorch Load(string? directory)
     {
         CheckPlatform(OperatingSystem.IsLinux(), RuntimeInformation.ProcessArchitecture, RuntimeInformation.RuntimeIdentifier);
-        var folder = Choose(directory, Environment.GetEnvironmentVariable(LibTorch.DirectoryVariable));
+        var folder = Choose(
+            directory,
+            Environment.GetEnvironmentVariable(LibTorch.DirectoryVariable),
+            DynamicLinker.FolderOfLoaded(LibTorchFolders.CpuLibrary));
         var result = Preload(folder);
+        StartTorchSharp(folder);
         NativeLibrary.SetDllImportResolver(
             typeof(LibTorchLoader).Assembly, (name, _, _) => result.Resolve(name));
-        StartTorchSharp(folder);
         return result;
     }
 
@@ -51,7 +53,9 @@ internal static partial class LibTorchLoader
         var version = new Version((int)(abi >> 56), (int)(abi >> 48 & 0xff), (int)(abi >> 40 & 0xff));
         var minor = new Version(version.Major, version.Minor);
         if (minor < Oldest || minor > Newest)
-            throw new LandmarkException($"The libtorch in {folder} is version {version}, and {Supported} is needed.");
+            throw new LandmarkException(
+                $"The libtorch in {folder} is {(abi == 0 ? "older than 2.9" : $"version {version}")}, and {Supported} is "
+                + "needed.");
         return version;
     }
 
@@ -75,14 +79,18 @@ internal static partial class LibTorchLoader
     public static string? MissingLibrary(string error) =>
         MissingFile().Match(error) is { Success: true } match ? match.Groups[1].Value : null;
 
-    private static string Choose(string? directory, string? variable)
+    /// <summary>The folder to load from, checked to hold libtorch.</summary>
+    /// <param name="directory">What the caller asked for.</param>
+    /// <param name="variable">What the environment asks for, when the caller did not.</param>
+    /// <param name="inUse">The folder of the libtorch that is in the process already.</param>
+    public static string Choose(string? directory, string? variable, string? inUse)
     {
         var (wanted, source) = directory is not null ? (directory, "The folder")
             : !string.IsNullOrWhiteSpace(variable) ? (variable, $"The folder of {LibTorch.DirectoryVariable},")
             : (null, "");
 
         // Someone used TorchSharp before: that libtorch stays, and another must never join it.
-        if (DynamicLinker.FolderOfLoaded(LibTorchFolders.CpuLibrary, out _) is { } inUse)
+        if (inUse is not null)
         {
             if (wanted is not null)
                 RequireSame(inUse, wanted);
@@ -108,7 +116,8 @@ internal static partial class LibTorchLoader
             + "libc10*.so there, or build the program without the package libtorch-cpu-linux-x64.");
     }
 
-    private static LoadedLibTorch Preload(string folder)
+    /// <summary>Opens the libraries of a folder, needed ones first, and TorchSharp's own.</summary>
+    public static LoadedLibTorch Preload(string folder)
     {
         var siblings = LibTorchFolders.WithLibraries(folder).ToArray();
         Require(folder, "libc10.so", siblings);
@@ -145,13 +154,18 @@ internal static partial class LibTorchLoader
         if (!File.Exists(path))
             throw new LandmarkException(
                 $"{path} is missing beside {LibTorchFolders.CpuLibrary}: name the lib folder of a whole {Supported}.");
-        var error = OpenWithNeeds(path, siblings, new HashSet<string>(StringComparer.Ordinal), out var handle);
+        var error = Open(path, siblings, out var handle);
         return error is null ? handle : throw new LandmarkException(Explain(path, error));
     }
 
+    /// <summary>Opens a library, and those it needs that the linker does not find but one of the folders holds.</summary>
+    /// <returns>Null, or what the linker said.</returns>
+    public static string? Open(string path, IReadOnlyList<string> folders, out nint handle) =>
+        OpenWithNeeds(path, folders, new HashSet<string>(StringComparer.Ordinal), out handle);
+
     // pip's libtorch finds its NVIDIA libraries by itself; where they were moved, the linker names the first that it
     // misses, and opening that by its full path satisfies the next try.
-    private static string? OpenWithNeeds(string path, IReadOnlyList<string> siblings, HashSet<string> tried, out nint handle)
+    private static string? OpenWithNeeds(string path, IReadOnlyList<string> folders, HashSet<string> tried, out nint handle)
     {
         while (true)
         {
@@ -159,10 +173,10 @@ internal static partial class LibTorchLoader
                 return null;
             if (MissingLibrary(error) is not { } missing || !tried.Add(missing))
                 return error;
-            var found = siblings.Select(folder => Path.Combine(folder, missing)).FirstOrDefault(File.Exists);
+            var found = folders.Select(folder => Path.Combine(folder, missing)).FirstOrDefault(File.Exists);
             if (found is null)
                 return error;
-            if (OpenWithNeeds(found, siblings, tried, out _) is { } deeper)
+            if (OpenWithNeeds(found, folders, tried, out _) is { } deeper)
                 return deeper;
         }
     }

@@ -60,7 +60,8 @@ internal sealed unsafe partial class MappedFile : SafeHandleZeroOrMinusOneIsInva
         if (tensor == 0)
         {
             GiveBack(data);
-            throw new LandmarkException($"libtorch cannot make a {type} tensor over a mapped file.");
+            CheckForErrors();
+            throw new InvalidOperationException($"libtorch made no {type} tensor over a mapped file and gave no reason.");
         }
 
         return TorchSharp.torch.Tensor.UnsafeCreateTensor(tensor);

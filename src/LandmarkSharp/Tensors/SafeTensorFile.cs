@@ -15,6 +15,7 @@ public sealed class SafeTensorFile : IDisposable
 {
     private readonly SafeTensorHeader header;
     private readonly MappedFile mapping;
+    private volatile bool disposed;
 
     private SafeTensorFile(string path, SafeTensorHeader header, MappedFile mapping)
     {
@@ -55,8 +56,8 @@ public sealed class SafeTensorFile : IDisposable
             mapping?.Dispose();
             if (e is FileNotFoundException or DirectoryNotFoundException)
                 throw new LandmarkException($"There is no file {path}.", e);
-            if (e is IOException or UnauthorizedAccessException)
-                throw new LandmarkException($"{path} cannot be read: {e.Message.TrimEnd('.')}.", e);
+            if (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+                throw new LandmarkException($"'{path}' cannot be read: {e.Message.TrimEnd('.')}.", e);
             throw;
         }
     }
@@ -76,7 +77,7 @@ public sealed class SafeTensorFile : IDisposable
     public Tensor Get(string name)
     {
         var entry = Entry(name);
-        ObjectDisposedException.ThrowIf(mapping.IsClosed, this);
+        ObjectDisposedException.ThrowIf(disposed, this);
         LibTorch.Load();
         if (entry.Bytes == 0)
             return empty(entry.Shape, entry.Type, CPU);
@@ -89,5 +90,9 @@ public sealed class SafeTensorFile : IDisposable
     }
 
     /// <summary>Closes the file; tensors made from it stay good.</summary>
-    public void Dispose() => mapping.Dispose();
+    public void Dispose()
+    {
+        disposed = true;
+        mapping.Dispose();
+    }
 }

@@ -1,4 +1,4 @@
-using System.Text;
+using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.Unicode;
 using static TorchSharp.torch;
@@ -21,10 +21,18 @@ internal sealed class SafeTensorHeader
     private const int MaxRank = 64;
 
     private readonly string path;
+    private readonly long dataStart;
+    private readonly long fileLength;
     private readonly Dictionary<string, TensorEntry> entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> metadata = new(StringComparer.Ordinal);
+    private bool hasMetadata;
 
-    private SafeTensorHeader(string path) => this.path = path;
+    private SafeTensorHeader(string path, long dataStart, long fileLength)
+    {
+        this.path = path;
+        this.dataStart = dataStart;
+        this.fileLength = fileLength;
+    }
 
     public IReadOnlyDictionary<string, TensorEntry> Entries => entries;
 
@@ -35,7 +43,7 @@ internal sealed class SafeTensorHeader
     {
         if (start.Length < LengthBytes)
             throw Broken(path, $"it is {fileLength} bytes long, and the header's length alone takes {LengthBytes}");
-        var length = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(start);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (length > LongestJson)
             throw Broken(path, $"its header would be {length} bytes long, and at most {LongestJson} are read");
         if ((long)length > fileLength - LengthBytes)
@@ -54,13 +62,12 @@ internal sealed class SafeTensorHeader
         if (!Utf8.IsValid(json))
             throw Broken(path, "its header is not valid UTF-8");
 
-        var header = new SafeTensorHeader(path);
-        var dataStart = LengthBytes + json.Length;
+        var header = new SafeTensorHeader(path, LengthBytes + json.Length, fileLength);
         try
         {
             using var document = JsonDocument.Parse(json.ToArray());
             foreach (var property in document.RootElement.EnumerateObject())
-                header.Read(property.Name, property.Value, dataStart);
+                header.Read(property.Name, property.Value);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -68,14 +75,14 @@ internal sealed class SafeTensorHeader
             throw new LandmarkException($"{path} is not a safetensors file: its header is not valid JSON ({e.Message}).", e);
         }
 
-        header.CheckLayout(dataStart, fileLength);
+        header.CheckLayout();
         return header;
     }
 
     public static LandmarkException Broken(string path, string reason) =>
         new($"{path} is not a whole safetensors file: {reason}; fetch or write it again.");
 
-    private void Read(string name, JsonElement value, int dataStart)
+    private void Read(string name, JsonElement value)
     {
         if (name == MetadataKey)
         {
@@ -88,10 +95,11 @@ internal sealed class SafeTensorHeader
         var type = Type(name, Field(name, value, "dtype"));
         var shape = Integers(name, Field(name, value, "shape"), "shape");
         var offsets = Integers(name, Field(name, value, "data_offsets"), "data_offsets");
-        if (shape.Length > MaxRank)
-            throw Broken(path, $"tensor '{name}' has {shape.Length} dimensions, and at most {MaxRank} are possible");
         if (offsets is not [var begin, var end] || begin > end)
             throw Broken(path, $"the data_offsets of tensor '{name}' are not a begin and an end");
+        if (end > fileLength - dataStart)
+            throw Broken(
+                path, $"tensor '{name}' ends at byte {end} of the data, and there are {fileLength - dataStart}");
 
         var expected = ByteLength(shape, SafeTensorTypes.Size(type));
         if (expected != end - begin)
@@ -104,8 +112,9 @@ internal sealed class SafeTensorHeader
 
     private void ReadMetadata(JsonElement value)
     {
-        if (metadata.Count > 0 || value.ValueKind != JsonValueKind.Object)
+        if (hasMetadata || value.ValueKind != JsonValueKind.Object)
             throw Broken(path, $"{MetadataKey} is not one JSON object");
+        hasMetadata = true;
         foreach (var property in value.EnumerateObject())
         {
             if (property.Value.ValueKind != JsonValueKind.String
@@ -131,7 +140,7 @@ internal sealed class SafeTensorHeader
 
     private ScalarType Type(string name, JsonElement value)
     {
-        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
+        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : "(no text)";
         return SafeTensorTypes.Parse(text) ?? throw new LandmarkException(
             $"Tensor '{name}' of {path} has the type {text}, and only {SafeTensorTypes.Names} are read: convert it first.");
     }
@@ -140,12 +149,15 @@ internal sealed class SafeTensorHeader
     {
         if (value.ValueKind != JsonValueKind.Array)
             throw Broken(path, $"the {field} of tensor '{name}' is not a list");
+        if (value.GetArrayLength() > MaxRank)
+            throw Broken(path, $"the {field} of tensor '{name}' has {value.GetArrayLength()} numbers, and at most {MaxRank} are possible");
         var result = new long[value.GetArrayLength()];
-        for (var i = 0; i < result.Length; i++)
+        var i = 0;
+        foreach (var item in value.EnumerateArray())
         {
-            var item = value[i];
             if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt64(out result[i]) || result[i] < 0)
-                throw Broken(path, $"the {field} of tensor '{name}' holds {item.GetRawText()}, which is no size");
+                throw Broken(path, $"the {field} of tensor '{name}' holds something that is no size");
+            i++;
         }
 
         return result;
@@ -168,7 +180,7 @@ internal sealed class SafeTensorHeader
     }
 
     // Tensors must cover the data exactly, one after the other: what the header does not describe may hide anything.
-    private void CheckLayout(long dataStart, long fileLength)
+    private void CheckLayout()
     {
         var at = dataStart;
         TensorEntry? last = null;
@@ -178,9 +190,6 @@ internal sealed class SafeTensorHeader
                 throw Broken(path, $"tensors '{last?.Name}' and '{entry.Name}' overlap");
             if (entry.Offset > at)
                 throw Broken(path, $"{entry.Offset - at} bytes before tensor '{entry.Name}' belong to no tensor");
-            if (entry.Bytes > fileLength - entry.Offset)
-                throw Broken(
-                    path, $"tensor '{entry.Name}' ends {entry.Bytes - (fileLength - entry.Offset)} bytes after the file");
             at += entry.Bytes;
             last = entry;
         }

@@ -18,7 +18,10 @@ public static class SafeTensors
     private const string Partial = ".partial";
     private const int ChunkBytes = 1 << 26;
 
-    /// <summary>Writes a file beside <paramref name="path"/> and renames it there: until then the old one stays.</summary>
+    /// <summary>
+    /// Writes <c>path.partial</c> and renames it: until then the old file stays as it is, also when the process is
+    /// killed. A path has one writer at a time.
+    /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="tensors">Names and tensors, on any device; each is brought to the CPU in its turn.</param>
     /// <param name="metadata">Texts for the header. <c>format</c> is <c>pt</c> unless given: transformers asks for it.</param>
@@ -31,7 +34,7 @@ public static class SafeTensors
     {
         LibTorch.Load();
         var plan = Plan(path, tensors);
-        WritePartial(path, plan, metadata);
+        WritePartial(path, file => WriteTensors(file, plan, metadata));
         Commit(path);
     }
 
@@ -68,15 +71,30 @@ public static class SafeTensors
                 : string.Create(CultureInfo.InvariantCulture, $"model-{i:D5}-of-{shards.Count:D5}.safetensors"))
             .ToArray();
 
-        // All is on the disk before the first old file goes.
-        for (var i = 0; i < files.Length; i++)
-            WritePartial(Path.Combine(folder, files[i]), shards[i], metadata);
-        if (files.Length > 1)
-            WriteIndex(Path.Combine(folder, IndexFile), files, shards);
-        foreach (var file in files)
-            Commit(Path.Combine(folder, file));
-        if (files.Length > 1)
-            Commit(Path.Combine(folder, IndexFile));
+        var paths = files.Append(IndexFile).Take(files.Length == 1 ? 1 : files.Length + 1)
+            .Select(file => Path.Combine(folder, file))
+            .ToArray();
+
+        // All is on the disk before the first old file goes, and the index comes last.
+        try
+        {
+            for (var i = 0; i < shards.Count; i++)
+            {
+                var shard = shards[i];
+                WritePartial(paths[i], file => WriteTensors(file, shard, metadata));
+            }
+
+            if (shards.Count > 1)
+                WritePartial(paths[^1], file => WriteIndex(file, files, shards));
+            Array.ForEach(paths, Commit);
+        }
+        catch
+        {
+            foreach (var path in paths)
+                TryDelete(path + Partial);
+            throw;
+        }
+
         RemoveOthers(folder, files);
     }
 
@@ -115,17 +133,13 @@ public static class SafeTensors
         return shards;
     }
 
-    private static void WritePartial(string path, List<Item> items, IReadOnlyDictionary<string, string>? metadata)
+    private static void WritePartial(string path, Action<FileStream> write)
     {
-        // Wider elements first: then every tensor starts at a multiple of its element's size.
-        List<Item> ordered = [.. items.OrderByDescending(item => SafeTensorTypes.Size(item.Tensor.dtype))];
         var partial = path + Partial;
         try
         {
             using var file = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
-            file.Write(Header(ordered, metadata));
-            foreach (var item in ordered)
-                Stream(file, item.Tensor);
+            write(file);
             file.Flush(flushToDisk: true);
         }
         catch (Exception e)
@@ -135,6 +149,15 @@ public static class SafeTensors
                 throw new LandmarkException($"{path} cannot be written: {e.Message.TrimEnd('.')}.", e);
             throw;
         }
+    }
+
+    private static void WriteTensors(FileStream file, List<Item> items, IReadOnlyDictionary<string, string>? metadata)
+    {
+        // Wider elements first: then every tensor starts at a multiple of its element's size.
+        List<Item> ordered = [.. items.OrderByDescending(item => SafeTensorTypes.Size(item.Tensor.dtype))];
+        file.Write(Header(ordered, metadata));
+        foreach (var item in ordered)
+            WriteBytes(file, item.Tensor);
     }
 
     private static byte[] Header(List<Item> items, IReadOnlyDictionary<string, string>? metadata)
@@ -178,7 +201,7 @@ public static class SafeTensors
         return header;
     }
 
-    private static unsafe void Stream(FileStream file, Tensor tensor)
+    private static unsafe void WriteBytes(FileStream file, Tensor tensor)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -190,7 +213,7 @@ public static class SafeTensors
         GC.KeepAlive(plain);
     }
 
-    private static void WriteIndex(string path, string[] files, List<List<Item>> shards)
+    private static void WriteIndex(FileStream file, string[] files, List<List<Item>> shards)
     {
         var map = new SortedDictionary<string, string>(StringComparer.Ordinal);
         for (var i = 0; i < files.Length; i++)
@@ -200,15 +223,14 @@ public static class SafeTensors
         }
 
         var total = shards.Sum(shard => shard.Sum(item => item.Bytes));
-        using var stream = File.Create(path + Partial);
-        using var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
+        using var writer = new Utf8JsonWriter(file, new JsonWriterOptions { Indented = true });
         writer.WriteStartObject();
         writer.WriteStartObject("metadata");
         writer.WriteNumber("total_size", total);
         writer.WriteEndObject();
         writer.WriteStartObject("weight_map");
-        foreach (var (name, file) in map)
-            writer.WriteString(name, file);
+        foreach (var (name, shard) in map)
+            writer.WriteString(name, shard);
         writer.WriteEndObject();
         writer.WriteEndObject();
     }

@@ -149,7 +149,7 @@ internal sealed class WeightFiles : IDisposable
     {
         var parts = name.Split('.');
         var tail = string.Join('.', parts[Math.Max(0, parts.Length - 2)..]);
-        var near = names.Find(n => n.EndsWith(tail, StringComparison.Ordinal));
+        var near = names.Find(n => n == tail || n.EndsWith('.' + tail, StringComparison.Ordinal));
         return near is null ? $" among its {names.Count}" : $" (the nearest is '{near}')";
     }
 }
