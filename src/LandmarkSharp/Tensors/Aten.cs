@@ -37,16 +37,22 @@ public static unsafe class Aten
     /// <param name="q">Queries, <c>[B, H, T, D]</c>.</param>
     /// <param name="k">Keys, <c>[B, H or fewer, S, D]</c>.</param>
     /// <param name="v">Values, <c>[B, H or fewer, S, D]</c>.</param>
-    /// <param name="mask">Added to the scores, or true where a query may look; broadcast to <c>[B, H, T, S]</c>.</param>
+    /// <param name="mask">Added to the scores, or true where a query may look, <c>[B, H, T, S]</c>.</param>
     /// <param name="causal">Query t looks at keys 0 to t alone; excludes a mask.</param>
     /// <param name="scale">The factor of the scores; null for 1/√D.</param>
     /// <param name="enableGqa">Lets several query heads share a key head: their number divides H.</param>
     /// <returns><c>[B, H, T, D]</c>.</returns>
     public static Tensor ScaledDotProductAttention(
-        Tensor q, Tensor k, Tensor v, Tensor? mask = null, bool causal = false, double? scale = null, bool enableGqa = false)
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor? mask = null,
+        bool causal = false,
+        double? scale = null,
+        bool enableGqa = false)
     {
         if (mask is not null && causal)
-            throw new LandmarkException("Attention takes a mask or causal order, not both: write the order into the mask.");
+            throw new LandmarkException("Attention takes a mask or causal order, not both: put the order in the mask.");
         var query = Sizes(q);
         var key = Sizes(k);
         var value = Sizes(v);
@@ -56,7 +62,8 @@ public static unsafe class Aten
             || keyWidth != width || valueLength != length || valueHeads != keyHeads
             || (enableGqa ? keyHeads == 0 || heads % keyHeads != 0 : keyHeads != heads))
             throw new LandmarkException(
-                $"Attention needs q [B, H, T, D], k [B, H, S, D] and v [B, H, S, E]{(enableGqa ? " (k and v with a divisor of H)" : "")}, "
+                $"Attention needs q [B, H, T, D], k [B, H, S, D] and v [B, H, S, E]"
+                + $"{(enableGqa ? ", with a divisor of H in k and v" : "")}, "
                 + $"and found {Text(query)}, {Text(key)} and {Text(value)}.");
 
         using var stack = new AtenStack();
@@ -163,14 +170,14 @@ public static unsafe class Aten
         stack.Call("aten::_foreach_mul_"u8, "Tensor"u8, 0);
     }
 
-    /// <summary>A CPU tensor over memory that the caller owns and keeps while the tensor or a view of it lives.</summary>
+    /// <summary>A CPU tensor over memory that the caller keeps while the tensor or a view of it lives.</summary>
     /// <param name="data">The address of the first element.</param>
     /// <param name="shape">The shape; elements lie in row-major order without gaps.</param>
     /// <param name="type">The type of the elements.</param>
     public static Tensor FromBlob(nint data, ReadOnlySpan<long> shape, ScalarType type)
     {
         if (shape.Length > MaxRank)
-            throw new LandmarkException($"A tensor has at most {MaxRank} dimensions, and {shape.Length} were asked for.");
+            throw new LandmarkException($"A tensor has at most {MaxRank} dimensions, and {shape.Length} are asked.");
         Span<long> strides = stackalloc long[shape.Length];
         var stride = 1L;
         for (var i = shape.Length - 1; i >= 0; i--)
@@ -201,7 +208,7 @@ public static unsafe class Aten
     }
 
     /// <summary>
-    /// A tensor's shape as libtorch keeps it: no copy, no garbage. It is good while the tensor is alive and not resized.
+    /// A tensor's shape as libtorch keeps it: no copy, no garbage. Good while the tensor is alive and not resized.
     /// </summary>
     public static ReadOnlySpan<long> Sizes(Tensor tensor)
     {
@@ -225,8 +232,8 @@ public static unsafe class Aten
                 + $"on {first.device_type}: step each kind by itself.");
         if (step.dtype != ScalarType.Float32 || !Sizes(step).IsEmpty || step.device_type != parameter.device_type)
             throw new LandmarkException(
-                $"AdamW's step {i} is {step.dtype} {Text(Sizes(step))} on {step.device_type}: it must be a Float32 scalar "
-                + $"on {parameter.device_type}.");
+                $"AdamW's step {i} is {step.dtype} {Text(Sizes(step))} on {step.device_type}: it must be a Float32 "
+                + $"scalar on {parameter.device_type}.");
     }
 
     private static void RequireAlike(string name, int i, Tensor parameter, Tensor tensor)
@@ -234,8 +241,8 @@ public static unsafe class Aten
         if (tensor.dtype != parameter.dtype || tensor.device_type != parameter.device_type
             || !Sizes(tensor).SequenceEqual(Sizes(parameter)))
             throw new LandmarkException(
-                $"AdamW's {name} {i} is {tensor.dtype} {Text(Sizes(tensor))} on {tensor.device_type}, and its parameter "
-                + $"{parameter.dtype} {Text(Sizes(parameter))} on {parameter.device_type}: they must be alike.");
+                $"AdamW's {name} {i} is {tensor.dtype} {Text(Sizes(tensor))} on {tensor.device_type}, and its "
+                + $"parameter {parameter.dtype} {Text(Sizes(parameter))} on {parameter.device_type}: make them alike.");
     }
 
     private static string Text(ReadOnlySpan<long> shape) => $"[{string.Join(", ", shape.ToArray())}]";

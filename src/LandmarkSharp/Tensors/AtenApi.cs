@@ -6,7 +6,7 @@ namespace LandmarkSharp.Tensors;
 /// The part of libtorch's stable C interface that is used here. A function returns 0, or else an error whose text
 /// libtorch has written to the error stream.
 /// </summary>
-/// <remarks>The interface stays the same from one PyTorch to the next; operators are called by name through it.</remarks>
+/// <remarks>The interface stays the same from one PyTorch to the next; operators are called by name.</remarks>
 internal static unsafe partial class AtenApi
 {
     private const string Library = "torch_cpu";
@@ -37,7 +37,15 @@ internal static unsafe partial class AtenApi
 
     [LibraryImport(Library)]
     public static partial int aoti_torch_create_tensor_from_blob(
-        nint data, long rank, long* sizes, long* strides, long offset, int type, int deviceType, int device, nint* result);
+        nint data,
+        long rank,
+        long* sizes,
+        long* strides,
+        long offset,
+        int type,
+        int deviceType,
+        int device,
+        nint* result);
 
     [LibraryImport(Library)]
     public static partial int torch_new_list_reserve_size(nuint size, nint* list);

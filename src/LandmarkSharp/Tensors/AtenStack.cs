@@ -45,8 +45,13 @@ internal unsafe ref struct AtenStack
         Push(Allocate(handle), Owner.MemoryWithTensor);
     }
 
-    public void AddOptional(double? value) =>
-        Push(value is { } number ? Allocate(BitConverter.DoubleToUInt64Bits(number)) : 0, value is null ? Owner.Nothing : Owner.Memory);
+    public void AddOptional(double? value)
+    {
+        if (value is { } number)
+            Push(Allocate(BitConverter.DoubleToUInt64Bits(number)), Owner.Memory);
+        else
+            Push(0, Owner.Nothing);
+    }
 
     public void AddList(scoped ReadOnlySpan<long> values)
     {

@@ -20,6 +20,8 @@ internal static unsafe partial class DynamicLinker
     /// <returns>Null, or what the linker said.</returns>
     public static string? Open(string path, out nint handle)
     {
+        // Binding an import asks the linker too, which forgets the error: bind this one before there is an error.
+        _ = dlerror();
         handle = dlopen(path, Lazy | Global);
         return handle != 0 ? null : LastError();
     }

@@ -1,6 +1,6 @@
 namespace LandmarkSharp.Tensors;
 
-/// <summary>Where libtorch's files may lie: beside the program, in a PyTorch, and in the packages beside that.</summary>
+/// <summary>Where libtorch's files may lie: beside the program, in a PyTorch, in the packages beside that.</summary>
 internal static class LibTorchFolders
 {
     public const string CpuLibrary = "libtorch_cpu.so";
@@ -18,7 +18,7 @@ internal static class LibTorchFolders
         ];
     }
 
-    /// <summary>The first of the program's folders that holds libtorch, itself or in its <c>libtorch</c> folder.</summary>
+    /// <summary>The first of the program's folders whose <c>libtorch</c>, or which itself, holds libtorch.</summary>
     public static string? BesideProgram() =>
         OfProgram()
             .SelectMany(folder => new[] { Path.Combine(folder, "libtorch"), folder })

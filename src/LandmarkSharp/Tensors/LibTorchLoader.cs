@@ -15,7 +15,8 @@ internal static partial class LibTorchLoader
 
     public static LoadedLibTorch Load(string? directory)
     {
-        CheckPlatform(OperatingSystem.IsLinux(), RuntimeInformation.ProcessArchitecture, RuntimeInformation.RuntimeIdentifier);
+        CheckPlatform(
+            OperatingSystem.IsLinux(), RuntimeInformation.ProcessArchitecture, RuntimeInformation.RuntimeIdentifier);
         var folder = Choose(
             directory,
             Environment.GetEnvironmentVariable(LibTorch.DirectoryVariable),
@@ -54,8 +55,8 @@ internal static partial class LibTorchLoader
         var minor = new Version(version.Major, version.Minor);
         if (minor < Oldest || minor > Newest)
             throw new LandmarkException(
-                $"The libtorch in {folder} is {(abi == 0 ? "older than 2.9" : $"version {version}")}, and {Supported} is "
-                + "needed.");
+                $"The libtorch in {folder} is {(abi == 0 ? "older than 2.9" : $"version {version}")}, and {Supported} "
+                + "is needed.");
         return version;
     }
 
@@ -105,15 +106,16 @@ internal static partial class LibTorchLoader
                 + $"{Supported}.");
 
         var folder = LibTorchFolders.Within(wanted) ?? throw new LandmarkException(
-            $"{source} {wanted} holds no libtorch: {LibTorchFolders.CpuLibrary} is neither there nor in its lib folder; "
-            + $"name the lib folder of {Supported} (python3 -c 'import torch; print(torch.__path__[0])' prints its parent).");
+            $"{source} {wanted} holds no libtorch: {LibTorchFolders.CpuLibrary} is neither there nor in its lib; "
+            + $"name the lib folder of {Supported}, which lies in the folder that "
+            + "python3 -c 'import torch; print(torch.__path__[0])' prints.");
 
         // TorchSharp looks beside the program first. Two copies in one process would register every operator twice.
         var second = LibTorchFolders.OfProgram().FirstOrDefault(
             f => LibTorchFolders.HasLibTorch(f) && !LibTorchFolders.SameLibTorch(f, folder));
         return second is null ? folder : throw new LandmarkException(
-            $"TorchSharp would load a second libtorch from {second} beside the one of {folder}: delete libtorch*.so and "
-            + "libc10*.so there, or build the program without the package libtorch-cpu-linux-x64.");
+            $"TorchSharp would load a second libtorch from {second} beside the one of {folder}: delete libtorch*.so "
+            + "and libc10*.so there, or build the program without the package libtorch-cpu-linux-x64.");
     }
 
     /// <summary>Opens the libraries of a folder, needed ones first, and TorchSharp's own.</summary>
@@ -124,7 +126,7 @@ internal static partial class LibTorchLoader
         var cpu = Require(folder, LibTorchFolders.CpuLibrary, siblings);
         var version = CheckVersion(AbiVersion(cpu), folder);
 
-        // A CUDA build whose CUDA libraries are missing still serves the CPU, where libtorch.so does not insist on them.
+        // Where the CUDA libraries are missing, libtorch may still serve the CPU, unless libtorch.so insists on them.
         nint cuda = 0;
         string? cudaError = null;
         if (File.Exists(Path.Combine(folder, "libtorch_cuda.so")))
@@ -158,14 +160,15 @@ internal static partial class LibTorchLoader
         return error is null ? handle : throw new LandmarkException(Explain(path, error));
     }
 
-    /// <summary>Opens a library, and those it needs that the linker does not find but one of the folders holds.</summary>
+    /// <summary>Opens a library, and those it needs that the linker does not find but a folder holds.</summary>
     /// <returns>Null, or what the linker said.</returns>
     public static string? Open(string path, IReadOnlyList<string> folders, out nint handle) =>
         OpenWithNeeds(path, folders, new HashSet<string>(StringComparer.Ordinal), out handle);
 
     // pip's libtorch finds its NVIDIA libraries by itself; where they were moved, the linker names the first that it
     // misses, and opening that by its full path satisfies the next try.
-    private static string? OpenWithNeeds(string path, IReadOnlyList<string> folders, HashSet<string> tried, out nint handle)
+    private static string? OpenWithNeeds(
+        string path, IReadOnlyList<string> folders, HashSet<string> tried, out nint handle)
     {
         while (true)
         {

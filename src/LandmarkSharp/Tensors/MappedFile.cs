@@ -46,7 +46,7 @@ internal sealed unsafe partial class MappedFile : SafeHandleZeroOrMinusOneIsInva
         return new ReadOnlySpan<byte>((byte*)handle + offset, length);
     }
 
-    /// <summary>A CPU tensor over a part of the file, which keeps the mapping alive as long as its storage lives.</summary>
+    /// <summary>A CPU tensor over a part of the file; its storage keeps the mapping alive.</summary>
     public Tensor Tensor(long offset, ReadOnlySpan<long> shape, ScalarType type)
     {
         var added = false;
@@ -61,7 +61,7 @@ internal sealed unsafe partial class MappedFile : SafeHandleZeroOrMinusOneIsInva
         {
             GiveBack(data);
             CheckForErrors();
-            throw new InvalidOperationException($"libtorch made no {type} tensor over a mapped file and gave no reason.");
+            throw new InvalidOperationException($"libtorch made no {type} tensor over a file, and gave no reason.");
         }
 
         return TorchSharp.torch.Tensor.UnsafeCreateTensor(tensor);

@@ -8,8 +8,8 @@ namespace LandmarkSharp.Tensors;
 /// </summary>
 /// <remarks>
 /// A tensor of <see cref="Get"/> lies over the mapping and keeps it alive, so it outlives <see cref="Dispose"/>.
-/// Writing into it changes a private copy of the page, never the file. The file must not be shortened meanwhile: replace
-/// it by renaming, as <see cref="SafeTensors.Write"/> does.
+/// Writing into it changes a private copy of the page, never the file. The file must not be shortened meanwhile:
+/// replace it by renaming, as <see cref="SafeTensors.Write"/> does.
 /// </remarks>
 public sealed class SafeTensorFile : IDisposable
 {

@@ -72,7 +72,8 @@ internal sealed class SafeTensorHeader
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // InvalidOperationException: a name with half a surrogate pair.
-            throw new LandmarkException($"{path} is not a safetensors file: its header is not valid JSON ({e.Message}).", e);
+            throw new LandmarkException(
+                $"{path} is not a safetensors file: its header is not valid JSON ({e.Message.TrimEnd('.')}).", e);
         }
 
         header.CheckLayout();
@@ -142,7 +143,7 @@ internal sealed class SafeTensorHeader
     {
         var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : "(no text)";
         return SafeTensorTypes.Parse(text) ?? throw new LandmarkException(
-            $"Tensor '{name}' of {path} has the type {text}, and only {SafeTensorTypes.Names} are read: convert it first.");
+            $"Tensor '{name}' of {path} has the type {text}, and only {SafeTensorTypes.Names} are read: convert it.");
     }
 
     private long[] Integers(string name, JsonElement value, string field)
@@ -150,7 +151,7 @@ internal sealed class SafeTensorHeader
         if (value.ValueKind != JsonValueKind.Array)
             throw Broken(path, $"the {field} of tensor '{name}' is not a list");
         if (value.GetArrayLength() > MaxRank)
-            throw Broken(path, $"the {field} of tensor '{name}' has {value.GetArrayLength()} numbers, and at most {MaxRank} are possible");
+            throw Broken(path, $"the {field} of tensor '{name}' has more than {MaxRank} numbers");
         var result = new long[value.GetArrayLength()];
         var i = 0;
         foreach (var item in value.EnumerateArray())

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tensors;
 
-/// <summary>Writes tensors in the safetensors format, one file or a folder of shards as Hugging Face lays them out.</summary>
+/// <summary>Writes tensors in the safetensors format: a file, or shards as Hugging Face lays them out.</summary>
 public static class SafeTensors
 {
     /// <summary>The file of a model that needs no shards.</summary>
@@ -24,7 +24,8 @@ public static class SafeTensors
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="tensors">Names and tensors, on any device; each is brought to the CPU in its turn.</param>
-    /// <param name="metadata">Texts for the header. <c>format</c> is <c>pt</c> unless given: transformers asks for it.</param>
+    /// <param name="metadata">Texts for the header; <c>format</c>, which transformers needs, is <c>pt</c> unless given.
+    /// </param>
     /// <exception cref="LandmarkException">A name comes twice, a type has no name in the format, or the disk refuses.
     /// </exception>
     public static void Write(
@@ -107,7 +108,7 @@ public static class SafeTensors
             if (!names.Add(name) || name == "__metadata__")
                 throw new LandmarkException($"{path} cannot have a second tensor '{name}': give each its own name.");
             var type = SafeTensorTypes.NameOf(tensor.dtype) ?? throw new LandmarkException(
-                $"Tensor '{name}' for {path} is {tensor.dtype}, and only {SafeTensorTypes.Names} are written: convert it.");
+                $"Tensor '{name}' for {path} is {tensor.dtype}, and only {SafeTensorTypes.Names} are written.");
             items.Add(new Item(name, type, tensor, tensor.numel() * SafeTensorTypes.Size(tensor.dtype)));
         }
 

@@ -55,8 +55,10 @@ public sealed record SystemReport
     {
         var report = new SystemReport
         {
-            OperatingSystem = Describe(),
-            Processor = ProcFile.TextOf("/proc/cpuinfo", "model name") ?? RuntimeInformation.ProcessArchitecture.ToString(),
+            OperatingSystem = $"{RuntimeInformation.OSDescription}, kernel {Environment.OSVersion.Version}, "
+                + RuntimeInformation.RuntimeIdentifier,
+            Processor = ProcFile.TextOf("/proc/cpuinfo", "model name")
+                ?? RuntimeInformation.ProcessArchitecture.ToString(),
             Processors = Environment.ProcessorCount,
             MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
             AvailableMemoryBytes = ProcFile.KilobytesOf("/proc/meminfo", "MemAvailable:") ?? 0,
@@ -80,13 +82,6 @@ public sealed record SystemReport
         {
             return report with { LibTorchProblem = e.Message, CudaProblem = "libtorch is not loaded" };
         }
-    }
-
-    private static string Describe()
-    {
-        var name = ProcFile.TextOf("/etc/os-release", "PRETTY_NAME=")?.Trim('"');
-        var kernel = $"{RuntimeInformation.OSDescription.Trim()} ({RuntimeInformation.RuntimeIdentifier})";
-        return name is null ? kernel : $"{name}, {kernel}";
     }
 
     private static List<string> Instructions()

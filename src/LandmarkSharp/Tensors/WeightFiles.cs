@@ -99,16 +99,18 @@ internal sealed class WeightFiles : IDisposable
             {
                 // An index comes from outside: it names files of its own folder or nothing.
                 if (shard.Length == 0 || shard != Path.GetFileName(shard) || shard is "." or "..")
-                    throw new LandmarkException($"{index} names the file '{shard}', which is not one of its own folder.");
+                    throw new LandmarkException(
+                        $"{index} names the file '{shard}', which is not one of its own folder.");
                 var path = Path.Combine(folder, shard);
                 if (!File.Exists(path))
-                    throw new LandmarkException($"{index} names {shard}, which is not in {folder}: fetch that file too.");
+                    throw new LandmarkException(
+                        $"{index} names {shard}, which is not in {folder}: fetch that file too.");
                 shards[shard] = file = Add(path);
             }
 
             if (!file.Contains(name))
                 throw new LandmarkException(
-                    $"{index} places tensor '{name}' in {shard}, which does not have it: the files are not of one model.");
+                    $"{index} places tensor '{name}' in {shard}, which lacks it: the files are not of one model.");
             Own(name, file);
         }
     }
@@ -124,7 +126,8 @@ internal sealed class WeightFiles : IDisposable
                 throw new LandmarkException($"{index} has no weight_map, an object from tensors to files.");
             return [.. map.EnumerateObject().Select(entry => (entry.Name, entry.Value.GetString() ?? ""))];
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (
+            e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
             throw new LandmarkException($"{index} cannot be read: {e.Message.TrimEnd('.')}.", e);
         }

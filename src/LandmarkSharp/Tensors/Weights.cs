@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Tensors;
 
 /// <summary>
-/// A model's weights, addressed by name within a scope: <c>weights["model"]["layers"]["0"].Get("norm.weight", [64])</c>.
-/// Loading code thus has the shape of the module tree.
+/// A model's weights, addressed by name within a scope, as in
+/// <c>weights["model"]["layers"]["0"].Get("norm.weight", [64])</c>: loading code has the shape of the module tree.
 /// </summary>
 /// <remarks>
 /// Scopes share the files of the weights they come from; disposing a scope does nothing, disposing the weights of

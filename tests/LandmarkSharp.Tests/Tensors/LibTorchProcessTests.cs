@@ -25,6 +25,23 @@ public sealed class LibTorchProcessTests
         Assert.True(code == 0, output);
     }
 
+    [Fact]
+    public async Task TheFirstFailureGivesTheLinkersReason()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["libtorch_cpu.so"], "");
+        File.WriteAllText(folder["libc10.so"], "no library");
+        var (code, output) = await Run(nameof(FreshProcessWithBrokenLibrary), folder.Path);
+        Assert.True(code == 0, output);
+    }
+
+    [Fact(Explicit = true)]
+    public void FreshProcessWithBrokenLibrary()
+    {
+        var e = Assert.Throws<LandmarkException>(() => LibTorch.Load());
+        Assert.Contains("libc10.so: file too short", e.Message, StringComparison.Ordinal);
+    }
+
     [Fact(Explicit = true)]
     public void FreshProcess()
     {
@@ -58,7 +75,7 @@ public sealed class LibTorchProcessTests
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             Environment = { [LibTorch.DirectoryVariable] = directory },
-            ArgumentList = { "--explicit", "only", "--filter-method", $"{typeof(LibTorchProcessTests).FullName}.{method}" },
+            ArgumentList = { "--explicit", "only", "--filter-method", $"*.{nameof(LibTorchProcessTests)}.{method}" },
         };
         using var process = Process.Start(program)!;
         var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);

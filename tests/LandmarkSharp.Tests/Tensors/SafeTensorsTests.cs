@@ -25,7 +25,8 @@ public sealed class SafeTensorsTests
             specs =>
             {
                 using var scope = NewDisposeScope();
-                var tensors = specs.Select((spec, i) => ($"t.{i}", randint(0, 2, spec.Item2).to_type(Types[spec.Item1]))).ToList();
+                (string, Tensor)[] tensors =
+                    [.. specs.Select((spec, i) => ($"t.{i}", randint(0, 2, spec.Item2).to_type(Types[spec.Item1])))];
                 var path = folder["any.safetensors"];
                 SafeTensors.Write(path, tensors);
                 using var file = SafeTensorFile.Open(path);
@@ -62,7 +63,8 @@ public sealed class SafeTensorsTests
         Assert.Equal("pt", root.GetProperty("__metadata__").GetProperty("format").GetString());
         Assert.Equal("us", root.GetProperty("__metadata__").GetProperty("made by").GetString());
         Assert.Equal("""{"dtype":"F64","shape":[],"data_offsets":[0,8]}""", root.GetProperty("scalar").GetRawText());
-        Assert.Equal("""{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]}""", root.GetProperty("weight \"é\"").GetRawText());
+        Assert.Equal(
+            """{"dtype":"F32","shape":[2,3],"data_offsets":[8,32]}""", root.GetProperty("weight \"é\"").GetRawText());
         Assert.Equal("""{"dtype":"I8","shape":[3],"data_offsets":[32,35]}""", root.GetProperty("odd").GetRawText());
         Assert.Equal(8 + length + 35, bytes.Length);
         Assert.Equal(4f, BitConverter.ToSingle(bytes, 8 + length + 8 + 16));
@@ -74,7 +76,8 @@ public sealed class SafeTensorsTests
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         var whole = randn(4, 6).requires_grad_();
-        SafeTensors.Write(folder["a"], [("turned", whole.t()), ("column", whole[.., 2]), ("spread", ones(1).expand(5))]);
+        SafeTensors.Write(
+            folder["a"], [("turned", whole.t()), ("column", whole[.., 2]), ("spread", ones(1).expand(5))]);
         using var file = SafeTensorFile.Open(folder["a"]);
         Same(whole.t(), file.Get("turned"));
         Same(whole[.., 2], file.Get("column"));
@@ -119,7 +122,8 @@ public sealed class SafeTensorsTests
         var e = Assert.Throws<LandmarkException>(() => SafeTensors.Write(path, [("x", ones(1)), ("x", ones(1))]));
         Assert.Contains("a second tensor 'x'", e.Message, StringComparison.Ordinal);
         e = Assert.Throws<LandmarkException>(() => SafeTensors.Write(path, [("z", zeros(1, complex64))]));
-        Assert.StartsWith($"Tensor 'z' for {path} is ComplexFloat32, and only F32, F16,", e.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"Tensor 'z' for {path} is ComplexFloat32, and only F32, F16,", e.Message, StringComparison.Ordinal);
         Assert.Throws<LandmarkException>(() => SafeTensors.Write(path, [("__metadata__", ones(1))]));
         e = Assert.Throws<LandmarkException>(() => SafeTensors.Write(folder["no/such/file"], [("x", ones(1))]));
         Assert.StartsWith($"{folder["no/such/file"]} cannot be written: ", e.Message, StringComparison.Ordinal);
@@ -132,7 +136,8 @@ public sealed class SafeTensorsTests
     {
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
-        List<(string, Tensor)> tensors = [("a", randn(8)), ("b", randn(8)), ("c", randn(100)), ("d", randn(1))];   // 32, 32, 400, 4 bytes
+        // 32, 32, 400 and 4 bytes.
+        List<(string, Tensor)> tensors = [("a", randn(8)), ("b", randn(8)), ("c", randn(100)), ("d", randn(1))];
         SafeTensors.WriteSharded(folder.Path, tensors, 64);
         Assert.Equal(
             [

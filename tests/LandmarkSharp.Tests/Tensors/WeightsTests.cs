@@ -36,8 +36,8 @@ public sealed class WeightsTests
         using var weights = Weights.Open(Llama);
         var e = Assert.Throws<LandmarkException>(() => weights["model"].Get("norm.weight", [32]));
         Assert.Equal(
-            $"Tensor 'model.norm.weight' of {Path.Combine(Llama, "model.safetensors")} has the shape [64], and the model "
-            + "needs [32]: the configuration and the weights are of different models.",
+            $"Tensor 'model.norm.weight' of {Path.Combine(Llama, "model.safetensors")} has the shape [64], and the "
+            + "model needs [32]: the configuration and the weights are of different models.",
             e.Message);
         Assert.Contains("model.norm.weight", weights.Unread());
     }
@@ -47,7 +47,10 @@ public sealed class WeightsTests
     {
         using var weights = Weights.Open(Llama);
         var e = Assert.Throws<LandmarkException>(() => weights["transformer"].Get("norm.weight", [64]));
-        Assert.Contains("no tensor 'transformer.norm.weight' (the nearest is 'model.norm.weight')", e.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no tensor 'transformer.norm.weight' (the nearest is 'model.norm.weight')",
+            e.Message,
+            StringComparison.Ordinal);
         e = Assert.Throws<LandmarkException>(() => weights.Get("nothing", [1]));
         Assert.Contains("no tensor 'nothing' among its", e.Message, StringComparison.Ordinal);
     }
@@ -78,8 +81,8 @@ public sealed class WeightsTests
         Assert.StartsWith($"There is no folder {folder["none"]}", e.Message, StringComparison.Ordinal);
         e = Assert.Throws<LandmarkException>(() => Weights.Open(folder.Path));
         Assert.Equal(
-            $"{folder.Path} has neither model.safetensors nor model.safetensors.index.json: name the folder of a model in "
-            + "Hugging Face's layout.",
+            $"{folder.Path} has neither model.safetensors nor model.safetensors.index.json: name the folder of a model "
+            + "in Hugging Face's layout.",
             e.Message);
         File.WriteAllText(folder["pytorch_model.bin"], "");
         e = Assert.Throws<LandmarkException>(() => Weights.Open(folder.Path));
@@ -97,7 +100,7 @@ public sealed class WeightsTests
     [InlineData("""{"weight_map":{"a":""}}""", "is not one of its own folder")]
     [InlineData("""{"weight_map":{"a":".."}}""", "is not one of its own folder")]
     [InlineData("""{"weight_map":{"a":"none.safetensors"}}""", "names none.safetensors, which is not in")]
-    [InlineData("""{"weight_map":{"b":"shard.safetensors"}}""", "places tensor 'b' in shard.safetensors, which does not have it")]
+    [InlineData("""{"weight_map":{"b":"shard.safetensors"}}""", "places tensor 'b' in shard.safetensors, which lacks it")]
     [InlineData("""{"weight_map":{"a":"shard.safetensors","a":"shard.safetensors"}}""", "list tensor 'a' twice")]
     public void AnIndexIsChecked(string json, string expected)
     {
