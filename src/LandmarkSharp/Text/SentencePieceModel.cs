@@ -74,15 +74,15 @@ internal static class SentencePieceModel
         var vocabulary = new Vocabulary(entries);
 
         var kinds = entries.Select(pair => (Id: pair.Key, pair.Value.Text, pair.Value.Kind)).ToList();
-        var literals = new LiteralMatcher(
-            kinds.Where(e => e.Kind == PieceKind.UserDefined).Select(e => (e.Text.Replace(' ', SpaceNormalizer.Space), e.Id)));
+        var literals = new LiteralMatcher(kinds.Where(e => e.Kind == PieceKind.UserDefined).Select(e => (e.Text, e.Id)));
         var spellings = kinds.Where(e => e.Kind is PieceKind.Normal or PieceKind.UserDefined).ToList();
-        var normalizer = new SpaceNormalizer
+        var normalizer = new TextNormalizer
         {
-            AddPrefix = normalizerSpec.AddDummyPrefix,
-            RemoveExtraSpaces = normalizerSpec.RemoveExtraSpaces,
+            MarksSpaces = true,
+            AddsPrefix = normalizerSpec.AddDummyPrefix,
+            RemovesExtraSpaces = normalizerSpec.RemoveExtraSpaces,
             Map = normalizerSpec.CharacterMap.Length == 0 ? null : new CharacterMap(normalizerSpec.CharacterMap, path),
-            Kept = new LiteralMatcher(kinds.Where(e => e.Kind == PieceKind.UserDefined).Select(e => (e.Text, e.Id))),
+            Kept = literals,
         };
 
         var unknown = pieces.FindIndex(piece => piece.Type == 2);
@@ -99,8 +99,8 @@ internal static class SentencePieceModel
                 characters, Merges(pieces, byText, characters), Bytes(vocabulary, trainer, path), unknown, fuseUnknown: true),
             AddedTokens = [.. kinds.Where(e => e.Kind == PieceKind.Control).Select(e => new AddedToken(e.Text, e.Id, Special: true))],
             StartRule = StartRule.AfterSpecial,
-            LeadingSpace = normalizer.RemoveExtraSpaces ? LeadingSpace.AllRemoved
-                : normalizer.AddPrefix ? LeadingSpace.OneRemoved : LeadingSpace.Kept,
+            LeadingSpace = normalizer.RemovesExtraSpaces ? LeadingSpace.AllRemoved
+                : normalizer.AddsPrefix ? LeadingSpace.OneRemoved : LeadingSpace.Kept,
             BosId = bos,
             EosId = ControlId(vocabulary, trainer.EosPiece),
             Prefix = bos is { } id0 ? [id0] : [],
@@ -144,10 +144,10 @@ internal static class SentencePieceModel
 
     private static VocabularyEntry Entry(Piece piece, TrainerSpec trainer, string path) => piece.Type switch
     {
-        1 => Entry(piece.Text, PieceKind.Normal, piece.Text.Replace(SpaceNormalizer.Space, ' ')),
+        1 => Entry(piece.Text, PieceKind.Normal, piece.Text.Replace(TextNormalizer.Mark, ' ')),
         2 => Entry(piece.Text, PieceKind.Unknown, trainer.UnknownSurface),
         3 => Entry(piece.Text, PieceKind.Control, ""),
-        4 => Entry(piece.Text, PieceKind.UserDefined, piece.Text.Replace(SpaceNormalizer.Space, ' ')),
+        4 => Entry(piece.Text, PieceKind.UserDefined, piece.Text.Replace(TextNormalizer.Mark, ' ')),
         6 when ByteOf(piece.Text) is { } value => new VocabularyEntry(piece.Text, PieceKind.Byte, [value]),
         _ => throw new LandmarkException($"'{path}' holds the piece '{piece.Text}' of unknown type {piece.Type}; fetch the file again."),
     };
