@@ -21,7 +21,8 @@ public class RetrievalPromptTests
         {
             var prompt = RetrievalPrompt.Create(tasks, 1000 + trial, 3, trial, filler);
             Assert.Equal(1000 + trial, prompt.Tokens.Length);
-            Assert.Contains(prompt.Answer, tokenizer.Decode(prompt.Tokens.AsSpan(prompt.Needle)));
+            var needle = tokenizer.Decode(prompt.Tokens.AsSpan(prompt.Needle));
+            Assert.Contains(prompt.Answer, needle, StringComparison.OrdinalIgnoreCase);
             Assert.EndsWith(prompt.Question, tokenizer.Decode(prompt.Tokens));
             Assert.True(prompt.Needle.End.Value < prompt.Tokens.Length);
             foreach (var distractor in prompt.Distractors)

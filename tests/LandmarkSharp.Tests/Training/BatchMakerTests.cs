@@ -78,7 +78,10 @@ public class BatchMakerTests
         var tasks = new RetrievalTasks(tokenizer.Encoder, []);
         var options = Options(512, 63) with
         {
-            TaskShare = _ => 0.5, AnswerWeight = 5, EchoWeight = 2, TaskTextWeight = 0.25f,
+            TaskShare = _ => 0.5,
+            AnswerWeight = 5,
+            EchoWeight = 2,
+            TaskTextWeight = 0.25f,
         };
         var maker = new BatchMaker(options, [new(Numbers, 1)], tasks);
         var sizes = new Dictionary<int, int>();

@@ -20,73 +20,75 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
         var options = schemas[family].ToArray();
         var schema = options[random.Weighted([.. options.Select(o => o.Weight)])];
         var facts = Draw(random, schema, Count(random, family));
-        var lead = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
-        var (statementWordings, questionWordings) = (
-            random.Chance(schema.Dense ? 0.85 : 0.6) ? [random.Pick(schema.Statements)] : schema.Statements,
-            random.Chance(0.5) ? [random.Pick(schema.Questions)] : schema.Questions);
-
+        var style = new Style(random, schema);
         var pieces = new List<Placed>();
         var free = length;
-        var begun = random.Chance(0.4);
-        if (begun && beginOfText is { } token && random.Chance(0.3)) Add(new(-2, OneToken(token)));
-        if (begun && random.Chance(0.7))
-            Add(new(-1, Piece.Encode(encoder, random.Pick(Intros).Expand(random, lexicon, default), atStart: true)));
+
+        var begins = random.Chance(0.4);
+        if (begins && beginOfText is { } token && random.Chance(0.3)) Try(new(-2, Piece.Of(token)), length / 4);
+        if (begins && random.Chance(0.7))
+        {
+            var intro = random.Pick(Intros).Expand(random, lexicon, default);
+            Try(new(-1, Piece.Encode(encoder, intro, atStart: true)), length / 4);
+        }
 
         // A list stands together more often than it is scattered.
-        var block = schema.Dense && random.Chance(0.75) ? random.NextDouble() : (double?)null;
+        var together = schema.Dense && random.Chance(0.75) ? random.NextDouble() : (double?)null;
         var allAtEnd = random.Chance(0.45);
+        var related = random.Chance(0.3) ? Related(schema) : [];
         var asked = Math.Min(facts.Count, 1 + random.Weighted([4, 2, 2, 1, 1, 1]));
-        var twice = facts.Count == 1 && random.Chance(0.3);
-        // A list is said in the order in which it was drawn; what is asked of it is any of it.
-        var order = Enumerable.Range(0, facts.Count).ToArray();
-        random.Shuffle(order);
         var questions = new List<Placed>();
-        var statements = new SortedDictionary<int, Placed>();
         for (var i = 0; i < facts.Count; i++)
         {
-            var fact = facts[order[i]];
-            var place = block ?? random.NextDouble();
-            var statement = Statement(random, statementWordings, fact, lead);
-            Piece? question = null;
-            if (i < asked) question = Question(random, questionWordings, fact, lead);
-            if (statement.Length + (question?.Length ?? 0) > free)
+            var place = together ?? random.NextDouble();
+            var statement = Statement(random, style.Statements, facts[i], style.Lead);
+            if (i >= asked)
+            {
+                if (!Try(new(place, statement), free)) break;
+                continue;
+            }
+            var question = Question(random, style, facts[i]);
+            if (statement.Length + question.Length > free)
             {
                 if (i > 0) break;
                 throw new LandmarkException(
                     $"A retrieval task of {length} tokens was asked for, but the shortest form of this one takes "
-                    + $"{length - free + statement.Length + (question?.Length ?? 0)}; use longer windows.");
+                    + $"{length - free + statement.Length + question.Length}; use longer windows.");
             }
-            free -= statement.Length;
-            statements.Add(order[i], new(place, statement));
-            if (question is null) continue;
+            Try(new(place, statement), free);
             free -= question.Length;
-            questions.Add(new(allAtEnd || i == 0 && random.Chance(0.4) ? 1 : Later(random, place), question));
-            if (!twice) continue;
-            var again = Question(random, questionWordings, fact, lead);
-            if (again.Length > free) continue;
-            free -= again.Length;
-            questions.Add(new(Later(random, place), again));
+            questions.Add(new(allAtEnd || (i == 0 && random.Chance(0.4)) ? 1 : Later(random, place), question));
+            // Asked once more in other words, or told something else about the same one.
+            if (facts.Count == 1 && random.Chance(0.3) && Question(random, style, facts[i]) is var again
+                && again.Length <= free)
+            {
+                free -= again.Length;
+                questions.Add(new(Later(random, place), again));
+            }
+            if (related.Count > 0) Try(new(random.NextDouble(), Aside(random, related, facts[i], style.Lead)), free / 2);
         }
-        pieces.AddRange(statements.Values);
+        // What is asked first was drawn first: in the text it stands anywhere among the others.
+        random.Shuffle(pieces);
         random.Shuffle(questions);
         pieces.AddRange(questions);
 
         IReadOnlyList<string> avoided = [.. facts.Select(f => f.Subject)];
         var layout = new Layout(shop.MakeAny(random, avoided))
         {
-            Lead = lead,
-            StartsInside = !begun,
+            Lead = style.Lead,
+            StartsInside = !begins,
             CutsSentences = random.Chance(0.2),
             Next = endOfText is { } end && random.Chance(0.3) ? (end, shop.MakeAny(random, avoided)) : null,
         };
         var (row, _) = layout.Compose(pieces, length);
         return new TaskRow(family, [.. row.Tokens], [.. row.Kinds]);
 
-        void Add(Placed placed)
+        bool Try(Placed placed, int room)
         {
-            if (placed.Piece.Length > free / 4) return;
+            if (placed.Piece.Length > room) return false;
             pieces.Add(placed);
             free -= placed.Piece.Length;
+            return true;
         }
     }
 
@@ -131,7 +133,20 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
         _ => random.Chance(0.2) ? 1 : random.Between(2, 10),
     };
 
-    private static double Later(CounterRandom random, double place) => place + random.NextDouble() * (1 - place);
+    /// <summary>A place behind another, rather far than near: near ones are found without any landmark.</summary>
+    private static double Later(CounterRandom random, double place) =>
+        place + Math.Sqrt(random.NextDouble()) * (1 - place);
+
+    /// <summary>The other kinds of facts that are about the same sort of subject.</summary>
+    private List<FactSchema> Related(FactSchema schema) =>
+        [.. schemas[TaskFamily.Fact].Where(s => s != schema && s.Subject.Source == schema.Subject.Source)];
+
+    private Piece Aside(CounterRandom random, List<FactSchema> related, Binding about, char lead)
+    {
+        var schema = random.Pick(related);
+        var fact = about with { Value = schema.Value.Expand(random, lexicon, about) };
+        return Piece.Encode(encoder, lead + Marks.Remove(random.Pick(schema.Statements).Expand(random, lexicon, fact)));
+    }
 
     private List<Binding> Draw(CounterRandom random, FactSchema schema, int count)
     {
@@ -151,22 +166,36 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
         return facts;
     }
 
-    private Piece Statement(CounterRandom random, Template[] wordings, Binding fact, char lead) =>
+    private Piece Statement(CounterRandom random, IReadOnlyList<Template> wordings, Binding fact, char lead) =>
         Piece.Encode(encoder, lead + random.Pick(wordings).Expand(random, lexicon, fact));
 
-    private Piece Question(CounterRandom random, Template[] wordings, Binding fact, char lead)
+    private Piece Question(CounterRandom random, Style style, Binding fact)
     {
-        var text = lead + random.Pick(wordings).Expand(random, lexicon, fact);
+        var text = random.Pick(style.Questions).Expand(random, lexicon, fact);
+        var mark = text.IndexOf(Marks.Answer, StringComparison.Ordinal);
+        // A question proper can also be answered without repeating it.
+        if (style.AsksPlainly && text.IndexOf('?', StringComparison.Ordinal) is > 0 and var end && end < mark)
+            text = $"{style.Asker}: {text[..(end + 1)]}\n{style.Answerer}: {text[mark..]}";
         if (char.IsLetterOrDigit(fact.Value[^1])) text += random.Chance(0.7) ? "." : "\n";
-        return Piece.Encode(encoder, text);
+        return Piece.Encode(encoder, style.Lead + text);
     }
 
-    private static Piece OneToken(int token)
+    /// <summary>What the facts of a row have in common.</summary>
+    private sealed class Style(CounterRandom random, FactSchema schema)
     {
-        var piece = new Piece();
-        piece.Tokens.Add(token);
-        piece.Mark(TokenKind.Text);
-        return piece;
+        public char Lead { get; } = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
+
+        public IReadOnlyList<Template> Statements { get; } =
+            random.Chance(schema.Dense ? 0.85 : 0.6) ? [random.Pick(schema.Statements)] : schema.Statements;
+
+        public IReadOnlyList<Template> Questions { get; } =
+            random.Chance(0.5) ? [random.Pick(schema.Questions)] : schema.Questions;
+
+        public bool AsksPlainly { get; } = random.Chance(0.3);
+
+        public string Asker { get; } = random.Pick(["Question", "Question", "Q", "User"]);
+
+        public string Answerer { get; } = random.Pick(["Answer", "Answer", "A", "Assistant"]);
     }
 }
 

@@ -28,7 +28,7 @@ internal sealed class PassKeyTask(FragmentEncoder encoder, FillerShop shop, int?
         var whole = random.Chance(0.5);
         if (whole)
         {
-            if (beginOfText is { } token && random.Chance(0.3)) pieces.Insert(0, new(-2, Single(token)));
+            if (beginOfText is { } token && random.Chance(0.3)) pieces.Insert(0, new(-2, Piece.Of(token)));
             pieces.Insert(0, new(-1, Piece.Encode(encoder, Intro, atStart: true)));
             pieces.Sort((a, b) => a.Place.CompareTo(b.Place));
         }
@@ -57,16 +57,8 @@ internal sealed class PassKeyTask(FragmentEncoder encoder, FillerShop shop, int?
         $"The pass key is {first}. Remember it. {again} is the pass key.";
 
     private static double Between(CounterRandom random, double needlePlace) =>
-        needlePlace + random.NextDouble() * (1 - needlePlace);
+        needlePlace + Math.Sqrt(random.NextDouble()) * (1 - needlePlace);
 
     private Piece Asked(string key, CounterRandom random) =>
         Piece.Encode(encoder, $"\n{Question} {Marks.Answer}{key}{Marks.End}{random.Pick([".", ".", "\n"])}");
-
-    private static Piece Single(int token)
-    {
-        var piece = new Piece();
-        piece.Tokens.Add(token);
-        piece.Mark(TokenKind.Text);
-        return piece;
-    }
 }

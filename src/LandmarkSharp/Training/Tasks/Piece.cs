@@ -25,6 +25,15 @@ internal sealed class Piece
         Kinds.AddRange(other.Kinds);
     }
 
+    /// <summary>One token of text.</summary>
+    public static Piece Of(int token)
+    {
+        var piece = new Piece();
+        piece.Tokens.Add(token);
+        piece.Mark(TokenKind.Text);
+        return piece;
+    }
+
     /// <summary>Encodes text in which <see cref="Marks"/> stand around answers and echoes.</summary>
     public static Piece Encode(FragmentEncoder encoder, string marked, bool atStart = false)
     {
