@@ -1,0 +1,163 @@
+using System.Buffers;
+using System.Text;
+
+namespace LandmarkSharp.Text;
+
+/// <summary>
+/// Opens the text that people hand over: UTF-8 (with or without its mark) or UTF-16 with a mark, of any size.
+/// Whatever is no text is refused in one sentence before anything is read from it.
+/// </summary>
+public static class TextFile
+{
+    private const int SampleBytes = 1 << 16;
+
+    /// <summary>
+    /// Opens a text file for reading from its start; a file of any size, since nothing but a sample is read ahead.
+    /// Line ends are left as they are; a stray invalid byte reads as U+FFFD.
+    /// </summary>
+    /// <exception cref="LandmarkException">
+    /// There is no such file, it cannot be read, it is empty or all white space, or it is not text.
+    /// </exception>
+    public static TextReader Open(string path)
+    {
+        if (Directory.Exists(path)) throw new LandmarkException($"'{path}' is a folder; give a text file.");
+        if (!File.Exists(path)) throw new LandmarkException($"There is no file '{path}'; check the path.");
+        try
+        {
+            using (var blank = Open(File.OpenRead(path), path))
+            {
+                if (IsBlank(blank)) throw new LandmarkException($"'{path}' holds nothing but white space; give a file with text in it.");
+            }
+            return Open(File.OpenRead(path), path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LandmarkException($"'{path}' cannot be read ({e.Message.TrimEnd('.')}); check its permissions.", e);
+        }
+    }
+
+    /// <summary>
+    /// Reads text from a stream, such as standard input. The stream is closed with the reader.
+    /// </summary>
+    /// <param name="stream">The bytes; need not be seekable.</param>
+    /// <param name="name">What to call it in an error.</param>
+    /// <exception cref="LandmarkException">The stream is empty or does not start like text.</exception>
+    public static TextReader Open(Stream stream, string name)
+    {
+        var sample = new byte[SampleBytes];
+        var length = stream.ReadAtLeast(sample, sample.Length, throwOnEndOfStream: false);
+        try
+        {
+            Check(sample.AsSpan(0, length), name);
+        }
+        catch (LandmarkException)
+        {
+            stream.Dispose();
+            throw;
+        }
+        if (!stream.CanSeek)
+            return new StreamReader(new ReplayStream(sample.AsMemory(0, length), stream), Encoding.UTF8);
+        stream.Seek(-length, SeekOrigin.Current);
+        return new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, SampleBytes);
+    }
+
+    /// <summary>Reads a whole text file into a string; as <see cref="Open(string)"/>.</summary>
+    /// <exception cref="LandmarkException">As for <see cref="Open(string)"/>.</exception>
+    public static string ReadAll(string path)
+    {
+        using var reader = Open(path);
+        return reader.ReadToEnd();
+    }
+
+    /// <summary>
+    /// The text files that a path stands for: itself, or for a folder every <c>*.txt</c> in it and below, in ordinal
+    /// order, so that it is the same on every machine.
+    /// </summary>
+    /// <exception cref="LandmarkException">The path does not exist, or the folder holds no <c>*.txt</c>.</exception>
+    public static IReadOnlyList<string> Enumerate(string path)
+    {
+        if (File.Exists(path)) return [path];
+        if (!Directory.Exists(path)) throw new LandmarkException($"There is no file or folder '{path}'; check the path.");
+        string[] files = [.. Directory.EnumerateFiles(path, "*.txt", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        return files.Length > 0 ? files : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
+    }
+
+    private static bool IsBlank(TextReader reader)
+    {
+        while (reader.Read() is >= 0 and var c)
+        {
+            if (!char.IsWhiteSpace((char)c)) return false;
+        }
+        return true;
+    }
+
+    private static void Check(ReadOnlySpan<byte> sample, string name)
+    {
+        if (sample.IsEmpty) throw new LandmarkException($"'{name}' is empty; give a file with text in it.");
+        if (sample is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) return;
+        if (sample.IndexOf((byte)0) is >= 0 and var nul)
+            throw new LandmarkException($"'{name}' is not text: byte {nul} is NUL; give a UTF-8 text file.");
+
+        // A few damaged characters are let through; a file in another encoding has them everywhere.
+        const int Tolerated = 1, OneIn = 1000;
+        var (invalid, first) = (0, -1);
+        for (var at = 0; at < sample.Length;)
+        {
+            var status = Rune.DecodeFromUtf8(sample[at..], out _, out var length);
+            if (status == OperationStatus.NeedMoreData && sample.Length == SampleBytes) break;
+            if (status != OperationStatus.Done)
+            {
+                invalid++;
+                if (first < 0) first = at;
+            }
+            at += length;
+        }
+        if (invalid > Tolerated && invalid > sample.Length / OneIn)
+            throw new LandmarkException($"'{name}' is not UTF-8 text: byte {first} (0x{sample[first]:X2}) is part of no character, as are {invalid - 1} more; convert the file to UTF-8.");
+    }
+
+    /// <summary>A stream that gives again what was read from its start.</summary>
+    private sealed class ReplayStream(ReadOnlyMemory<byte> start, Stream rest) : Stream
+    {
+        private ReadOnlyMemory<byte> start = start;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(Span<byte> buffer)
+        {
+            if (start.IsEmpty) return rest.Read(buffer);
+            var count = Math.Min(start.Length, buffer.Length);
+            start.Span[..count].CopyTo(buffer);
+            start = start[count..];
+            return count;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override void Flush() => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing) rest.Dispose();
+            base.Dispose(disposing);
+        }
+    }
+}
