@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
+using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Training;
 
@@ -16,6 +16,18 @@ public sealed class TokenShardsBuilder(
 
     private readonly FragmentEncoder encoder = new(encode);
 
+    /// <summary>Encodes with a tokenizer, its end-of-text token after each document.</summary>
+    /// <exception cref="LandmarkException">The tokenizer has no end-of-text token.</exception>
+    public TokenShardsBuilder(Tokenizer tokenizer)
+        : this(
+            text => tokenizer.Encode(text),
+            tokenizer.VocabularySize,
+            tokenizer.EosId ?? throw new LandmarkException(
+                "The tokenizer has no end-of-text token, which goes between documents; choose one that has."),
+            tokenizer.Fingerprint)
+    {
+    }
+
     /// <summary>
     /// Encodes every source and writes the folder. A source is a text file or a folder whose <c>*.txt</c> files, at any
     /// depth, are its documents in the order of their paths. Text is read in pieces and encoded in parallel, so a file
@@ -24,13 +36,22 @@ public sealed class TokenShardsBuilder(
     /// <param name="output">The folder to write; made if it is not there, files of the same names replaced.</param>
     /// <param name="sources">Names (which become file names) and paths.</param>
     /// <param name="cancellation">Stops the work; <c>tokens.json</c> is then not written.</param>
-    /// <exception cref="LandmarkException">A source has no text, or a file is not UTF-8 text.</exception>
+    /// <exception cref="LandmarkException">A source has no text, or a file of it is not text.</exception>
     public TokenShardsMeta Build(
         string output, IReadOnlyList<(string Name, string Path)> sources, CancellationToken cancellation = default)
     {
         Directory.CreateDirectory(output);
         var bytes = vocabularySize <= 1 << 16 ? 2 : 4;
-        var shards = sources.Select(source => Write(output, source.Name, source.Path, bytes, cancellation)).ToList();
+        var shards = new List<TokenShard>();
+        try
+        {
+            foreach (var (name, path) in sources) shards.Add(Write(output, name, path, bytes, cancellation));
+        }
+        catch (AggregateException e) when (e.InnerExceptions.OfType<LandmarkException>().FirstOrDefault() is { } first)
+        {
+            // What goes wrong on a worker thread comes wrapped.
+            throw new LandmarkException(first.Message, e);
+        }
         var meta = new TokenShardsMeta(vocabulary, bytes, endOfText, shards);
         File.WriteAllBytes(
             Path.Combine(output, TokenShards.MetaFile),
@@ -44,7 +65,7 @@ public sealed class TokenShardsBuilder(
         var count = 0L;
         var file = name + ".bin";
         using var stream = File.Create(Path.Combine(output, file));
-        var encoded = Chunks(Files(name, path))
+        var encoded = Chunks(TextFile.Enumerate(path))
             .AsParallel().AsOrdered().WithCancellation(cancellation)
             .WithMergeOptions(ParallelMergeOptions.NotBuffered)
             .Select(chunk => (chunk.StartsDocument, Tokens: Encode(chunk)));
@@ -82,34 +103,16 @@ public sealed class TokenShardsBuilder(
         stream.Write(MemoryMarshal.AsBytes<ushort>(narrow));
     }
 
-    private static string[] Files(string name, string path)
+    private IEnumerable<Chunk> Chunks(IReadOnlyList<string> files)
     {
-        if (File.Exists(path)) return [path];
-        if (!Directory.Exists(path))
-            throw new LandmarkException($"The source '{name}' is at {path}, where there is no file or folder.");
-        var files = Directory.GetFiles(path, "*.txt", SearchOption.AllDirectories);
-        if (files.Length == 0)
-            throw new LandmarkException($"The folder {path} of the source '{name}' has no .txt files.");
-        Array.Sort(files, StringComparer.Ordinal);
-        return files;
-    }
-
-    private IEnumerable<Chunk> Chunks(string[] files)
-    {
-        var strict = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
         var buffer = new char[2 * ChunkCharacters];
         foreach (var file in files)
         {
-            using var reader = new StreamReader(file, strict);
+            using var reader = TextFile.Open(file);
             var (held, first) = (0, true);
             while (true)
             {
-                var read = Read(reader, file, buffer.AsSpan(held));
-                if (buffer.AsSpan(held, read).Contains('\0'))
-                    throw new LandmarkException($"The file {file} has zero bytes, so it is not text; leave it out.");
-                held += read;
-                if (held == 0 && first)
-                    throw new LandmarkException($"The file {file} is empty; leave it out.");
+                held += reader.ReadBlock(buffer.AsSpan(held));
                 if (held < buffer.Length)
                 {
                     yield return new Chunk(new string(buffer, 0, held), first, EndsDocument: true);
@@ -123,18 +126,6 @@ public sealed class TokenShardsBuilder(
                 buffer.AsSpan(cut, held - cut).CopyTo(buffer);
                 (held, first) = (held - cut, false);
             }
-        }
-    }
-
-    private static int Read(StreamReader reader, string file, Span<char> buffer)
-    {
-        try
-        {
-            return reader.ReadBlock(buffer);
-        }
-        catch (DecoderFallbackException e)
-        {
-            throw new LandmarkException($"The file {file} is not UTF-8 text; convert it or leave it out.", e);
         }
     }
 
