@@ -5,8 +5,8 @@ using LandmarkSharp.Training.Tasks;
 namespace LandmarkSharp.Evaluation;
 
 /// <summary>
-/// The paper's pass key test (section 4.2): five lines, of which the second and fourth are filler, the third holds a key
-/// and the last asks for it. The prompt has an exact number of tokens, landmarks and special tokens not counted.
+/// The paper's pass key test (section 4.2): five lines, of which the second and fourth are filler, the third holds a
+/// key and the last asks for it. The prompt has an exact number of tokens, landmarks and special tokens not counted.
 /// </summary>
 /// <param name="Text">The prompt.</param>
 /// <param name="Tokens">Its tokens, as the tokenizer encodes the whole text, without special tokens.</param>
@@ -40,8 +40,8 @@ public sealed record PassKeyPrompt(string Text, int[] Tokens, int Key, Range Nee
         var least = encoder.Encode(Compose("", key, "").Text).Length;
         if (tokens < least)
             throw new LandmarkException(
-                $"A pass key prompt of {tokens} tokens was asked for, but without any filler this one takes {least}; ask "
-                + $"for at least {least}.");
+                $"A pass key prompt of {tokens} tokens was asked for, but without any filler this one takes {least}; "
+                + $"ask for at least {least}.");
 
         var filler = tokens - least;
         for (var attempt = 0; attempt < Attempts; attempt++)
@@ -73,8 +73,9 @@ public sealed record PassKeyPrompt(string Text, int[] Tokens, int Key, Range Nee
     {
         var start = text.AsSpan().IndexOfAnyInRange('0', '9');
         if (start < 0) return null;
-        var length = text.AsSpan(start).IndexOfAnyExceptInRange('0', '9');
-        return long.TryParse(length < 0 ? text.AsSpan(start) : text.AsSpan(start, length), out var value) ? value : null;
+        var digits = text.AsSpan(start);
+        var length = digits.IndexOfAnyExceptInRange('0', '9');
+        return long.TryParse(length < 0 ? digits : digits[..length], out var value) ? value : null;
     }
 
     private static (string Text, int NeedleStart, int NeedleEnd) Compose(string before, int key, string after)

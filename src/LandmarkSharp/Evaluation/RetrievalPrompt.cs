@@ -20,7 +20,7 @@ public sealed record RetrievalPrompt(
     public static int Kinds(TaskSplit split) => FactSchema.Of(split).Count;
 
     /// <summary>Builds the prompt of a trial.</summary>
-    /// <param name="tasks">Where the wordings come from: give tasks of <see cref="TaskSplit.HeldOut"/> to judge.</param>
+    /// <param name="tasks">Where the wordings come from; those of <see cref="TaskSplit.HeldOut"/> judge.</param>
     /// <param name="tokens">The number of tokens of the whole.</param>
     /// <param name="seed">With <paramref name="trial"/> decides words, values and places.</param>
     /// <param name="trial">The number of the trial.</param>

@@ -1,9 +1,11 @@
+using LandmarkSharp.Training.Tasks;
+
 namespace LandmarkSharp.Training;
 
 /// <summary>Rows of tokens with landmarks in them, and what is to be predicted at each position.</summary>
 /// <remarks>
-/// Arrays are row after row, <c>[Rows, Length]</c>. All rows have their landmarks at the same positions: the last of the
-/// first <see cref="FirstBlockLength"/> positions, and then the last of each block.
+/// Arrays are row after row, <c>[Rows, Length]</c>. All rows have their landmarks at the same positions: the last of
+/// the first <see cref="FirstBlockLength"/> positions, and then the last of each block.
 /// </remarks>
 public sealed class Batch(int rows, int length)
 {
@@ -17,8 +19,8 @@ public sealed class Batch(int rows, int length)
     public int Length => length;
 
     /// <summary>
-    /// The positions of the first block, its landmark counted: 1 … ℓ + 1. Windows are cut anywhere in the stream, so the
-    /// first block is usually short, and with 1 the row starts on a landmark.
+    /// The positions of the first block, its landmark counted: 1 … ℓ + 1. Windows are cut anywhere in the stream, so
+    /// the first block is usually short, and with 1 the row starts on a landmark.
     /// </summary>
     public int FirstBlockLength { get; internal set; }
 
@@ -37,6 +39,9 @@ public sealed class Batch(int rows, int length)
     /// <summary>Which targets are answers of retrieval tasks.</summary>
     public bool[] Answers { get; } = new bool[rows * length];
 
-    /// <summary>How many of the rows are retrieval tasks: the first ones.</summary>
-    public int TaskRows { get; internal set; }
+    /// <summary>What each row asks for; null where it is a window of text. Tasks come first.</summary>
+    public TaskFamily?[] Families { get; } = new TaskFamily?[rows];
+
+    /// <summary>How many of the rows are retrieval tasks.</summary>
+    public int TaskRows => Families.Count(f => f is not null);
 }

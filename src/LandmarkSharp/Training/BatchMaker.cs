@@ -57,8 +57,8 @@ public sealed class BatchMaker
     {
         if (options.Rows < 1 || options.Length < 2 || options.BlockLength < 0)
             throw new LandmarkException(
-                $"A batch of {options.Rows} rows of {options.Length} positions in blocks of {options.BlockLength} cannot "
-                + "be made; rows must be at least 1, positions 2 and the block length 0.");
+                $"A batch of {options.Rows} rows of {options.Length} positions in blocks of {options.BlockLength} "
+                + "cannot be made; rows must be at least 1, positions 2 and the block length 0.");
         if (sources.Count == 0 && tasks is null)
             throw new LandmarkException("There is nothing to make batches of; give a source of text or tasks.");
         foreach (var (source, weight) in sources)
@@ -90,19 +90,21 @@ public sealed class BatchMaker
         batch.FirstBlockLength = Math.Min(first, options.Length);
         // The target of the last regular token lies one past the window.
         var regular = options.Length - Landmarks(first) + 1;
-        batch.TaskRows = TaskRows(index, random.NextDouble());
+        var taskRows = TaskRows(index, random.NextDouble());
 
         var window = new int[regular];
         for (var row = 0; row < options.Rows; row++)
         {
-            if (row < batch.TaskRows)
+            if (row < taskRows)
             {
                 var task = tasks!.Row(options.Seed, index * options.Rows + row, regular);
+                batch.Families[row] = task.Family;
                 Write(batch, row, first, task.Tokens, task.Kinds);
             }
             else
             {
                 var source = sources[random.Weighted(weights)].Tokens;
+                batch.Families[row] = null;
                 source.Window(random.Next(source.Count - regular + 1), window);
                 Write(batch, row, first, window, kinds: default);
             }

@@ -42,8 +42,8 @@ public sealed class TokenShards : IDisposable
         var meta = ReadMeta(Path.Combine(folder, MetaFile));
         if (vocabulary is not null && meta.Vocabulary != vocabulary)
             throw new LandmarkException(
-                $"The token shards in {folder} were made with another tokenizer (vocabulary {meta.Vocabulary}, this one "
-                + $"is {vocabulary}); make them again with this tokenizer.");
+                $"The token shards in {folder} were made with another tokenizer (vocabulary {meta.Vocabulary}, this "
+                + $"one is {vocabulary}); make them again with this tokenizer.");
 
         var sources = new Dictionary<string, TokenSource>(StringComparer.Ordinal);
         foreach (var source in meta.Sources)

@@ -9,7 +9,7 @@ public abstract class TokenSource : IDisposable
     /// <summary>The number of tokens.</summary>
     public abstract long Count { get; }
 
-    /// <summary>Copies the tokens from <paramref name="start"/> on into the whole of <paramref name="destination"/>.</summary>
+    /// <summary>Fills <paramref name="destination"/> with the tokens from <paramref name="start"/> on.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The window does not lie inside the stream.</exception>
     public void Window(long start, Span<int> destination)
     {

@@ -18,7 +18,8 @@ public class PassKeyPromptTests
             + "I will quiz you about the important information there.", lines[0]);
         Assert.Equal($"The pass key is {prompt.Key}. Remember it. {prompt.Key} is the pass key.", lines[2]);
         Assert.Equal("What is the pass key? The pass key is", lines[4]);
-        const string round = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ";
+        const string round =
+            "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ";
         var filler = string.Concat(Enumerable.Repeat(round, 100));
         Assert.StartsWith(lines[1], filler);
         Assert.StartsWith(lines[3], filler);
@@ -45,7 +46,8 @@ public class PassKeyPromptTests
     [Fact]
     public void PlacesAreUniformAndKeysToo()
     {
-        var prompts = Enumerable.Range(0, 400).Select(t => PassKeyPrompt.Create(tokenizer.Encoder, 2000, 9, t)).ToList();
+        var prompts = Enumerable.Range(0, 400)
+            .Select(t => PassKeyPrompt.Create(tokenizer.Encoder, 2000, 9, t)).ToList();
         var places = prompts.Select(p => p.Needle.Start.Value / 2000.0).ToList();
         for (var fifth = 0; fifth < 5; fifth++)
             Assert.InRange(places.Count(p => p >= fifth * 0.2 && p < fifth * 0.2 + 0.2), 50, 110);

@@ -15,7 +15,8 @@ public class RetrievalPromptTests
     [InlineData(TaskSplit.HeldOut, FillerKind.Books)]
     public void PromptsAskForWhatTheirNeedleSays(TaskSplit split, FillerKind filler)
     {
-        var book = TokenSource.FromTokens([.. Enumerable.Repeat(tokenizer.Encode("once upon a time"), 500).SelectMany(t => t)]);
+        var text = string.Concat(Enumerable.Repeat("once upon a time ", 500));
+        var book = TokenSource.FromTokens(tokenizer.Encode(text));
         var tasks = new RetrievalTasks(tokenizer.Encoder, [book], new RetrievalTaskOptions { Split = split });
         for (var trial = 0; trial < 2 * RetrievalPrompt.Kinds(split); trial++)
         {

@@ -84,7 +84,6 @@ public class BatchMakerTests
             TaskTextWeight = 0.25f,
         };
         var maker = new BatchMaker(options, [new(Numbers, 1)], tasks);
-        var sizes = new Dictionary<int, int>();
         for (var index = 0; index < 50; index++)
         {
             var batch = maker.Make(index);
@@ -141,6 +140,7 @@ public class BatchMakerTests
                 Assert.Equal(expected.Targets, got.Targets);
                 Assert.Equal(expected.Weights, got.Weights);
                 Assert.Equal(expected.Answers, got.Answers);
+                Assert.Equal(expected.Families, got.Families);
                 Assert.Equal(expected.FirstBlockLength, got.FirstBlockLength);
             }
         }

@@ -15,10 +15,11 @@ public sealed class TokenShardsTests : IDisposable
     {
         Write("text/b.txt", "A second one,\nwith two lines.");
         Write("text/a.txt", "The first document.");
-        Builder().Build(Out, [("tiny", Path.Combine(folder, "text"))], Cancellation);
+        Build("tiny", "text");
 
         using var shards = TokenShards.Open(Out, "words");
-        var (first, second) = (tokenizer.Encode("The first document."), tokenizer.Encode("A second one,\nwith two lines."));
+        var first = tokenizer.Encode("The first document.");
+        var second = tokenizer.Encode("A second one,\nwith two lines.");
         int[] expected = [.. first, WordTokenizer.EndOfText, .. second, WordTokenizer.EndOfText];
         var tokens = new int[shards["tiny"].Count];
         shards["tiny"].Window(0, tokens);
@@ -39,7 +40,7 @@ public sealed class TokenShardsTests : IDisposable
         var text = new StringBuilder();
         for (var i = 0; text.Length < 1_200_000; i++) text.Append($"Line {i % 77} of  the text,\n\n it goes on. ");
         Write("long.txt", text.ToString());
-        Builder(vocabulary: 1 << 20).Build(Out, [("long", Path.Combine(folder, "long.txt"))], Cancellation);
+        Build("long", "long.txt", vocabulary: 1 << 20);
 
         using var shards = TokenShards.Open(Out);
         Assert.Equal(4, shards.Meta.BytesPerToken);
@@ -53,14 +54,14 @@ public sealed class TokenShardsTests : IDisposable
     {
         Write("bad/a.txt", "");
         File.WriteAllBytes(Path.Combine(folder, "bad/a.txt"), [0x41, 0xFF, 0xFE, 0x42]);
-        Fails("a.txt' is not UTF-8", () => Builder().Build(Out, [("bad", Path.Combine(folder, "bad"))], Cancellation));
+        Fails("a.txt' is not UTF-8", () => Build("bad", "bad"));
         Write("bad/a.txt", "zero \0 byte");
-        Fails("a.txt' is not text", () => Builder().Build(Out, [("bad", Path.Combine(folder, "bad"))], Cancellation));
+        Fails("a.txt' is not text", () => Build("bad", "bad"));
         Write("bad/a.txt", "");
-        Fails("a.txt' is empty", () => Builder().Build(Out, [("bad", Path.Combine(folder, "bad"))], Cancellation));
+        Fails("a.txt' is empty", () => Build("bad", "bad"));
         File.Delete(Path.Combine(folder, "bad/a.txt"));
-        Fails("no *.txt file", () => Builder().Build(Out, [("bad", Path.Combine(folder, "bad"))], Cancellation));
-        Fails("no file or folder", () => Builder().Build(Out, [("bad", Path.Combine(folder, "nowhere"))], Cancellation));
+        Fails("no *.txt file", () => Build("bad", "bad"));
+        Fails("no file or folder", () => Build("bad", "nowhere"));
         Fails("no token shards", () => TokenShards.Open(Path.Combine(folder, "nowhere")));
     }
 
@@ -68,21 +69,22 @@ public sealed class TokenShardsTests : IDisposable
     public void ShardsThatDoNotFitAreRefused()
     {
         Write("a.txt", "Some text to be kept.");
-        Builder().Build(Out, [("a", Path.Combine(folder, "a.txt"))], Cancellation);
+        Build("a", "a.txt");
         Fails("another tokenizer", () => TokenShards.Open(Out, "other"));
         File.WriteAllBytes(Path.Combine(Out, "a.bin"), [1, 2]);
         Fails("expected", () => TokenShards.Open(Out));
         File.WriteAllText(Path.Combine(Out, "tokens.json"), "{");
         Fails("not valid JSON", () => TokenShards.Open(Out));
-        Fails("vocabulary has 5", () => Builder(vocabulary: 5).Build(Out, [("a", Path.Combine(folder, "a.txt"))], Cancellation));
+        Fails("vocabulary has 5", () => Build("a", "a.txt", vocabulary: 5));
     }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     private string Out => Path.Combine(folder, "out");
 
-    private TokenShardsBuilder Builder(int vocabulary = 60_000) =>
-        new(tokenizer.Encode, vocabulary, WordTokenizer.EndOfText, "words");
+    private void Build(string name, string path, int vocabulary = 60_000) =>
+        new TokenShardsBuilder(tokenizer.Encode, vocabulary, WordTokenizer.EndOfText, "words")
+            .Build(Out, [(name, Path.Combine(folder, path))], Cancellation);
 
     private void Write(string name, string text)
     {

@@ -4,8 +4,8 @@ using LandmarkSharp.Training;
 namespace LandmarkSharp.Tests.Training;
 
 /// <summary>
-/// A small tokenizer that behaves as SentencePiece does: a word carries the space before it, digits and punctuation stand
-/// alone, a text gets a space in front. Ids are given in the order of first sight.
+/// A small tokenizer that behaves as SentencePiece does: a word carries the space before it, digits and punctuation
+/// stand alone, a text gets a space in front. Ids are given in the order of first sight.
 /// </summary>
 internal sealed partial class WordTokenizer
 {

@@ -1,7 +1,8 @@
 namespace LandmarkSharp.Training.Tasks;
 
 /// <summary>Rows with facts in them, some of which are asked for.</summary>
-internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSplit split, int? beginOfText, int? endOfText)
+internal sealed class FactTask(
+    FragmentEncoder encoder, FillerShop shop, TaskSplit split, int? beginOfText, int? endOfText)
 {
     private static readonly Template[] Intros =
     [
@@ -34,7 +35,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
 
         // A list stands together more often than it is scattered.
         var together = schema.Dense && random.Chance(0.75) ? random.NextDouble() : (double?)null;
-        var allAtEnd = random.Chance(0.45);
+        var allAtEnd = random.Chance(0.3);
         var related = random.Chance(0.3) ? Related(schema) : [];
         var asked = Math.Min(facts.Count, 1 + random.Weighted([4, 2, 2, 1, 1, 1]));
         var questions = new List<Placed>();
@@ -57,7 +58,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
             }
             Try(new(place, statement), free);
             free -= question.Length;
-            questions.Add(new(allAtEnd || (i == 0 && random.Chance(0.4)) ? 1 : Later(random, place), question));
+            questions.Add(new(allAtEnd || (i == 0 && random.Chance(0.3)) ? 1 : Later(random, place), question));
             // Asked once more in other words, or told something else about the same one.
             if (facts.Count == 1 && random.Chance(0.3) && Question(random, style, facts[i]) is var again
                 && again.Length <= free)
@@ -65,7 +66,8 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
                 free -= again.Length;
                 questions.Add(new(Later(random, place), again));
             }
-            if (related.Count > 0) Try(new(random.NextDouble(), Aside(random, related, facts[i], style.Lead)), free / 2);
+            if (related.Count > 0)
+                Try(new(random.NextDouble(), Aside(random, related, facts[i], style.Lead)), free / 2);
         }
         // What is asked first was drawn first: in the text it stands anywhere among the others.
         random.Shuffle(pieces);
@@ -117,7 +119,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, TaskSpl
         var used = pieces.Sum(p => p.Piece.Length);
         if (used > length)
             throw new LandmarkException(
-                $"A retrieval prompt of {length} tokens was asked for, but its facts and its question alone take {used}; "
+                $"A retrieval prompt of {length} tokens was asked for, but its facts and its question take {used}; "
                 + $"ask for at least {used}.");
 
         var layout = new Layout(shop.Make(kind, random, [.. facts.Select(f => f.Subject)])) { Lead = '\n' };

@@ -104,7 +104,8 @@ internal sealed class FillerShop(FragmentEncoder encoder, IReadOnlyList<TokenSou
     private string[] Lines(CounterRandom random)
     {
         var sentences = new string[random.Between(1, 6)];
-        for (var i = 0; i < sentences.Length; i++) sentences[i] = Say(random.Chance(0.85) ? Plots : NumberLines, random);
+        for (var i = 0; i < sentences.Length; i++)
+            sentences[i] = Say(random.Chance(0.85) ? Plots : NumberLines, random);
         return sentences;
     }
 

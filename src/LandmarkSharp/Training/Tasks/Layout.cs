@@ -6,7 +6,7 @@ internal readonly record struct Placed(double Place, Piece Piece);
 /// <summary>Puts pieces of text into filler, to a row of an exact length.</summary>
 internal sealed class Layout(Filler filler)
 {
-    /// <summary>What a stretch of filler begins with: a space, or a newline where pieces have lines of their own.</summary>
+    /// <summary>What filler begins with: a space, or a newline where pieces have lines of their own.</summary>
     public char Lead { get; init; } = ' ';
 
     /// <summary>Whether the row begins inside a text, so that its first sentence may be cut off.</summary>
@@ -15,7 +15,7 @@ internal sealed class Layout(Filler filler)
     /// <summary>Whether filler before a piece stops anywhere, and not only at the end of a sentence.</summary>
     public bool CutsSentences { get; init; }
 
-    /// <summary>What follows the last piece, if not more of the same filler: another document, after this token.</summary>
+    /// <summary>What follows the last piece instead of the same filler: a document, after this token.</summary>
     public (int EndOfText, Filler Text)? Next { get; init; }
 
     /// <summary>

@@ -31,9 +31,9 @@ internal sealed record LexiconWords(
             "pass key, pass code, secret number, access code, PIN, phone extension, ticket number, code, number, "
             + "door code, locker number, account number, serial number, order number, seat number, magic number, "
             + "lucky number, invoice number, security code, gate code, flight number, badge number, key, id, "
-            + "room number, case number, house number, bus number, password, magic word, code word, secret word, index, "
-            + "entry code, log number, customer number, identifier, parcel number, page number, score, answer, tag, "
-            + "secret, value, position, level, weight, height, amount, total, balance, price, size, width, length, "
+            + "room number, case number, house number, bus number, password, magic word, code word, secret word, "
+            + "index, entry code, log number, customer number, identifier, parcel number, page number, score, answer, "
+            + "tag, secret, value, position, level, weight, height, amount, total, balance, price, size, width, length, "
             + "alarm code, phone number, train number, record number, file number, meter reading, counter, result",
         ThingAdjectives: """
             secret private hidden special important red blue green white second third first last old new main north
@@ -41,9 +41,9 @@ internal sealed record LexiconWords(
             attic winter summer morning evening final personal public royal upper lower inner outer front back spare
             """,
         ObjectNouns: """
-            lamp chair table book ring hat coat bicycle clock mirror box cup plate knife spoon basket bag boat cart horse
-            dog cat violin drum flute guitar painting letter map coin key chain rope tent blanket carpet bottle candle
-            umbrella glove shoe boot scarf belt sword shield helmet wagon ladder hammer saw bell vase statue necklace
+            lamp chair table book ring hat coat bicycle clock mirror box cup plate knife spoon basket bag boat cart
+            horse dog cat violin drum flute guitar painting letter map coin key chain rope tent blanket carpet bottle
+            candle umbrella glove shoe boot scarf belt sword shield helmet wagon ladder hammer saw bell vase statue necklace
             watch camera radio wheel bucket barrel pillow curtain desk bench piano kite doll puppet
             """,
         ObjectAdjectives: """
@@ -65,7 +65,8 @@ internal sealed record LexiconWords(
             Casablanca Antwerp Salzburg Palermo
             """,
         ThingNouns:
-            "vault sequence, safe cipher, beacon frequency, voucher, docket, shelf mark, warehouse slot, launch sequence",
+            "vault sequence, safe cipher, beacon frequency, voucher, docket, shelf mark, warehouse slot, "
+            + "launch sequence",
         ThingAdjectives: "ancient crystal lunar distant sealed marble copper hollow",
         ObjectNouns: """
             telescope lantern chessboard anchor compass harp saddle tapestry goblet sundial typewriter hourglass

@@ -1,6 +1,6 @@
 namespace LandmarkSharp.Training.Tasks;
 
-/// <summary>The paper's pass key test as a row of training: the same words, cut as windows of a stream are cut.</summary>
+/// <summary>The paper's pass key test as a row of training: the same words, cut as windows of a stream are.</summary>
 internal sealed class PassKeyTask(FragmentEncoder encoder, FillerShop shop, int? beginOfText, int? endOfText)
 {
     public const int LargestKey = 50_000;
@@ -33,7 +33,7 @@ internal sealed class PassKeyTask(FragmentEncoder encoder, FillerShop shop, int?
             pieces.Sort((a, b) => a.Place.CompareTo(b.Place));
         }
 
-        var last = random.Chance(0.5) ? 1 : Between(random, needlePlace: pieces[^1].Place);
+        var last = random.Chance(0.4) ? 1 : Between(random, needlePlace: pieces[^1].Place);
         pieces.Add(new(last, Asked(key, random)));
         if (random.Chance(0.2)) pieces.Add(new(Between(random, last), Asked(key, random)));
 

@@ -37,8 +37,9 @@ internal sealed class Piece
     /// <summary>Encodes text in which <see cref="Marks"/> stand around answers and echoes.</summary>
     public static Piece Encode(FragmentEncoder encoder, string marked, bool atStart = false)
     {
-        Span<char> text = marked.Length <= 2048 ? stackalloc char[marked.Length] : new char[marked.Length];
-        Span<TokenKind> kinds = marked.Length <= 2048 ? stackalloc TokenKind[marked.Length] : new TokenKind[marked.Length];
+        var size = marked.Length;
+        Span<char> text = size <= 2048 ? stackalloc char[size] : new char[size];
+        Span<TokenKind> kinds = size <= 2048 ? stackalloc TokenKind[size] : new TokenKind[size];
         var (length, current) = (0, TokenKind.Text);
         foreach (var c in marked)
         {
@@ -54,7 +55,7 @@ internal sealed class Piece
         var at = 0;
         while (!rest.IsEmpty)
         {
-            var size = encoder.FragmentLength(rest);
+            size = encoder.FragmentLength(rest);
             piece.Tokens.AddRange(encoder.Fragment(rest[..size], atStart && at == 0));
             var kind = Highest(kinds.Slice(at, size));
             if (answerOpen && kind == TokenKind.Text)

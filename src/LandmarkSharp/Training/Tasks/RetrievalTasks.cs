@@ -6,7 +6,7 @@ public sealed record RetrievalTaskOptions
     /// <summary>Training's wordings, or those that are kept out of it.</summary>
     public TaskSplit Split { get; init; }
 
-    /// <summary>The share of each family; they need not sum to 1. Kept-out wordings exist for facts and keys only.</summary>
+    /// <summary>The share of each family; they need not sum to 1. Pass keys and quotes are not held out.</summary>
     public IReadOnlyDictionary<TaskFamily, double> Shares { get; init; } = new Dictionary<TaskFamily, double>
     {
         [TaskFamily.PassKey] = 0.30,
@@ -27,8 +27,8 @@ public sealed record RetrievalTaskOptions
 
 /// <summary>
 /// Makes rows in which something must be found again: pass keys in the paper's wording and in hundreds of others,
-/// several keys of which one is asked for, facts about named things, entries of lists, sentences, quotations, in fillers
-/// of many kinds. A row depends on its seed and index alone. Safe to use from several threads.
+/// several keys of which one is asked for, facts about named things, entries of lists, sentences, quotations, in
+/// fillers of many kinds. A row depends on its seed and index alone. Safe to use from several threads.
 /// </summary>
 public sealed class RetrievalTasks
 {
@@ -60,8 +60,8 @@ public sealed class RetrievalTasks
 
     internal FactTask Facts { get; }
 
-    /// <summary>Row <paramref name="index"/> of a seed's endless list, of exactly <paramref name="length"/> tokens.</summary>
-    /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; 256 are always enough.</exception>
+    /// <summary>Row <paramref name="index"/> of a seed's endless list: <paramref name="length"/> tokens.</summary>
+    /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; 256 always do.</exception>
     public TaskRow Row(long seed, long index, int length)
     {
         var random = new CounterRandom(seed, index);

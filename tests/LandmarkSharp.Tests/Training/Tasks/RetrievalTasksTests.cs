@@ -111,7 +111,10 @@ public class RetrievalTasksTests
         var text = new HashSet<string>(StringComparer.Ordinal);
         var tasks = Tasks(TaskSplit.Training);
         for (var index = 0; index < 1000; index++)
-            text.UnionWith(tokenizer.Decode(tasks.Row(5, index, 400).Tokens).Split(' ', '\n', '.', ',', '\'', ':', '?'));
+        {
+            var row = tokenizer.Decode(tasks.Row(5, index, 400).Tokens);
+            text.UnionWith(row.Split(' ', '\n', '.', ',', '\'', ':', '?'));
+        }
         Assert.DoesNotContain(Lexicon.HeldOut.OwnWords, text.Contains);
     }
 
