@@ -1,0 +1,143 @@
+using LandmarkSharp.Training.Tasks;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>How batches are made.</summary>
+public sealed record BatchOptions
+{
+    /// <summary>Rows of a batch.</summary>
+    public required int Rows { get; init; }
+
+    /// <summary>Positions of a row, landmarks counted.</summary>
+    public required int Length { get; init; }
+
+    /// <summary>ℓ: the regular tokens of a block; a landmark follows each ℓ. 0 puts no landmarks in.</summary>
+    public required int BlockLength { get; init; }
+
+    /// <summary>The landmark's token id.</summary>
+    public required int LandmarkId { get; init; }
+
+    /// <summary>The seed of everything drawn.</summary>
+    public long Seed { get; init; } = 1;
+
+    /// <summary>The share of rows that are retrieval tasks, by the batch's index.</summary>
+    public Func<long, double> TaskShare { get; init; } = _ => 0;
+
+    /// <summary>The loss weight of an answer's tokens.</summary>
+    public float AnswerWeight { get; init; } = 3;
+
+    /// <summary>The loss weight of a value that its own statement says again.</summary>
+    public float EchoWeight { get; init; } = 1;
+
+    /// <summary>The loss weight of the other tokens of a retrieval task; text from the sources has 1.</summary>
+    public float TaskTextWeight { get; init; } = 0.2f;
+}
+
+/// <summary>A stream of tokens and its share of the windows.</summary>
+/// <param name="Tokens">The stream.</param>
+/// <param name="Weight">Its share; weights need not sum to 1.</param>
+public sealed record WeightedSource(TokenSource Tokens, double Weight);
+
+/// <summary>
+/// Makes batches: windows of the sources and rows of retrieval tasks, with landmarks after every ℓ tokens (paper
+/// section 4.1). The windows of a batch share the phase of their blocks, drawn anew for each batch. A batch depends on
+/// the seed and its index alone, so a run that stopped goes on exactly. Safe to use from several threads.
+/// </summary>
+public sealed class BatchMaker
+{
+    private readonly BatchOptions options;
+    private readonly WeightedSource[] sources;
+    private readonly double[] weights;
+    private readonly RetrievalTasks? tasks;
+    private readonly int block;
+
+    /// <summary>Prepares to make batches.</summary>
+    /// <exception cref="LandmarkException">An option makes no sense, or a source is shorter than a window.</exception>
+    public BatchMaker(BatchOptions options, IReadOnlyList<WeightedSource> sources, RetrievalTasks? tasks = null)
+    {
+        if (options.Rows < 1 || options.Length < 2 || options.BlockLength < 0)
+            throw new LandmarkException(
+                $"A batch of {options.Rows} rows of {options.Length} positions in blocks of {options.BlockLength} "
+                + "cannot be made; rows must be at least 1, positions 2 and the block length 0.");
+        if (sources.Count == 0 && tasks is null)
+            throw new LandmarkException("There is nothing to make batches of; give a source of text or tasks.");
+        foreach (var (source, weight) in sources)
+            if (source.Count <= options.Length || !(weight > 0))
+                throw new LandmarkException(
+                    $"A source of {source.Count} tokens with weight {weight} cannot give windows of {options.Length} "
+                    + "positions; a source needs more tokens than that and a weight above 0.");
+
+        this.options = options;
+        this.sources = [.. sources];
+        this.tasks = tasks;
+        weights = [.. sources.Select(s => s.Weight)];
+        block = options.BlockLength + 1;
+    }
+
+    /// <summary>Batch <paramref name="index"/>.</summary>
+    public Batch Make(long index)
+    {
+        var batch = new Batch(options.Rows, options.Length);
+        Make(index, batch);
+        return batch;
+    }
+
+    /// <summary>Writes batch <paramref name="index"/> over one that is no longer needed.</summary>
+    public void Make(long index, Batch batch)
+    {
+        var random = new CounterRandom(options.Seed, index);
+        var first = options.BlockLength == 0 ? int.MaxValue : 1 + random.Next(block);
+        batch.FirstBlockLength = Math.Min(first, options.Length);
+        // The target of the last regular token lies one past the window.
+        var regular = options.Length - Landmarks(first) + 1;
+        var taskRows = TaskRows(index, random.NextDouble());
+
+        var window = new int[regular];
+        for (var row = 0; row < options.Rows; row++)
+        {
+            if (row < taskRows)
+            {
+                var task = tasks!.Row(options.Seed, index * options.Rows + row, regular);
+                batch.Families[row] = task.Family;
+                Write(batch, row, first, task.Tokens, task.Kinds);
+            }
+            else
+            {
+                var source = sources[random.Weighted(weights)].Tokens;
+                batch.Families[row] = null;
+                source.Window(random.Next(source.Count - regular + 1), window);
+                Write(batch, row, first, window, kinds: default);
+            }
+        }
+    }
+
+    private int TaskRows(long index, double dither)
+    {
+        if (tasks is null) return 0;
+        if (sources.Length == 0) return options.Rows;
+        return Math.Clamp((int)(options.TaskShare(index) * options.Rows + dither), 0, options.Rows);
+    }
+
+    private int Landmarks(int first) => options.Length < first ? 0 : (options.Length - first) / block + 1;
+
+    private void Write(Batch batch, int row, int first, ReadOnlySpan<int> tokens, ReadOnlySpan<TokenKind> kinds)
+    {
+        var start = row * options.Length;
+        var next = 0;
+        for (var position = 0; position < options.Length; position++)
+        {
+            var at = start + position;
+            var isLandmark = options.BlockLength > 0 && position >= first - 1 && (position - first + 1) % block == 0;
+            batch.Inputs[at] = isLandmark ? options.LandmarkId : tokens[next++];
+            batch.Targets[at] = isLandmark ? Batch.Ignored : tokens[next];
+            var kind = isLandmark || kinds.IsEmpty ? TokenKind.Text : kinds[next];
+            batch.Answers[at] = kind == TokenKind.Answer;
+            batch.Weights[at] = isLandmark ? 0 : kinds.IsEmpty ? 1 : kind switch
+            {
+                TokenKind.Answer => options.AnswerWeight,
+                TokenKind.Echo => options.EchoWeight,
+                _ => options.TaskTextWeight,
+            };
+        }
+    }
+}

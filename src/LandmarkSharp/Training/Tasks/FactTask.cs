@@ -1,0 +1,212 @@
+namespace LandmarkSharp.Training.Tasks;
+
+/// <summary>Rows with facts in them, some of which are asked for.</summary>
+internal sealed class FactTask(
+    FragmentEncoder encoder, FillerShop shop, TaskSplit split, int? beginOfText, int? endOfText)
+{
+    private static readonly Template[] Intros =
+    [
+        "[Read|Look at|Study] the [following|text below] [carefully|with care].",
+        "[Remember|Memorize|Keep in mind] [the important information|what matters] in the [following|text below].",
+        "There is an important info hidden inside a lot of irrelevant text.",
+        "I will [ask you about it|quiz you|ask some questions] [later|at the end|afterwards].",
+        "[Notes|Document|Text|Story|Page {small}|Chapter {small}]:",
+    ];
+
+    private readonly Lexicon lexicon = Lexicon.Of(split);
+    private readonly ILookup<TaskFamily, FactSchema> schemas = FactSchema.Of(split).ToLookup(s => s.Family);
+
+    public TaskRow Row(CounterRandom random, int length, TaskFamily family)
+    {
+        var options = schemas[family].ToArray();
+        var schema = options[random.Weighted([.. options.Select(o => o.Weight)])];
+        var facts = Draw(random, schema, Count(random, family));
+        var style = new Style(random, schema);
+        var pieces = new List<Placed>();
+        var free = length;
+
+        var begins = random.Chance(0.4);
+        if (begins && beginOfText is { } token && random.Chance(0.3)) Try(new(-2, Piece.Of(token)), length / 4);
+        if (begins && random.Chance(0.7))
+        {
+            var intro = random.Pick(Intros).Expand(random, lexicon, default);
+            Try(new(-1, Piece.Encode(encoder, intro, atStart: true)), length / 4);
+        }
+
+        // A list stands together more often than it is scattered.
+        var together = schema.Dense && random.Chance(0.75) ? random.NextDouble() : (double?)null;
+        var allAtEnd = random.Chance(0.3);
+        var related = random.Chance(0.3) ? Related(schema) : [];
+        var asked = Math.Min(facts.Count, 1 + random.Weighted([4, 2, 2, 1, 1, 1]));
+        var questions = new List<Placed>();
+        for (var i = 0; i < facts.Count; i++)
+        {
+            var place = together ?? random.NextDouble();
+            var statement = Statement(random, style.Statements, facts[i], style.Lead);
+            if (i >= asked)
+            {
+                if (!Try(new(place, statement), free)) break;
+                continue;
+            }
+            var question = Question(random, style, facts[i]);
+            if (statement.Length + question.Length > free)
+            {
+                if (i > 0) break;
+                throw new LandmarkException(
+                    $"A retrieval task of {length} tokens was asked for, but the shortest form of this one takes "
+                    + $"{length - free + statement.Length + question.Length}; use longer windows.");
+            }
+            Try(new(place, statement), free);
+            free -= question.Length;
+            questions.Add(new(allAtEnd || (i == 0 && random.Chance(0.3)) ? 1 : Later(random, place), question));
+            // Asked once more in other words, or told something else about the same one.
+            if (facts.Count == 1 && random.Chance(0.3) && Question(random, style, facts[i]) is var again
+                && again.Length <= free)
+            {
+                free -= again.Length;
+                questions.Add(new(Later(random, place), again));
+            }
+            if (related.Count > 0)
+                Try(new(random.NextDouble(), Aside(random, related, facts[i], style.Lead)), free / 2);
+        }
+        // What is asked first was drawn first: in the text it stands anywhere among the others.
+        random.Shuffle(pieces);
+        random.Shuffle(questions);
+        pieces.AddRange(questions);
+
+        IReadOnlyList<string> avoided = [.. facts.Select(f => f.Subject)];
+        var layout = new Layout(shop.MakeAny(random, avoided))
+        {
+            Lead = style.Lead,
+            StartsInside = !begins,
+            CutsSentences = random.Chance(0.2),
+            Next = endOfText is { } end && random.Chance(0.3) ? (end, shop.MakeAny(random, avoided)) : null,
+        };
+        var (row, _) = layout.Compose(pieces, length);
+        return new TaskRow(family, [.. row.Tokens], [.. row.Kinds]);
+
+        bool Try(Placed placed, int room)
+        {
+            if (placed.Piece.Length > room) return false;
+            pieces.Add(placed);
+            free -= placed.Piece.Length;
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// The same as a prompt: facts somewhere in the filler, then one question, up to where its answer is to follow.
+    /// </summary>
+    public FactPrompt Prompt(CounterRandom random, int length, FactSchema schema, FillerKind kind, double? depth)
+    {
+        var facts = Draw(random, schema, schema.Family switch
+        {
+            TaskFamily.Key => 1,
+            TaskFamily.Record => 12,
+            _ => 4,
+        });
+        var wording = random.Pick(schema.Statements);
+        var pieces = new List<Placed>();
+        for (var i = 0; i < facts.Count; i++)
+        {
+            var place = i == 0 && depth is { } given ? given : random.NextDouble();
+            pieces.Add(new(place, Statement(random, [wording], facts[i], '\n')));
+        }
+        var asked = random.Pick(schema.Questions).Expand(random, lexicon, facts[0]);
+        asked = asked[..asked.IndexOf(Marks.Answer, StringComparison.Ordinal)].TrimEnd();
+        pieces.Add(new(1, Piece.Encode(encoder, '\n' + asked)));
+
+        var used = pieces.Sum(p => p.Piece.Length);
+        if (used > length)
+            throw new LandmarkException(
+                $"A retrieval prompt of {length} tokens was asked for, but its facts and its question take {used}; "
+                + $"ask for at least {used}.");
+
+        var layout = new Layout(shop.Make(kind, random, [.. facts.Select(f => f.Subject)])) { Lead = '\n' };
+        var (row, ranges) = layout.Compose(pieces, length);
+        return new FactPrompt(schema, [.. row.Tokens], facts[0].Value, ranges[0], ranges[1..^1], asked);
+    }
+
+    private static int Count(CounterRandom random, TaskFamily family) => family switch
+    {
+        TaskFamily.Key => random.Chance(0.65) ? 1 : random.Between(2, 6),
+        TaskFamily.Keys => random.Chance(0.8) ? random.Between(2, 8) : random.Between(8, 40),
+        TaskFamily.Record => random.Between(4, 60),
+        _ => random.Chance(0.2) ? 1 : random.Between(2, 10),
+    };
+
+    /// <summary>A place behind another, rather far than near: near ones are found without any landmark.</summary>
+    private static double Later(CounterRandom random, double place) =>
+        place + Math.Sqrt(random.NextDouble()) * (1 - place);
+
+    /// <summary>The other kinds of facts that are about the same sort of subject.</summary>
+    private List<FactSchema> Related(FactSchema schema) =>
+        [.. schemas[TaskFamily.Fact].Where(s => s != schema && s.Subject.Source == schema.Subject.Source)];
+
+    private Piece Aside(CounterRandom random, List<FactSchema> related, Binding about, char lead)
+    {
+        var schema = random.Pick(related);
+        var fact = about with { Value = schema.Value.Expand(random, lexicon, about) };
+        return Piece.Encode(encoder, lead + Marks.Remove(random.Pick(schema.Statements).Expand(random, lexicon, fact)));
+    }
+
+    private List<Binding> Draw(CounterRandom random, FactSchema schema, int count)
+    {
+        var thing = schema.Thing.Expand(random, lexicon, default);
+        var facts = new List<Binding>();
+        var taken = new HashSet<string>(StringComparer.Ordinal);
+        for (var tries = 2 * count; tries > 0 && facts.Count < count; tries--)
+        {
+            var fact = schema.Draw(random, lexicon, thing);
+            // Two facts that share their subject or their value could not be told apart.
+            if (!taken.Contains(fact.Value) && taken.Add(fact.Subject))
+            {
+                taken.Add(fact.Value);
+                facts.Add(fact);
+            }
+        }
+        return facts;
+    }
+
+    private Piece Statement(CounterRandom random, IReadOnlyList<Template> wordings, Binding fact, char lead) =>
+        Piece.Encode(encoder, lead + random.Pick(wordings).Expand(random, lexicon, fact));
+
+    private Piece Question(CounterRandom random, Style style, Binding fact)
+    {
+        var text = random.Pick(style.Questions).Expand(random, lexicon, fact);
+        var mark = text.IndexOf(Marks.Answer, StringComparison.Ordinal);
+        // A question proper can also be answered without repeating it.
+        if (style.AsksPlainly && text.IndexOf('?', StringComparison.Ordinal) is > 0 and var end && end < mark)
+            text = $"{style.Asker}: {text[..(end + 1)]}\n{style.Answerer}: {text[mark..]}";
+        if (char.IsLetterOrDigit(fact.Value[^1])) text += random.Chance(0.7) ? "." : "\n";
+        return Piece.Encode(encoder, style.Lead + text);
+    }
+
+    /// <summary>What the facts of a row have in common.</summary>
+    private sealed class Style(CounterRandom random, FactSchema schema)
+    {
+        public char Lead { get; } = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
+
+        public IReadOnlyList<Template> Statements { get; } =
+            random.Chance(schema.Dense ? 0.85 : 0.6) ? [random.Pick(schema.Statements)] : schema.Statements;
+
+        public IReadOnlyList<Template> Questions { get; } =
+            random.Chance(0.5) ? [random.Pick(schema.Questions)] : schema.Questions;
+
+        public bool AsksPlainly { get; } = random.Chance(0.3);
+
+        public string Asker { get; } = random.Pick(["Question", "Question", "Q", "User"]);
+
+        public string Answerer { get; } = random.Pick(["Answer", "Answer", "A", "Assistant"]);
+    }
+}
+
+/// <summary>A prompt that asks for one fact.</summary>
+/// <param name="Schema">The kind of fact.</param>
+/// <param name="Tokens">The prompt.</param>
+/// <param name="Answer">What should follow.</param>
+/// <param name="Needle">The tokens of the statement that holds it.</param>
+/// <param name="Distractors">The tokens of the statements of the same form.</param>
+/// <param name="Question">The question as text.</param>
+internal sealed record FactPrompt(
+    FactSchema Schema, int[] Tokens, string Answer, Range Needle, Range[] Distractors, string Question);

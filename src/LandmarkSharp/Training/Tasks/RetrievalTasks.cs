@@ -1,0 +1,78 @@
+namespace LandmarkSharp.Training.Tasks;
+
+/// <summary>What rows of retrieval tasks are made of.</summary>
+public sealed record RetrievalTaskOptions
+{
+    /// <summary>Training's wordings, or those that are kept out of it.</summary>
+    public TaskSplit Split { get; init; }
+
+    /// <summary>The share of each family; they need not sum to 1. Pass keys and quotes are not held out.</summary>
+    public IReadOnlyDictionary<TaskFamily, double> Shares { get; init; } = new Dictionary<TaskFamily, double>
+    {
+        [TaskFamily.PassKey] = 0.30,
+        [TaskFamily.Key] = 0.15,
+        [TaskFamily.Keys] = 0.20,
+        [TaskFamily.Fact] = 0.12,
+        [TaskFamily.Record] = 0.09,
+        [TaskFamily.Sentence] = 0.06,
+        [TaskFamily.Quote] = 0.08,
+    };
+
+    /// <summary>The token that texts begin with, put before some rows that start a text; null for none.</summary>
+    public int? BeginOfText { get; init; }
+
+    /// <summary>The token after a document, put where a row goes on with another; null if rows never do.</summary>
+    public int? EndOfText { get; init; }
+}
+
+/// <summary>
+/// Makes rows in which something must be found again: pass keys in the paper's wording and in hundreds of others,
+/// several keys of which one is asked for, facts about named things, entries of lists, sentences, quotations, in
+/// fillers of many kinds. A row depends on its seed and index alone. Safe to use from several threads.
+/// </summary>
+public sealed class RetrievalTasks
+{
+    private readonly TaskFamily[] families;
+    private readonly double[] shares;
+    private readonly PassKeyTask passKey;
+    private readonly QuoteTask quote;
+
+    /// <summary>Prepares to make rows.</summary>
+    /// <param name="encoder">The tokenizer.</param>
+    /// <param name="books">Real text for fillers; without any, invented sentences take its place.</param>
+    /// <param name="options">What the rows are made of.</param>
+    public RetrievalTasks(
+        FragmentEncoder encoder, IReadOnlyList<TokenSource> books, RetrievalTaskOptions? options = null)
+    {
+        Options = options ?? new RetrievalTaskOptions();
+        families = [.. Options.Shares.Where(s => s.Value > 0 && IsIn(Options.Split, s.Key)).Select(s => s.Key).Order()];
+        if (families.Length == 0)
+            throw new LandmarkException("No family of retrieval tasks has a share above 0; give at least one.");
+        shares = [.. families.Select(f => Options.Shares[f])];
+        var shop = new FillerShop(encoder, books, Options.Split);
+        passKey = new PassKeyTask(encoder, shop, Options.BeginOfText, Options.EndOfText);
+        Facts = new FactTask(encoder, shop, Options.Split, Options.BeginOfText, Options.EndOfText);
+        quote = new QuoteTask(encoder, shop);
+    }
+
+    /// <summary>What the rows are made of.</summary>
+    public RetrievalTaskOptions Options { get; }
+
+    internal FactTask Facts { get; }
+
+    /// <summary>Row <paramref name="index"/> of a seed's endless list: <paramref name="length"/> tokens.</summary>
+    /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; 256 always do.</exception>
+    public TaskRow Row(long seed, long index, int length)
+    {
+        var random = new CounterRandom(seed, index);
+        return families[random.Weighted(shares)] switch
+        {
+            TaskFamily.PassKey => passKey.Row(random, length),
+            TaskFamily.Quote => quote.Row(random, length),
+            var family => Facts.Row(random, length, family),
+        };
+    }
+
+    private static bool IsIn(TaskSplit split, TaskFamily family) =>
+        split == TaskSplit.Training || FactSchema.Of(split).Any(s => s.Family == family);
+}

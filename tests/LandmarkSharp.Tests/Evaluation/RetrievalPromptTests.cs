@@ -1,0 +1,48 @@
+using LandmarkSharp.Evaluation;
+using LandmarkSharp.Tests.Training;
+using LandmarkSharp.Training;
+using LandmarkSharp.Training.Tasks;
+
+namespace LandmarkSharp.Tests.Evaluation;
+
+public class RetrievalPromptTests
+{
+    private readonly WordTokenizer tokenizer = new();
+
+    [Theory]
+    [InlineData(TaskSplit.Training, FillerKind.Grass)]
+    [InlineData(TaskSplit.HeldOut, FillerKind.Grass)]
+    [InlineData(TaskSplit.HeldOut, FillerKind.Books)]
+    public void PromptsAskForWhatTheirNeedleSays(TaskSplit split, FillerKind filler)
+    {
+        var text = string.Concat(Enumerable.Repeat("once upon a time ", 500));
+        var book = TokenSource.FromTokens(tokenizer.Encode(text));
+        var tasks = new RetrievalTasks(tokenizer.Encoder, [book], new RetrievalTaskOptions { Split = split });
+        for (var trial = 0; trial < 2 * RetrievalPrompt.Kinds(split); trial++)
+        {
+            var prompt = RetrievalPrompt.Create(tasks, 1000 + trial, 3, trial, filler);
+            Assert.Equal(1000 + trial, prompt.Tokens.Length);
+            var needle = tokenizer.Decode(prompt.Tokens.AsSpan(prompt.Needle));
+            Assert.Contains(prompt.Answer, needle, StringComparison.OrdinalIgnoreCase);
+            Assert.EndsWith(prompt.Question, tokenizer.Decode(prompt.Tokens));
+            Assert.True(prompt.Needle.End.Value < prompt.Tokens.Length);
+            foreach (var distractor in prompt.Distractors)
+                Assert.NotEqual(prompt.Needle.Start, distractor.Start);
+            Assert.True(prompt.IsAnswered($" {prompt.Answer}\nand more"));
+            Assert.False(prompt.IsAnswered($" {prompt.Answer}0"));
+            Assert.False(prompt.IsAnswered(" something else"));
+        }
+    }
+
+    [Fact]
+    public void TooFewTokensNameTheLeastAndDepthIsChecked()
+    {
+        var tasks = new RetrievalTasks(
+            tokenizer.Encoder, [], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
+        Assert.Contains("at least", Assert.Throws<LandmarkException>(
+            () => RetrievalPrompt.Create(tasks, 10, 1, 0, FillerKind.Grass)).Message);
+        Assert.Throws<LandmarkException>(() => RetrievalPrompt.Create(tasks, 500, 1, 0, FillerKind.Grass, depth: 2));
+        Assert.InRange(
+            RetrievalPrompt.Create(tasks, 500, 1, 0, FillerKind.Grass, depth: 0).Needle.Start.Value, 0, 5);
+    }
+}

@@ -1,0 +1,158 @@
+using LandmarkSharp.Training;
+using LandmarkSharp.Training.Tasks;
+
+namespace LandmarkSharp.Tests.Training;
+
+public class BatchMakerTests
+{
+    private const int Landmark = 9999;
+
+    private static readonly TokenSource Numbers = TokenSource.FromTokens([.. Enumerable.Range(0, 5000)]);
+
+    private static BatchOptions Options(int length, int block) => new()
+    {
+        Rows = 4,
+        Length = length,
+        BlockLength = block,
+        LandmarkId = Landmark,
+        Seed = 3,
+    };
+
+    [Fact]
+    public void LandmarksAndTargetsAreThoseOfTheGoldenCase()
+    {
+        // Golden case M: 10 11 12 L 13 14 15 L 16 17 -> 11 12 13 x 14 15 16 x 17 (18).
+        var maker = new BatchMaker(Options(10, 3), [new(Numbers, 1)]);
+        var index = Enumerable.Range(0, 1000).First(i => maker.Make(i).FirstBlockLength == 4);
+        var batch = maker.Make(index);
+        var first = batch.Inputs[0];
+        const int x = Batch.Ignored;
+        Assert.Equal(
+            [0, 1, 2, Landmark - first, 3, 4, 5, Landmark - first, 6, 7], batch.Inputs[..10].Select(t => t - first));
+        Assert.Equal(
+            [1, 2, 3, x, 4, 5, 6, x, 7, 8], batch.Targets[..10].Select(t => t == x ? x : t - first));
+        Assert.Equal([1, 1, 1, 0, 1, 1, 1, 0, 1, 1], batch.Weights[..10]);
+        Assert.DoesNotContain(true, batch.Answers);
+    }
+
+    [Fact]
+    public void EveryPhaseOccursAndEveryWindowIsAStretchOfTheStream()
+    {
+        const int length = 37;
+        const int block = 7;
+        var maker = new BatchMaker(Options(length, block), [new(Numbers, 1)]);
+        var phases = new int[block + 2];
+        for (var index = 0; index < 400; index++)
+        {
+            var batch = maker.Make(index);
+            phases[batch.FirstBlockLength]++;
+            for (var row = 0; row < batch.Rows; row++)
+            {
+                var inputs = batch.Inputs[(row * length)..((row + 1) * length)];
+                var targets = batch.Targets[(row * length)..((row + 1) * length)];
+                for (var i = 0; i < length; i++)
+                {
+                    Assert.Equal(i % (block + 1) == (batch.FirstBlockLength - 1) % (block + 1), inputs[i] == Landmark);
+                    Assert.Equal(inputs[i] == Landmark ? Batch.Ignored : inputs[i] + 1, targets[i]);
+                }
+                var regular = inputs.Where(t => t != Landmark).ToArray();
+                Assert.Equal(Enumerable.Range(regular[0], regular.Length), regular);
+            }
+        }
+        Assert.Equal(0, phases[0]);
+        Assert.All(phases[1..], count => Assert.InRange(count, 25, 80));
+    }
+
+    [Fact]
+    public void WithoutLandmarksWindowsArePlain()
+    {
+        var batch = new BatchMaker(Options(16, 0), [new(Numbers, 1)]).Make(0);
+        Assert.DoesNotContain(Landmark, batch.Inputs);
+        Assert.Equal(batch.Inputs.Select(t => t + 1), batch.Targets);
+    }
+
+    [Fact]
+    public void TaskRowsKeepTheirLengthAndWeights()
+    {
+        var tokenizer = new WordTokenizer();
+        var tasks = new RetrievalTasks(tokenizer.Encoder, []);
+        var options = Options(512, 63) with
+        {
+            TaskShare = _ => 0.5,
+            AnswerWeight = 5,
+            EchoWeight = 2,
+            TaskTextWeight = 0.25f,
+        };
+        var maker = new BatchMaker(options, [new(Numbers, 1)], tasks);
+        for (var index = 0; index < 50; index++)
+        {
+            var batch = maker.Make(index);
+            Assert.Equal(2, batch.TaskRows);
+            for (var row = 0; row < batch.Rows; row++)
+            {
+                var range = (row * 512)..((row + 1) * 512);
+                var (inputs, weights, answers) = (batch.Inputs[range], batch.Weights[range], batch.Answers[range]);
+                Assert.Equal(8, inputs.Count(t => t == Landmark));
+                Assert.Equal(row < batch.TaskRows, answers.Contains(true));
+                for (var i = 0; i < 512; i++)
+                {
+                    if (inputs[i] == Landmark) Assert.Equal((0, false), (weights[i], answers[i]));
+                    else if (row >= 2) Assert.Equal(1, weights[i]);
+                    else if (answers[i]) Assert.Equal(5, weights[i]);
+                    else Assert.Contains(weights[i], new[] { 2, 0.25f });
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void ShareOfTasksIsKeptOnAverageAndMayChange()
+    {
+        var tasks = new RetrievalTasks(new WordTokenizer().Encoder, []);
+        var maker = new BatchMaker(
+            Options(256, 63) with { TaskShare = i => i < 40 ? 0.3 : 1 }, [new(Numbers, 1)], tasks);
+        Assert.InRange(Enumerable.Range(0, 40).Sum(i => maker.Make(i).TaskRows), 36, 60);
+        Assert.Equal(4, maker.Make(40).TaskRows);
+    }
+
+    [Fact]
+    public void SourcesAreDrawnByTheirWeights()
+    {
+        var others = TokenSource.FromTokens([.. Enumerable.Range(20_000, 3000)]);
+        var maker = new BatchMaker(Options(20, 63), [new(Numbers, 3), new(others, 1)]);
+        var count = Enumerable.Range(0, 500)
+            .Sum(i => maker.Make(i).Inputs.Chunk(20).Count(row => row.Any(t => t >= 20_000)));
+        Assert.InRange(count, 430, 570);
+    }
+
+    [Fact]
+    public void PrefetchedBatchesAreThoseOfTheirIndexes()
+    {
+        var tasks = new RetrievalTasks(new WordTokenizer().Encoder, [Numbers]);
+        var maker = new BatchMaker(Options(256, 63) with { TaskShare = _ => 0.5 }, [new(Numbers, 1)], tasks);
+        foreach (var ahead in (ReadOnlySpan<int>)[1, 3, 8])
+        {
+            using var prefetcher = new BatchPrefetcher(maker, first: 17, ahead);
+            for (var index = 17; index < 40; index++)
+            {
+                var (got, expected) = (prefetcher.Next(), maker.Make(index));
+                Assert.Equal(expected.Inputs, got.Inputs);
+                Assert.Equal(expected.Targets, got.Targets);
+                Assert.Equal(expected.Weights, got.Weights);
+                Assert.Equal(expected.Answers, got.Answers);
+                Assert.Equal(expected.Families, got.Families);
+                Assert.Equal(expected.FirstBlockLength, got.FirstBlockLength);
+            }
+        }
+    }
+
+    [Fact]
+    public void SourceShorterThanAWindowIsRefused()
+    {
+        var error = Assert.Throws<LandmarkException>(
+            () => new BatchMaker(Options(64, 63), [new(TokenSource.FromTokens(new int[64]), 1)]));
+        Assert.Contains("64 tokens", error.Message);
+        Assert.Throws<LandmarkException>(() => new BatchMaker(Options(64, 63), []));
+        Assert.Throws<LandmarkException>(() => new BatchMaker(Options(0, 63), [new(Numbers, 1)]));
+    }
+}

@@ -1,0 +1,98 @@
+using System.Text;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Tests.Training;
+
+public sealed class TokenShardsTests : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("shards").FullName;
+    private readonly WordTokenizer tokenizer = new();
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void DocumentsStandOneAfterTheOtherWithEndOfTextBetween()
+    {
+        Write("text/b.txt", "A second one,\nwith two lines.");
+        Write("text/a.txt", "The first document.");
+        Build("tiny", "text");
+
+        using var shards = TokenShards.Open(Out, "words");
+        var first = tokenizer.Encode("The first document.");
+        var second = tokenizer.Encode("A second one,\nwith two lines.");
+        int[] expected = [.. first, WordTokenizer.EndOfText, .. second, WordTokenizer.EndOfText];
+        var tokens = new int[shards["tiny"].Count];
+        shards["tiny"].Window(0, tokens);
+        Assert.Equal(expected, tokens);
+        Assert.Equal([0, first.Length + 1], shards.Meta.Sources[0].Documents);
+        Assert.Equal(2, shards.Meta.BytesPerToken);
+
+        var window = new int[5];
+        shards["tiny"].Window(3, window);
+        Assert.Equal(expected[3..8], window);
+        Assert.Throws<ArgumentOutOfRangeException>(() => shards["tiny"].Window(expected.Length - 4, new int[5]));
+        Assert.Contains("tiny", Assert.Throws<LandmarkException>(() => shards["other"]).Message);
+    }
+
+    [Fact]
+    public void LongFileReadInPiecesGivesTheTokensOfTheWhole()
+    {
+        var text = new StringBuilder();
+        for (var i = 0; text.Length < 1_200_000; i++) text.Append($"Line {i % 77} of  the text,\n\n it goes on. ");
+        Write("long.txt", text.ToString());
+        Build("long", "long.txt", vocabulary: 1 << 20);
+
+        using var shards = TokenShards.Open(Out);
+        Assert.Equal(4, shards.Meta.BytesPerToken);
+        var tokens = new int[shards["long"].Count];
+        shards["long"].Window(0, tokens);
+        Assert.Equal([.. tokenizer.Encode(text.ToString()), WordTokenizer.EndOfText], tokens);
+    }
+
+    [Fact]
+    public void WrongInputIsNamed()
+    {
+        Write("bad/a.txt", "");
+        File.WriteAllBytes(Path.Combine(folder, "bad/a.txt"), [0x41, 0xFF, 0xFE, 0x42]);
+        Fails("a.txt' is not UTF-8", () => Build("bad", "bad"));
+        Write("bad/a.txt", "zero \0 byte");
+        Fails("a.txt' is not text", () => Build("bad", "bad"));
+        Write("bad/a.txt", "");
+        Fails("a.txt' is empty", () => Build("bad", "bad"));
+        File.Delete(Path.Combine(folder, "bad/a.txt"));
+        Fails("no *.txt file", () => Build("bad", "bad"));
+        Fails("no file or folder", () => Build("bad", "nowhere"));
+        Fails("no token shards", () => TokenShards.Open(Path.Combine(folder, "nowhere")));
+    }
+
+    [Fact]
+    public void ShardsThatDoNotFitAreRefused()
+    {
+        Write("a.txt", "Some text to be kept.");
+        Build("a", "a.txt");
+        Fails("another tokenizer", () => TokenShards.Open(Out, "other"));
+        File.WriteAllBytes(Path.Combine(Out, "a.bin"), [1, 2]);
+        Fails("expected", () => TokenShards.Open(Out));
+        File.WriteAllText(Path.Combine(Out, "tokens.json"), "{");
+        Fails("not valid JSON", () => TokenShards.Open(Out));
+        Fails("vocabulary has 5", () => Build("a", "a.txt", vocabulary: 5));
+    }
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private string Out => Path.Combine(folder, "out");
+
+    private void Build(string name, string path, int vocabulary = 60_000) =>
+        new TokenShardsBuilder(tokenizer.Encode, vocabulary, WordTokenizer.EndOfText, "words")
+            .Build(Out, [(name, Path.Combine(folder, path))], Cancellation);
+
+    private void Write(string name, string text)
+    {
+        var path = Path.Combine(folder, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+    }
+
+    private static void Fails(string part, Action action) =>
+        Assert.Contains(part, Assert.Throws<LandmarkException>(action).Message);
+}
