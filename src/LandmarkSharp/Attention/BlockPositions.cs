@@ -8,6 +8,7 @@ internal abstract class BlockPositions
     /// <summary>Position of the window's first token.</summary>
     public abstract long WindowStart { get; }
 
+    /// <summary>The rule for a memory of so many blocks.</summary>
     /// <param name="mode">The rule.</param>
     /// <param name="k">Blocks chosen, 1 to m.</param>
     /// <param name="blocks">Blocks in memory, m.</param>

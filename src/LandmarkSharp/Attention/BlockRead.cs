@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace LandmarkSharp.Attention;
 
@@ -54,8 +55,8 @@ public static class BlockRead
         var result = empty_like(queries);
         var (h, t, k, d) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2], (int)q.shape[3]);
         var (g, l) = ((int)blocks.shape[1], (int)blocks.shape[3]);
-        var (from, to) = ((float*)Aten.DataPointer(queries), (float*)Aten.DataPointer(result));
-        var (pick, data) = ((long*)Aten.DataPointer(picks), (float*)Aten.DataPointer(blocks));
+        float* from = (float*)Aten.DataPointer(queries), to = (float*)Aten.DataPointer(result), data = (float*)Aten.DataPointer(blocks);
+        var pick = (long*)Aten.DataPointer(picks);
         CpuParallel.For(h * t, 2L * k * l * d, row =>
         {
             Span<float> scores = stackalloc float[l];

@@ -6,6 +6,7 @@ namespace LandmarkSharp.Attention;
 /// <summary>The k highest of each row on the CPU in one pass, the later of equals, in ascending order of index.</summary>
 internal static unsafe class CpuTopK
 {
+    /// <summary>Chooses in every row.</summary>
     /// <param name="scores">[R, T, m] float32.</param>
     /// <param name="k">1 to m.</param>
     /// <returns>[R, T, k] int64.</returns>
@@ -13,7 +14,8 @@ internal static unsafe class CpuTopK
     {
         using var rows = scores.to(ScalarType.Float32).contiguous();
         var result = empty(scores.shape[0], scores.shape[1], k, dtype: ScalarType.Int64);
-        var (from, to) = ((float*)Aten.DataPointer(rows), (long*)Aten.DataPointer(result));
+        var from = (float*)Aten.DataPointer(rows);
+        var to = (long*)Aten.DataPointer(result);
         var (count, m) = ((int)(scores.shape[0] * scores.shape[1]), (int)scores.shape[2]);
         CpuParallel.For(count, m, row => Row(new(from + ((long)row * m), m), new(to + ((long)row * k), k)));
         GC.KeepAlive(rows);

@@ -14,6 +14,7 @@ internal abstract class WordEncoder(PairMerges merges)
     private const int CachedLength = 32;
 
     private readonly ConcurrentDictionary<string, int[]> cache = new(StringComparer.Ordinal);
+    private int cached;
 
     /// <summary>Appends the tokens of a word.</summary>
     public void Encode(ReadOnlySpan<char> word, List<int> output)
@@ -31,7 +32,8 @@ internal abstract class WordEncoder(PairMerges merges)
             EncodeNew(word, fresh);
             ids = [.. fresh];
             // Text settles on its words early: what comes after the cache is full is rare by then.
-            if (cache.Count < CachedWords) known.TryAdd(word, ids);
+            // (Counted here: a concurrent dictionary's own Count takes all its locks.)
+            if (cached < CachedWords && known.TryAdd(word, ids)) Interlocked.Increment(ref cached);
         }
         Append(ids, output);
     }
