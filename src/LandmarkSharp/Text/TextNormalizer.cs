@@ -115,7 +115,7 @@ internal sealed class TextNormalizer
     {
         var kept = Kept.MatchAt(text, at).Length;
         if (kept > 0) return (kept, text.Substring(at, kept));
-        if (Map?.Match(text.AsSpan(at)) is (> 0, _) and var rule) return rule;
+        if (Map?.Match(text.AsSpan(at)) is ( > 0, _) and var rule) return rule;
         var length = char.IsHighSurrogate(text[at]) && at + 1 < text.Length && char.IsLowSurrogate(text[at + 1]) ? 2 : 1;
         return (length, text.Substring(at, length));
     }
