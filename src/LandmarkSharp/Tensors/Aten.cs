@@ -33,6 +33,22 @@ public static unsafe class Aten
         return stack.Take(0);
     }
 
+    /// <summary>Rows of a table; the gradient is summed row by row in a deterministic order.</summary>
+    /// <param name="weight">The table, <c>[V, D]</c>.</param>
+    /// <param name="indices">Row numbers, int64 of any shape, each below V.</param>
+    /// <returns><c>[..., D]</c>.</returns>
+    public static Tensor Embedding(Tensor weight, Tensor indices)
+    {
+        using var stack = new AtenStack();
+        stack.Add(weight);
+        stack.Add(indices);
+        stack.Add(-1L);     // no padding row
+        stack.Add(false);   // not scaled by frequency
+        stack.Add(false);   // not sparse
+        stack.Call("aten::embedding"u8, default, 1);
+        return stack.Take(0);
+    }
+
     /// <summary>Softmax(q·kᵀ·scale + mask)·v, by libtorch's fused kernels where they fit.</summary>
     /// <param name="q">Queries, <c>[B, H, T, D]</c>.</param>
     /// <param name="k">Keys, <c>[B, H or fewer, S, D]</c>.</param>

@@ -31,6 +31,8 @@ internal unsafe ref struct AtenStack
 
     public void Add(double value) => Push(BitConverter.DoubleToUInt64Bits(value), Owner.Nothing);
 
+    public void Add(long value) => Push((ulong)value, Owner.Nothing);
+
     public void Add(bool value) => Push(value ? 1UL : 0UL, Owner.Nothing);
 
     public void AddOptional(Tensor? tensor)

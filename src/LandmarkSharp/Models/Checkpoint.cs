@@ -1,0 +1,61 @@
+using LandmarkSharp.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Models;
+
+/// <summary>Decoders read from and written to folders in Hugging Face's layout, and made anew.</summary>
+public static class Checkpoint
+{
+    private const long ShardBytes = 5L << 30;
+
+    /// <summary>Reads a model.</summary>
+    /// <param name="folder">config.json and safetensors, whole or sharded.</param>
+    /// <param name="device">Where the parameters go.</param>
+    /// <param name="type">Type of parameters and activations.</param>
+    /// <exception cref="LandmarkException">A file, field or tensor is missing, misshapen or not supported.</exception>
+    public static Decoder Load(string folder, Device device, ScalarType type = ScalarType.Float32)
+    {
+        var config = ConfigFile.Load(folder);
+        using var weights = Weights.Open(folder);
+        var decoder = new Decoder(config, (name, shape) =>
+        {
+            using var read = weights.Get(name, shape);
+            return read.to(type, device, copy: true);
+        }, type);
+        var left = weights.Unread().Where(n => !Derived(n, config)).ToArray();
+        if (left.Length > 0)
+        {
+            decoder.Dispose();
+            throw new LandmarkException($"{folder} has {left.Length} tensors that the model does not use ({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); config.json and the weights do not belong together.");
+        }
+        return decoder;
+    }
+
+    /// <summary>Makes a model: normal with deviation 0.02, residual projections divided by √(2·layers), norms 1, biases 0.</summary>
+    public static Decoder Create(ModelConfig config, Device device, ScalarType computeType, long seed)
+    {
+        using var random = new Generator((ulong)seed, CPU);
+        return new Decoder(config.Checked("The model"), (name, shape) =>
+        {
+            using var scope = NewDisposeScope();
+            var residual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            var made = name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape)
+                : shape.Length == 1 ? ones(shape)
+                : randn(shape, generator: random) * (residual ? 0.02 / Math.Sqrt(2.0 * config.Layers) : 0.02);
+            return made.to(device).MoveToOuterDisposeScope();
+        }, computeType);
+    }
+
+    /// <summary>Writes config.json and the weights; transformers reads the folder as a plain model.</summary>
+    public static void Save(Decoder decoder, string folder, ScalarType type)
+    {
+        ConfigFile.Save(decoder.Config, folder);
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" };
+        SafeTensors.WriteSharded(folder, decoder.Parameters.Select(p => (p.Key, p.Value.detach().to(type))), ShardBytes, metadata);
+    }
+
+    /// <summary>What old checkpoints carry beside their parameters: rotary tables, and the output matrix where it is the input's.</summary>
+    private static bool Derived(string name, ModelConfig config) =>
+        name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TiedEmbeddings && name == "lm_head.weight");
+}

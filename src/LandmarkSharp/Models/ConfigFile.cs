@@ -1,0 +1,179 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LandmarkSharp.Attention;
+
+namespace LandmarkSharp.Models;
+
+/// <summary>config.json of a Hugging Face folder, read strictly: a field that would change the result and is not supported is named.</summary>
+public static class ConfigFile
+{
+    /// <summary>The file's name.</summary>
+    public const string Name = "config.json";
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>Fields that do not change what the decoder computes.</summary>
+    private static readonly HashSet<string> Harmless = new(StringComparer.Ordinal)
+    {
+        "architectures", "attention_dropout", "auto_map", "chunk_size_feed_forward", "dtype", "id2label", "initializer_range", "label2id",
+        "max_window_layers", "model_type", "name_or_path", "output_attentions", "output_hidden_states", "pad_token_id", "problem_type",
+        "resid_pdrop", "embd_pdrop", "return_dict", "tokenizer_class", "torch_dtype", "transformers_version", "use_cache", "unsloth_version",
+        "unsloth_fixed", "sep_token_id", "decoder_start_token_id", "task_specific_params", "hidden_dropout", "is_decoder", "is_encoder_decoder",
+    };
+
+    /// <summary>Reads a folder's configuration.</summary>
+    /// <exception cref="LandmarkException">The file is missing or damaged, or an architecture or a field is not supported.</exception>
+    public static ModelConfig Load(string folder)
+    {
+        var path = Path.Combine(folder, Name);
+        if (!File.Exists(path))
+            throw new LandmarkException($"{folder} is no model folder: there is no {Name} in it; give a folder in Hugging Face's layout.");
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllText(path));
+            return Parse(document.RootElement, path);
+        }
+        catch (JsonException e)
+        {
+            throw new LandmarkException($"{path} is not valid JSON ({e.Message.TrimEnd('.')}); restore the file.", e);
+        }
+    }
+
+    /// <summary>Writes a configuration that transformers reads as the plain family, with the landmark's fields added.</summary>
+    public static void Save(ModelConfig config, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, Name);
+        File.WriteAllText(path + ".partial", Write(config).ToJsonString(Indented) + "\n");
+        File.Move(path + ".partial", path, overwrite: true);
+    }
+
+    internal static ModelConfig Parse(JsonElement root, string path)
+    {
+        var fields = new ConfigFields(root, path);
+        var type = fields.Text("model_type") ?? throw new LandmarkException($"{path} has no model_type; llama, mistral, qwen2, qwen3 and llama_with_landmark are supported.");
+        var family = type switch
+        {
+            "llama" or "llama_with_landmark" => ModelFamily.Llama,
+            "mistral" => ModelFamily.Mistral,
+            "qwen2" => ModelFamily.Qwen2,
+            "qwen3" => ModelFamily.Qwen3,
+            _ => throw new LandmarkException($"{path}: model_type '{type}' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are."),
+        };
+        fields.Demand("hidden_act", "silu");
+        fields.Demand("pretraining_tp", "1");
+        fields.Demand("partial_rotary_factor", "1", "1.0");
+        var heads = fields.Required("num_attention_heads");
+        var hidden = fields.Required("hidden_size");
+        var bias = fields.Flag("attention_bias") ?? (family == ModelFamily.Qwen2);
+        var maxPositions = fields.Integer("max_position_embeddings") ?? 2048;
+        var config = new ModelConfig
+        {
+            Family = family,
+            VocabularySize = fields.Required("vocab_size"),
+            HiddenSize = hidden,
+            IntermediateSize = fields.Required("intermediate_size"),
+            Layers = fields.Required("num_hidden_layers"),
+            Heads = heads,
+            KeyValueHeads = fields.Integer("num_key_value_heads") ?? heads,
+            HeadDim = fields.Integer("head_dim") ?? (heads > 0 ? hidden / heads : 0),
+            RmsNormEpsilon = fields.Number("rms_norm_eps") ?? 1e-6,
+            MaxPositions = maxPositions,
+            Rotary = RopeFields.Read(fields, maxPositions),
+            TiedEmbeddings = fields.Flag("tie_word_embeddings") ?? false,
+            QueryKeyValueBias = bias,
+            OutputBias = bias && family != ModelFamily.Qwen2,
+            FeedForwardBias = fields.Flag("mlp_bias") ?? false,
+            QueryKeyNorm = family == ModelFamily.Qwen3,
+            SlidingWindow = SlidingWindow(fields, family),
+            BosId = fields.Integer("bos_token_id"),
+            EosIds = fields.Integers("eos_token_id"),
+            Landmark = Landmark(fields),
+        };
+        fields.RefuseOthers(Harmless);
+        return config.Checked(path);
+    }
+
+    private static int? SlidingWindow(ConfigFields fields, ModelFamily family)
+    {
+        var window = fields.Integer("sliding_window");
+        var used = fields.Flag("use_sliding_window") ?? (family == ModelFamily.Mistral);
+        foreach (var layer in fields.Texts("layer_types"))
+        {
+            if (layer is not "full_attention" and not "sliding_attention" || (layer == "sliding_attention") != (used && window is not null))
+                throw new LandmarkException($"{fields.Path}: layer_types has '{layer}'; every layer must be of one kind, full_attention, or sliding_attention with use_sliding_window.");
+        }
+        return used ? window : null;
+    }
+
+    private static LandmarkConfig? Landmark(ConfigFields fields)
+    {
+        var (id, tokens) = (fields.Integer("mem_id"), fields.Integer("mem_freq"));
+        var context = fields.Integer("train_context_length") ?? 512;
+        var predicted = fields.Flag("include_landmark_in_loss") ?? true; // the official code's default
+        var inference = fields.Object("inference");
+        if (id is null && tokens is null)
+            return null;
+        if (id is null || tokens is null)
+            throw new LandmarkException($"{fields.Path} has {(id is null ? "mem_freq but no mem_id" : "mem_id but no mem_freq")}; a landmark model needs both.");
+        var topK = inference?.Integer("top_k") ?? 4;
+        var length = tokens.Value + 1;
+        // Without a word about it, the official default: what is left of the window beside k+1 slots, whole blocks.
+        var window = inference?.Integer("chunk_tokens_with_landmarks") ?? Math.Max(1, (context / length) - topK - 1) * length;
+        inference?.RefuseOthers(new HashSet<string>(StringComparer.Ordinal));
+        return new LandmarkConfig
+        {
+            Id = id.Value,
+            BlockTokens = tokens.Value,
+            TrainContext = context,
+            Loss = predicted ? LandmarkLoss.Predicted : LandmarkLoss.Ignored,
+            TopK = topK,
+            WindowPositions = window,
+        };
+    }
+
+    private static JsonObject Write(ModelConfig c)
+    {
+        var (type, name) = c.Family switch
+        {
+            ModelFamily.Mistral => ("mistral", "MistralForCausalLM"),
+            ModelFamily.Qwen2 => ("qwen2", "Qwen2ForCausalLM"),
+            ModelFamily.Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
+            _ => ("llama", "LlamaForCausalLM"),
+        };
+        var json = new JsonObject
+        {
+            ["architectures"] = new JsonArray(name),
+            ["model_type"] = type,
+            ["vocab_size"] = c.VocabularySize,
+            ["hidden_size"] = c.HiddenSize,
+            ["intermediate_size"] = c.IntermediateSize,
+            ["num_hidden_layers"] = c.Layers,
+            ["num_attention_heads"] = c.Heads,
+            ["num_key_value_heads"] = c.KeyValueHeads,
+            ["head_dim"] = c.HeadDim,
+            ["hidden_act"] = "silu",
+            ["rms_norm_eps"] = c.RmsNormEpsilon,
+            ["max_position_embeddings"] = c.MaxPositions,
+            ["tie_word_embeddings"] = c.TiedEmbeddings,
+        };
+        RopeFields.Write(c.Rotary, json);
+        if (c.Family != ModelFamily.Qwen2) json["attention_bias"] = c.QueryKeyValueBias;
+        if (c.Family == ModelFamily.Llama) json["mlp_bias"] = c.FeedForwardBias;
+        if (c.SlidingWindow is { } window) json["sliding_window"] = window;
+        else if (c.Family == ModelFamily.Mistral) json["sliding_window"] = null;
+        if (c.SlidingWindow is not null && c.Family != ModelFamily.Mistral) json["use_sliding_window"] = true;
+        if (c.BosId is { } bos) json["bos_token_id"] = bos;
+        if (c.EosIds.Count == 1) json["eos_token_id"] = c.EosIds[0];
+        if (c.EosIds.Count > 1) json["eos_token_id"] = new JsonArray([.. c.EosIds.Select(x => (JsonNode)x)]);
+        if (c.Landmark is { } l)
+        {
+            json["mem_id"] = l.Id;
+            json["mem_freq"] = l.BlockTokens;
+            json["train_context_length"] = l.TrainContext;
+            json["include_landmark_in_loss"] = l.Loss == LandmarkLoss.Predicted;
+            json["inference"] = new JsonObject { ["top_k"] = l.TopK, ["chunk_tokens_with_landmarks"] = l.WindowPositions };
+        }
+        return json;
+    }
+}

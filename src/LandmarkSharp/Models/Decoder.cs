@@ -1,0 +1,152 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Models;
+
+/// <summary>Gives a parameter by its name in Hugging Face's layout and its shape: read from a checkpoint, or made anew.</summary>
+/// <param name="name">Full name, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
+/// <param name="shape">Expected shape.</param>
+public delegate Tensor ParameterSource(string name, long[] shape);
+
+/// <summary>
+/// The decoder of Llama, Mistral, Qwen 2 and 3 and of landmark models: one definition for training and inference, which
+/// differ in the <see cref="IAttention"/> they bring. Parameters keep their type; products run in the type of the
+/// activations, so float32 master weights train in bfloat16 (see <see cref="Linear"/>).
+/// </summary>
+public sealed class Decoder : IDisposable
+{
+    private readonly Dictionary<string, Tensor> parameters = new(StringComparer.Ordinal);
+    private readonly Tensor embedding;
+    private readonly Layer[] layers;
+    private readonly RmsNorm norm;
+    private readonly Linear head;
+
+    /// <summary>Builds the decoder from a source of parameters.</summary>
+    /// <param name="config">Shapes and constants.</param>
+    /// <param name="source">Where parameters come from; the decoder owns what it gives.</param>
+    /// <param name="computeType">Type of the activations: float32, bfloat16, float16 or float64.</param>
+    public Decoder(ModelConfig config, ParameterSource source, ScalarType computeType = ScalarType.Float32)
+    {
+        (Config, ComputeType) = (config, computeType);
+        Rotary = config.Rotary.Create(config.HeadDim);
+        Tensor Own(string name, long[] shape)
+        {
+            var tensor = source(name, shape).DetachFromDisposeScope();
+            parameters.Add(name, tensor);
+            return tensor;
+        }
+        embedding = Own("model.embed_tokens.weight", [config.VocabularySize, config.HiddenSize]);
+        layers = [.. Enumerable.Range(0, config.Layers).Select(i => new Layer(i, config, (name, shape) => Own($"model.layers.{i}.{name}", shape)))];
+        norm = new RmsNorm("model.norm", config.HiddenSize, config.RmsNormEpsilon, Own);
+        head = config.TiedEmbeddings ? new Linear(embedding) : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, Own);
+    }
+
+    /// <summary>Shapes and constants.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Type of the activations.</summary>
+    public ScalarType ComputeType { get; }
+
+    /// <summary>The rotary embedding that attention contexts share.</summary>
+    public Rotary Rotary { get; }
+
+    /// <summary>Where the parameters are.</summary>
+    public Device Device => embedding.device;
+
+    /// <summary>Parameters by name, in the order of use.</summary>
+    public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
+
+    /// <summary>Runs the layers.</summary>
+    /// <param name="tokens">[B, T] int64, landmarks included.</param>
+    /// <param name="attention">What each layer asks for its attention.</param>
+    /// <returns>[B, T, D], normed: what <see cref="Logits"/> takes.</returns>
+    public Tensor Forward(Tensor tokens, IAttention attention)
+    {
+        using var scope = NewDisposeScope();
+        var x = Aten.Embedding(embedding, tokens).to(ComputeType);
+        foreach (var layer in layers)
+            x = layer.Forward(x, attention);
+        return norm.Forward(x).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scores of the next token.</summary>
+    /// <param name="hidden">[..., D].</param>
+    /// <returns>[..., vocabulary].</returns>
+    public Tensor Logits(Tensor hidden) => head.Forward(hidden);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var tensor in parameters.Values)
+            tensor.Dispose();
+    }
+}
+
+/// <summary>One layer: x + attention(norm(x)), then x + feed-forward(norm(x)).</summary>
+internal sealed class Layer(int index, ModelConfig c, ParameterSource source)
+{
+    private readonly RmsNorm attentionNorm = new("input_layernorm", c.HiddenSize, c.RmsNormEpsilon, source);
+    private readonly AttentionLayer attention = new(index, c, source);
+    private readonly RmsNorm feedForwardNorm = new("post_attention_layernorm", c.HiddenSize, c.RmsNormEpsilon, source);
+    private readonly FeedForward feedForward = new(c, source);
+
+    public Tensor Forward(Tensor x, IAttention context)
+    {
+        using var scope = NewDisposeScope();
+        x = x + attention.Forward(attentionNorm.Forward(x), context);
+        return (x + feedForward.Forward(feedForwardNorm.Forward(x))).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Projects to queries, keys and values, asks the context, projects back.</summary>
+internal sealed class AttentionLayer(int index, ModelConfig c, ParameterSource source)
+{
+    private readonly Linear query = new("self_attn.q_proj", c.HiddenSize, c.Heads * c.HeadDim, c.QueryKeyValueBias, source);
+    private readonly Linear key = new("self_attn.k_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, source);
+    private readonly Linear value = new("self_attn.v_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, source);
+    private readonly Linear output = new("self_attn.o_proj", c.Heads * c.HeadDim, c.HiddenSize, c.OutputBias, source);
+    private readonly RmsNorm? queryNorm = c.QueryKeyNorm ? new("self_attn.q_norm", c.HeadDim, c.RmsNormEpsilon, source) : null;
+    private readonly RmsNorm? keyNorm = c.QueryKeyNorm ? new("self_attn.k_norm", c.HeadDim, c.RmsNormEpsilon, source) : null;
+
+    public Tensor Forward(Tensor x, IAttention context)
+    {
+        var q = Heads(query.Forward(x), queryNorm);                                         // [B, H, T, d]
+        var k = Heads(key.Forward(x), keyNorm);                                             // [B, G, T, d]
+        var v = Heads(value.Forward(x), null);
+        return output.Forward(context.Attend(index, q, k, v).transpose(1, 2).flatten(2, 3)); // [B, T, H·d]
+    }
+
+    private Tensor Heads(Tensor x, RmsNorm? norm)
+    {
+        var heads = x.unflatten(2, [-1, c.HeadDim]);
+        return (norm?.Forward(heads) ?? heads).transpose(1, 2);
+    }
+}
+
+/// <summary>SwiGLU: down(silu(gate(x)) · up(x)).</summary>
+internal sealed class FeedForward(ModelConfig c, ParameterSource source)
+{
+    private readonly Linear gate = new("mlp.gate_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, source);
+    private readonly Linear up = new("mlp.up_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, source);
+    private readonly Linear down = new("mlp.down_proj", c.IntermediateSize, c.HiddenSize, c.FeedForwardBias, source);
+
+    public Tensor Forward(Tensor x) => down.Forward(nn.functional.silu(gate.Forward(x)) * up.Forward(x));
+}
+
+/// <summary>x·Wᵀ + b in x's type: the weight is cast on the way, which takes the place of autocasting.</summary>
+internal sealed class Linear(Tensor weight, Tensor? bias = null)
+{
+    public Linear(string name, int inputs, int outputs, bool bias, ParameterSource source)
+        : this(source($"{name}.weight", [outputs, inputs]), bias ? source($"{name}.bias", [outputs]) : null) { }
+
+    public Tensor Forward(Tensor x) => nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
+}
+
+/// <summary>x / √(mean x² + ε) · weight over the last dimension.</summary>
+internal sealed class RmsNorm(string name, int width, double epsilon, ParameterSource source)
+{
+    private readonly Tensor weight = source($"{name}.weight", [width]);
+
+    public Tensor Forward(Tensor x) => Aten.RmsNorm(x, weight.to(x.dtype), epsilon);
+}

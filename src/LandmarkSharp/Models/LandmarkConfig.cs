@@ -1,0 +1,42 @@
+namespace LandmarkSharp.Models;
+
+/// <summary>What a landmark's place teaches and how text is generated after it (landmark-attention.md 2.2).</summary>
+public enum LandmarkLoss
+{
+    /// <summary>
+    /// Landmarks are no targets and predict nothing: the token before one predicts the first token after it.
+    /// Generation samples from the logits of the token before the landmark.
+    /// </summary>
+    Ignored,
+
+    /// <summary>
+    /// The token before a landmark predicts the landmark, the landmark the next token.
+    /// Generation feeds the landmark and samples from its logits.
+    /// </summary>
+    Predicted,
+}
+
+/// <summary>The landmark side of a model: what its configuration adds to a plain decoder's.</summary>
+public sealed record LandmarkConfig
+{
+    /// <summary>Token id of the landmark.</summary>
+    public required int Id { get; init; }
+
+    /// <summary>Regular tokens in a block, ℓ; with its landmark a block has ℓ + 1 positions.</summary>
+    public required int BlockTokens { get; init; }
+
+    /// <summary>Positions of a training window, landmarks counted.</summary>
+    public required int TrainContext { get; init; }
+
+    /// <summary>What landmarks' places taught.</summary>
+    public LandmarkLoss Loss { get; init; } = LandmarkLoss.Ignored;
+
+    /// <summary>Blocks read per query unless told otherwise, k.</summary>
+    public int TopK { get; init; } = 4;
+
+    /// <summary>Positions of the window at inference, landmarks counted; a multiple of the block's.</summary>
+    public int WindowPositions { get; init; }
+
+    /// <summary>Positions in a block, L = ℓ + 1.</summary>
+    public int BlockLength => BlockTokens + 1;
+}

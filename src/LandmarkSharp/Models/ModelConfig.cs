@@ -1,0 +1,104 @@
+using LandmarkSharp.Attention;
+
+namespace LandmarkSharp.Models;
+
+/// <summary>The decoder families that are read; they differ in biases and norms alone.</summary>
+public enum ModelFamily
+{
+    /// <summary>Llama 1 to 3, and landmark models.</summary>
+    Llama,
+
+    /// <summary>Mistral: Llama, with a sliding window in some versions.</summary>
+    Mistral,
+
+    /// <summary>Qwen 2: biases on queries, keys and values.</summary>
+    Qwen2,
+
+    /// <summary>Qwen 3: norms on queries and keys.</summary>
+    Qwen3,
+}
+
+/// <summary>Shapes and constants of a decoder, as config.json of a Hugging Face folder gives them.</summary>
+public sealed record ModelConfig
+{
+    /// <summary>Which family.</summary>
+    public ModelFamily Family { get; init; } = ModelFamily.Llama;
+
+    /// <summary>Rows of the embedding, the landmark's counted.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Width of the residual stream, D.</summary>
+    public required int HiddenSize { get; init; }
+
+    /// <summary>Width of the feed-forward layer.</summary>
+    public required int IntermediateSize { get; init; }
+
+    /// <summary>Layers.</summary>
+    public required int Layers { get; init; }
+
+    /// <summary>Query heads, H.</summary>
+    public required int Heads { get; init; }
+
+    /// <summary>Key-value heads, G; divides H.</summary>
+    public required int KeyValueHeads { get; init; }
+
+    /// <summary>Width of a head, d.</summary>
+    public required int HeadDim { get; init; }
+
+    /// <summary>Added under the root of RMS norms.</summary>
+    public double RmsNormEpsilon { get; init; } = 1e-5;
+
+    /// <summary>Positions the model says it can take.</summary>
+    public int MaxPositions { get; init; } = 2048;
+
+    /// <summary>Rotary base and scaling.</summary>
+    public RotaryScaling Rotary { get; init; } = new();
+
+    /// <summary>Input and output embeddings are one matrix.</summary>
+    public bool TiedEmbeddings { get; init; }
+
+    /// <summary>Biases on the query, key and value projections.</summary>
+    public bool QueryKeyValueBias { get; init; }
+
+    /// <summary>Bias on the attention's output projection.</summary>
+    public bool OutputBias { get; init; }
+
+    /// <summary>Biases in the feed-forward layer.</summary>
+    public bool FeedForwardBias { get; init; }
+
+    /// <summary>RMS norms on each head's queries and keys.</summary>
+    public bool QueryKeyNorm { get; init; }
+
+    /// <summary>Keys a query sees, itself counted; null for all.</summary>
+    public int? SlidingWindow { get; init; }
+
+    /// <summary>Token that begins a text.</summary>
+    public int? BosId { get; init; }
+
+    /// <summary>Tokens that end one.</summary>
+    public IReadOnlyList<int> EosIds { get; init; } = [];
+
+    /// <summary>The landmark side; null for a plain model.</summary>
+    public LandmarkConfig? Landmark { get; init; }
+
+    /// <summary>Throws when shapes do not fit together.</summary>
+    internal ModelConfig Checked(string where)
+    {
+        void Require(bool holds, string what)
+        {
+            if (!holds) throw new LandmarkException($"{where}: {what}.");
+        }
+        Require(VocabularySize > 0 && HiddenSize > 0 && IntermediateSize > 0 && Layers > 0 && Heads > 0 && HeadDim > 0, "every size must be positive");
+        Require(KeyValueHeads > 0 && Heads % KeyValueHeads == 0, $"num_key_value_heads is {KeyValueHeads}; it must divide num_attention_heads, {Heads}");
+        Require(HeadDim % 2 == 0, $"head_dim is {HeadDim}; rotary positions turn pairs, so it must be even");
+        if (Landmark is { } l)
+        {
+            Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");
+            Require(l.Id >= 0 && l.Id < VocabularySize, $"mem_id is {l.Id}, outside the vocabulary of {VocabularySize}");
+            Require(l.TopK >= 1, $"inference.top_k is {l.TopK}; at least one block is read");
+            Require(l.WindowPositions >= l.BlockLength && l.WindowPositions % l.BlockLength == 0, $"inference.chunk_tokens_with_landmarks is {l.WindowPositions}; it must be a multiple of the block's {l.BlockLength} positions");
+            Require(SlidingWindow is null, "sliding_window and landmarks exclude each other");
+        }
+        return this;
+    }
+}
