@@ -24,9 +24,10 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
     private long reserved;
     private int count;
-    private Tensor? cos, sin;
+    private RotaryTable? phases;
     private BlockPlaces? places;
     private BlockLayout? window;
+    private RetrievedAttention? reading;
 
     /// <summary>Told what each layer reads; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
@@ -55,11 +56,10 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
         if (needed > used) blocks.Clear(used, needed - used);
-        blocks.Write(Rotary.Rotate(keys, cos!, sin!), values, places!);
+        blocks.Write(phases!.Rotate(keys), values, places!);
 
         // In the first layer a key is a token's own: all landmarks have the same.
-        var read = RetrievedAttention.Attend(
-            q.squeeze(0), blocks.Blocks, blocks.Landmarks, (int)InMemory, window!, rotary, options, tied: layer == 0);
+        var read = reading!.Attend(q.squeeze(0), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
         Observer?.Invoke(layer, read);
         return read.Output.unsqueeze(0).MoveToOuterDisposeScope();
     }
@@ -70,8 +70,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <inheritdoc/>
     protected override void Finish()
     {
-        foreach (var d in (IEnumerable<IDisposable?>)[cos, sin, places, window]) d?.Dispose();
-        (cos, sin, places, window) = (null, null, null, null);
+        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, window, reading]) d?.Dispose();
+        (phases, places, window, reading) = (null, null, null, null);
     }
 
     /// <inheritdoc/>
@@ -91,9 +91,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         places = new BlockPlaces(Positions, count, blockLength, q.device);
         var keys = (int)(Positions - (InMemory * blockLength)) + count;
         window = BlockLayout.Regular(keys, count, blockLength, blockLength, q.device);
-        var offsets = arange(Positions, Positions + count, device: q.device) % blockLength;
-        var (c, s) = rotary.Table(offsets, q.dtype);
-        (cos, sin) = (c.DetachFromDisposeScope(), s.DetachFromDisposeScope());
+        reading = new RetrievedAttention((int)InMemory, window, rotary, options, q.dtype);
+        phases = rotary.Table(arange(Positions, Positions + count, device: q.device) % blockLength, q.dtype).Keep();
     }
 
     private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;

@@ -19,7 +19,8 @@ public sealed class PlainMemory(int layers, Rotary rotary, int? slidingWindow = 
 
     private readonly (Tensor Keys, Tensor Values)?[] held = new (Tensor, Tensor)?[layers];
     private long reserved;
-    private Tensor? cos, sin, mask;
+    private RotaryTable? table;
+    private Tensor? mask;
 
     /// <inheritdoc/>
     public override int Room => Chunk;
@@ -36,16 +37,16 @@ public sealed class PlainMemory(int layers, Rotary rotary, int? slidingWindow = 
         using var scope = NewDisposeScope();
         var count = q.shape[2];
         var total = Positions + count;
-        (cos, sin) = cos is { } c ? (c, sin!) : Table(q);
+        table ??= rotary.Table(arange(Positions, total, device: q.device), q.dtype).Keep();
         var (keys, values) = Grown(layer, k, total);
-        keys.narrow(2, Positions, count).copy_(Rotary.Rotate(k, cos, sin));
+        keys.narrow(2, Positions, count).copy_(table.Rotate(k));
         values.narrow(2, Positions, count).copy_(v);
 
         // Keys that every query of the pass has left behind are not read.
         var from = slidingWindow is { } w ? Math.Max(0, Positions - w + 1) : 0;
         mask ??= Mask(count, total, from, q.device).DetachFromDisposeScope();
         return Aten.ScaledDotProductAttention(
-            Rotary.Rotate(q, cos, sin), keys.narrow(2, from, total - from), values.narrow(2, from, total - from),
+            table.Rotate(q), keys.narrow(2, from, total - from), values.narrow(2, from, total - from),
             mask, scale: rotary.ScoreScale / Math.Sqrt(rotary.HeadDim), enableGqa: q.shape[1] != k.shape[1]).MoveToOuterDisposeScope();
     }
 
@@ -55,8 +56,9 @@ public sealed class PlainMemory(int layers, Rotary rotary, int? slidingWindow = 
     /// <inheritdoc/>
     protected override void Finish()
     {
-        foreach (var t in (IEnumerable<Tensor?>)[cos, sin, mask]) t?.Dispose();
-        cos = sin = mask = null;
+        table?.Dispose();
+        mask?.Dispose();
+        (table, mask) = (null, null);
     }
 
     /// <inheritdoc/>
@@ -68,13 +70,6 @@ public sealed class PlainMemory(int layers, Rotary rotary, int? slidingWindow = 
             layer?.Keys.Dispose();
             layer?.Values.Dispose();
         }
-    }
-
-    private (Tensor Cos, Tensor Sin) Table(Tensor q)
-    {
-        using var positions = arange(Positions, Positions + q.shape[2], device: q.device);
-        var (c, s) = rotary.Table(positions, q.dtype);
-        return (c.DetachFromDisposeScope(), s.DetachFromDisposeScope());
     }
 
     /// <summary>Which keys each query sees: [T, S'].</summary>
