@@ -16,7 +16,7 @@ internal static class Tool
         new AskCommand(),
         new GenerateCommand(),
         new PerplexityCommand(),
-//PENDING         new VerifyCommand(),
+        new VerifyCommand(),
         new TrainCommand(),
         TokenizerCommand.Create(),
         new InfoCommand(),
