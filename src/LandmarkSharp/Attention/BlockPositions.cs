@@ -2,8 +2,12 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
-/// <summary>Where retrieved blocks are placed, for scoring their landmarks and for reading them (landmark-attention.md 3.2).</summary>
-internal abstract class BlockPositions
+/// <summary>
+/// Where the blocks before the window are placed, for scoring their landmarks and for reading them (landmark-attention.md 3.2).
+/// Keys stay at block-local phase: a query is turned into one form for each slot instead. Angles depend on places alone, so
+/// they are computed once for all layers.
+/// </summary>
+internal abstract class BlockPositions : IDisposable
 {
     /// <summary>Position of the window's first token.</summary>
     public abstract long WindowStart { get; }
@@ -13,22 +17,33 @@ internal abstract class BlockPositions
     /// <param name="k">Blocks chosen, 1 to m.</param>
     /// <param name="blocks">Blocks in memory, m.</param>
     /// <param name="length">Positions of a block, L.</param>
-    public static BlockPositions Create(PositionMode mode, int k, int blocks, long length) =>
-        mode == PositionMode.True ? new TruePositions(blocks, length) : new StingyPositions(k, blocks, length);
+    /// <param name="place">[T]: the queries' places in the window.</param>
+    /// <param name="rotary">The model's rotary embedding.</param>
+    /// <param name="type">Type of the queries.</param>
+    public static BlockPositions Create(PositionMode mode, int k, int blocks, long length, Tensor place, Rotary rotary, ScalarType type) =>
+        mode == PositionMode.True
+            ? new TruePositions(blocks, length, place, rotary, type)
+            : new StingyPositions(k, blocks, length, place, rotary, type);
+
+    /// <summary>The forms of the queries that the other two methods take.</summary>
+    /// <param name="q">[H, T, d], scaled, not rotated.</param>
+    public abstract Tensor Turn(Tensor q);
 
     /// <summary>Scores of all landmarks for choosing.</summary>
-    /// <param name="q">[H, T, d], scaled, not rotated.</param>
-    /// <param name="position">[T]: the queries' positions.</param>
+    /// <param name="forms">From <see cref="Turn"/>.</param>
     /// <param name="keys">[G, m, d]: landmark keys at block-local phase.</param>
-    /// <param name="rotary">The model's rotary embedding.</param>
     /// <param name="tied">All keys are one key: what stands in one slot scores alike, to the last bit.</param>
     /// <returns>[H, T, m].</returns>
-    public abstract Tensor Scan(Tensor q, Tensor position, Tensor keys, Rotary rotary, bool tied);
+    public abstract Tensor Scan(Tensor forms, Tensor keys, bool tied);
 
-    /// <summary>Positions at which the chosen blocks start.</summary>
+    /// <summary>The queries turned to each chosen block's slot.</summary>
+    /// <param name="forms">From <see cref="Turn"/>.</param>
     /// <param name="chosen">[H, T, k] int64, ascending.</param>
-    /// <returns>[H, T, k], or broadcastable to it.</returns>
-    public abstract Tensor Starts(Tensor chosen);
+    /// <returns>[H, T, k, d].</returns>
+    public abstract Tensor ForReading(Tensor forms, Tensor chosen);
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
 }
 
 /// <summary>
@@ -36,45 +51,81 @@ internal abstract class BlockPositions
 /// For reading, the r-th chosen block stands in slot r if old, in slot r+1 if among the last k: order is kept, and with m ≤ k
 /// every block stands exactly where it is in the text.
 /// </summary>
-internal sealed class StingyPositions(int k, int blocks, long length) : BlockPositions
+internal sealed class StingyPositions : BlockPositions
 {
-    public override long WindowStart => (k + 1) * length;
+    private readonly int k, old;
+    private readonly RotaryTable table;
 
-    public override Tensor Scan(Tensor q, Tensor position, Tensor keys, Rotary rotary, bool tied)
+    public StingyPositions(int k, int blocks, long length, Tensor place, Rotary rotary, ScalarType type)
+    {
+        (this.k, old, WindowStart) = (k, blocks - k, (k + 1) * length);
+        using var scope = NewDisposeScope();
+        table = rotary.Table((place + WindowStart).unsqueeze(1) - (arange(k + 1, device: place.device) * length), type).Keep(); // [T, k+1]
+    }
+
+    public override long WindowStart { get; }
+
+    /// <summary>A form for each slot, [H, T, k+1, d].</summary>
+    public override Tensor Turn(Tensor q) => table.Rotate(q.unsqueeze(2));
+
+    public override Tensor Scan(Tensor forms, Tensor keys, bool tied)
     {
         using var scope = NewDisposeScope();
-        var old = blocks - k;
-        var slots = arange(1, k + 1, device: q.device) * length;
-        var turned = rotary.Rotate(q.unsqueeze(2), position.unsqueeze(1) - slots);          // [H, T, k, d]: slots 1 … k
-        var (h, g) = (q.shape[0], keys.shape[0]);
+        var (h, t, g) = (forms.shape[0], forms.shape[1], keys.shape[0]);
         var recentKeys = keys.narrow(1, old, k).repeat_interleave(h / g, 0).unsqueeze(1);   // [H, 1, k, d]
-        var recent = (turned * recentKeys).sum(-1);
+        var recent = (forms.narrow(2, 1, k) * recentKeys).sum(-1);
         if (old == 0) return recent.MoveToOuterDisposeScope();
-        var zero = rotary.Rotate(q, position).unsqueeze(0);                                 // all old ones: one form, one product
-        var first = keys.narrow(1, 0, tied ? 1 : old).unsqueeze(0);
-        var far = LandmarkAttention.Scores(zero, first).squeeze(0).expand(h, q.shape[1], old);
+        var first = keys.narrow(1, 0, tied ? 1 : old).unsqueeze(0);                         // all old ones: one form, one product
+        var far = LandmarkAttention.Scores(forms.select(2, 0).unsqueeze(0), first).squeeze(0).expand(h, t, old);
         return cat([far, recent], -1).MoveToOuterDisposeScope();
     }
 
-    public override Tensor Starts(Tensor chosen)
+    public override Tensor ForReading(Tensor forms, Tensor chosen)
     {
         using var scope = NewDisposeScope();
-        var rank = arange(k, device: chosen.device);
-        return ((rank + chosen.ge(blocks - k).to(ScalarType.Int64)) * length).MoveToOuterDisposeScope();
+        var slot = arange(k, device: chosen.device) + chosen.ge(old).to(ScalarType.Int64);  // [H, T, k]
+        return forms.gather(2, slot.unsqueeze(3).expand(-1, -1, -1, forms.shape[3])).MoveToOuterDisposeScope();
     }
+
+    public override void Dispose() => table.Dispose();
 }
 
 /// <summary>Every block where it stands in the text: block b starts at position b·L.</summary>
-internal sealed class TruePositions(int blocks, long length) : BlockPositions
+internal sealed class TruePositions : BlockPositions
 {
-    public override long WindowStart => blocks * length;
+    private readonly RotaryTable queries, starts, back;
 
-    public override Tensor Scan(Tensor q, Tensor position, Tensor keys, Rotary rotary, bool tied)
+    public TruePositions(int blocks, long length, Tensor place, Rotary rotary, ScalarType type)
     {
+        WindowStart = blocks * length;
         using var scope = NewDisposeScope();
-        var placed = rotary.Rotate(keys, arange(blocks, device: q.device) * length);        // [G, m, d] at true phase
-        return LandmarkAttention.Scores(rotary.Rotate(q, position).unsqueeze(0), placed.unsqueeze(0)).squeeze(0).MoveToOuterDisposeScope();
+        var start = arange(blocks, device: place.device) * length;
+        queries = rotary.Table(place + WindowStart, type).Keep();                           // [T]
+        starts = rotary.Table(start, type).Keep();                                          // [m]
+        back = rotary.Table(-start, type).Keep();
     }
 
-    public override Tensor Starts(Tensor chosen) => chosen * length;
+    public override long WindowStart { get; }
+
+    /// <summary>The queries at their own positions, [H, T, d].</summary>
+    public override Tensor Turn(Tensor q) => queries.Rotate(q);
+
+    public override Tensor Scan(Tensor forms, Tensor keys, bool tied)
+    {
+        using var placed = starts.Rotate(keys);                                             // [G, m, d] at true phase
+        return LandmarkAttention.Scores(forms.unsqueeze(0), placed.unsqueeze(0)).squeeze(0);
+    }
+
+    public override Tensor ForReading(Tensor forms, Tensor chosen)
+    {
+        using var chosenBack = back.Select(chosen);                                         // R(−start)·R(p)·q
+        return chosenBack.Rotate(forms.unsqueeze(2));
+    }
+
+    public override void Dispose()
+    {
+        queries.Dispose();
+        starts.Dispose();
+        back.Dispose();
+    }
 }

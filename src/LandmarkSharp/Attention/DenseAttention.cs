@@ -8,17 +8,23 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 /// <param name="rotary">The model's rotary embedding.</param>
 /// <param name="layout">Where the window's blocks lie; as many queries as keys.</param>
-public sealed class DenseAttention(Rotary rotary, BlockLayout layout) : IAttention
+public sealed class DenseAttention(Rotary rotary, BlockLayout layout) : IAttention, IDisposable
 {
-    private (Tensor Cos, Tensor Sin)? table;
+    private RotaryTable? table;
 
     /// <inheritdoc/>
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
-        table ??= rotary.Table(arange(layout.Keys, device: q.device), q.dtype);
         using var scope = NewDisposeScope();
-        var (cos, sin) = table.Value;
+        table ??= rotary.Table(arange(layout.Keys, device: q.device), q.dtype).Keep();
         var scale = rotary.ScoreScale / Math.Sqrt(rotary.HeadDim);
-        return LandmarkAttention.Attend(Rotary.Rotate(q, cos, sin), Rotary.Rotate(k, cos, sin), v, layout, scale).MoveToOuterDisposeScope();
+        return LandmarkAttention.Attend(table.Rotate(q), table.Rotate(k), v, layout, scale).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frees the table of angles; the layout is the caller's.</summary>
+    public void Dispose()
+    {
+        table?.Dispose();
+        table = null;
     }
 }

@@ -53,4 +53,13 @@ public sealed record RetrievalOptions
 
     /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
     public bool Reference { get; init; }
+
+    /// <summary>These options, when they make sense.</summary>
+    /// <exception cref="LandmarkException">A number is below 1.</exception>
+    public RetrievalOptions Checked()
+    {
+        if (TopK < 1) throw new LandmarkException($"The number of blocks read, k, is {TopK}; it must be at least 1.");
+        if (WindowBlocks < 1) throw new LandmarkException($"The window has {WindowBlocks} blocks; it must have at least 1.");
+        return this;
+    }
 }

@@ -11,44 +11,55 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 /// <summary>
 /// Attention past the window (the paper's section 3.2; landmark-attention.md 3.1): a query sees the blocks of its window and
 /// itself as in training, and of the blocks before the window the k whose landmarks score highest. All of them compete in one
-/// gate. With k ≥ the blocks there are it equals dense landmark attention.
+/// gate. With k ≥ the blocks there are it equals dense landmark attention. One instance serves the layers of one pass.
 /// </summary>
-public static class RetrievedAttention
+public sealed class RetrievedAttention : IDisposable
 {
-    /// <summary>One layer's attention over a piece of text.</summary>
-    /// <param name="q">[H, T, d], not rotated, not scaled.</param>
-    /// <param name="blocks">[n, G, 2, ℓ, d]: all blocks, keys at block-local phase and values; the pieces' own are in.</param>
-    /// <param name="landmarks">[G, n, d]: landmark keys at block-local phase, offset ℓ.</param>
+    private readonly int inMemory, k;
+    private readonly BlockLayout window;
+    private readonly Rotary rotary;
+    private readonly RetrievalOptions options;
+    private readonly RotaryTable windowTable;
+    private readonly BlockPositions? positions;
+
+    /// <summary>Computes what depends on places alone.</summary>
     /// <param name="inMemory">Blocks before the window, m: those that are retrieved from.</param>
     /// <param name="window">The window's layout: S positions from block m on, of which the last T are the queries.</param>
     /// <param name="rotary">The model's rotary embedding.</param>
     /// <param name="options">k, who shares a choice, and where retrieved blocks are placed.</param>
+    /// <param name="type">Type of the queries.</param>
+    public RetrievedAttention(int inMemory, BlockLayout window, Rotary rotary, RetrievalOptions options, ScalarType type)
+    {
+        (this.inMemory, this.window, this.rotary, this.options) = (inMemory, window, rotary, options);
+        using var scope = NewDisposeScope();
+        var device = window.Visible.device;
+        var place = arange(window.Keys - window.Queries, window.Keys, device: device);      // [T]: the queries' places in the window
+        windowTable = rotary.Table(place.unsqueeze(1) - (arange(window.Blocks, device: device) * window.Columns), type).Keep(); // [T, N]
+        k = Math.Min(options.TopK, inMemory);
+        if (k > 0)
+            positions = BlockPositions.Create(options.Positions, k, inMemory, window.Columns, place, rotary, type);
+    }
+
+    /// <summary>One layer's attention over a piece of text.</summary>
+    /// <param name="q">[H, T, d], not rotated, not scaled.</param>
+    /// <param name="blocks">[n, G, 2, ℓ, d]: all blocks, keys at block-local phase and values; the piece's own are in.</param>
+    /// <param name="landmarks">[G, n, d]: landmark keys at block-local phase, offset ℓ.</param>
     /// <param name="tied">In the first layer every landmark has the same key: one stands for all, so that equal scores are equal.</param>
-    public static Retrieved Attend(
-        Tensor q, Tensor blocks, Tensor landmarks, int inMemory, BlockLayout window, Rotary rotary, RetrievalOptions options, bool tied)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
     {
         using var scope = NewDisposeScope();
         q = q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
-        var length = blocks.shape[3] + 1;
-        var first = window.Keys - window.Queries;                                           // queries' places in the window
-        var place = arange(first, window.Keys, device: q.device);                           // [T]
-
-        var (inner, gate) = Window(q, blocks, landmarks, inMemory, window, rotary, place);  // [1, H, T, N, ℓ], [1, H, T, N]
-        if (inMemory == 0)
+        var (inner, gate) = Window(q, blocks, landmarks);                                   // [1, H, T, N, ℓ], [1, H, T, N]
+        if (positions is null)
         {
             var p = softmax(gate, -1) * window.GateVisible;
-            return new Retrieved(Combine(inner, p, blocks, 0, window).MoveToOuterDisposeScope(), null, null);
+            return new Retrieved(Combine(inner, p, blocks).MoveToOuterDisposeScope(), null, null);
         }
 
-        var k = Math.Min(options.TopK, inMemory);
-        var mapping = BlockPositions.Create(options.Positions, k, inMemory, length);
-        var position = place + mapping.WindowStart;                                         // [T]
-        var keys = landmarks.narrow(1, 0, inMemory);
-        var scores = mapping.Scan(q, position, tied ? keys.narrow(1, 0, 1).expand_as(keys) : keys, rotary, tied);
-        var chosen = BlockSelection.Choose(scores, keys.shape[0], k, options.Selection, options.Reference);
-
-        // [H, T, k, d]: the query turned to each chosen block's slot.
-        var turned = rotary.Rotate(q.unsqueeze(2), position.view(1, -1, 1) - mapping.Starts(chosen));
+        var keys = landmarks.narrow(1, 0, inMemory);                                        // [G, m, d]
+        var forms = positions.Turn(q);
+        var chosen = BlockSelection.Choose(positions.Scan(forms, keys, tied), keys.shape[0], k, options.Selection, options.Reference);
+        var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
         var read = BlockRead.Read(turned, chosen, blocks, options.Reference);
         var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
         var chosenKeys = keys.flatten(0, 1).index_select(0, (chosen + (group * inMemory)).flatten()).view_as(turned);
@@ -57,18 +68,23 @@ public static class RetrievedAttention
         var whole = softmax(cat([chosenScores.to(gate.dtype).unsqueeze(0), gate], -1), -1); // one gate over memory and window
         var remembered = whole.narrow(-1, 0, k).squeeze(0);
         var seen = whole.narrow(-1, k, gate.shape[3]) * window.GateVisible;
-        var output = Combine(inner, seen, blocks, inMemory, window) + (read * remembered.to(read.dtype).unsqueeze(-1)).sum(2);
+        var output = Combine(inner, seen, blocks) + (read * remembered.to(read.dtype).unsqueeze(-1)).sum(2);
         return new Retrieved(output.MoveToOuterDisposeScope(), chosen.MoveToOuterDisposeScope(), remembered.MoveToOuterDisposeScope());
     }
 
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        windowTable.Dispose();
+        positions?.Dispose();
+    }
+
     /// <summary>The grouped softmax over the window's blocks.</summary>
-    private static (Tensor Inner, Tensor Gate) Window(
-        Tensor q, Tensor blocks, Tensor landmarks, int inMemory, BlockLayout window, Rotary rotary, Tensor place)
+    private (Tensor Inner, Tensor Gate) Window(Tensor q, Tensor blocks, Tensor landmarks)
     {
         var (n, l, d, t) = (window.Blocks, blocks.shape[3], q.shape[2], q.shape[1]);
         var (h, g) = (q.shape[0], blocks.shape[1]);
-        var starts = arange(n, device: q.device) * (l + 1);
-        var turned = rotary.Rotate(q.unsqueeze(2), place.unsqueeze(1) - starts);            // [H, T, N, d]
+        var turned = windowTable.Rotate(q.unsqueeze(2));                                    // [H, T, N, d]
         var queries = turned.permute(2, 0, 1, 3).reshape(n, g, h / g * t, d);               // [N, G, H/G·T, d]
         var keys = blocks.narrow(0, inMemory, n).select(2, 0);                              // [N, G, ℓ, d]
         var marks = landmarks.narrow(1, inMemory, n).transpose(0, 1).unsqueeze(3);          // [N, G, d, 1]
@@ -78,7 +94,7 @@ public static class RetrievedAttention
     }
 
     /// <summary>Σ over the window's blocks of P_b · A_b · V_b: [H, T, d].</summary>
-    private static Tensor Combine(Tensor inner, Tensor gate, Tensor blocks, int inMemory, BlockLayout window)
+    private Tensor Combine(Tensor inner, Tensor gate, Tensor blocks)
     {
         var weights = inner * gate.to(inner.dtype).unsqueeze(-1);                           // [1, H, T, N, ℓ]
         var values = blocks.narrow(0, inMemory, window.Blocks).select(2, 1).transpose(0, 1).flatten(1, 2).unsqueeze(0);

@@ -26,28 +26,16 @@ public sealed class Rotary(double[] frequencies, double scoreScale = 1.0)
     /// <returns>A tensor of x's shape broadcast with the positions, of x's type.</returns>
     public Tensor Rotate(Tensor x, Tensor positions)
     {
-        var (cos, sin) = Table(positions, x.dtype);
-        return Rotate(x, cos, sin);
-    }
-
-    /// <summary>Rotates heads by a table made before: the table is made once and used by every layer.</summary>
-    /// <param name="x">[..., d].</param>
-    /// <param name="cos">[..., d/2], broadcastable.</param>
-    /// <param name="sin">[..., d/2], broadcastable.</param>
-    public static Tensor Rotate(Tensor x, Tensor cos, Tensor sin)
-    {
-        using var scope = NewDisposeScope();
-        var halves = x.chunk(2, -1);
-        var (a, b) = (halves[0], halves[1]);
-        return cat([(a * cos) - (b * sin), (b * cos) + (a * sin)], -1).MoveToOuterDisposeScope();
+        using var table = Table(positions, x.dtype);
+        return table.Rotate(x);
     }
 
     /// <summary>Cosines and sines of positions, [..., d/2], rounded to <paramref name="type"/> from float64.</summary>
-    public (Tensor Cos, Tensor Sin) Table(Tensor positions, ScalarType type)
+    public RotaryTable Table(Tensor positions, ScalarType type)
     {
         using var scope = NewDisposeScope();
         var angle = positions.to(ScalarType.Float64).unsqueeze(-1) * Frequencies(positions.device); // [..., d/2]
-        return (angle.cos().to(type).MoveToOuterDisposeScope(), angle.sin().to(type).MoveToOuterDisposeScope());
+        return new RotaryTable(angle.cos().to(type).MoveToOuterDisposeScope(), angle.sin().to(type).MoveToOuterDisposeScope());
     }
 
     private Tensor Frequencies(Device device)

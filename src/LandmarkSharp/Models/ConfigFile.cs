@@ -88,6 +88,7 @@ public static class ConfigFile
             SlidingWindow = SlidingWindow(fields, family),
             BosId = fields.Integer("bos_token_id"),
             EosIds = fields.Integers("eos_token_id"),
+            TokenizerFingerprint = fields.Text("tokenizer_fingerprint"),
             Landmark = Landmark(fields),
         };
         fields.RefuseOthers(Harmless);
@@ -166,6 +167,7 @@ public static class ConfigFile
         if (c.BosId is { } bos) json["bos_token_id"] = bos;
         if (c.EosIds.Count == 1) json["eos_token_id"] = c.EosIds[0];
         if (c.EosIds.Count > 1) json["eos_token_id"] = new JsonArray([.. c.EosIds.Select(x => (JsonNode)x)]);
+        if (c.TokenizerFingerprint is { } fingerprint) json["tokenizer_fingerprint"] = fingerprint;
         if (c.Landmark is { } l)
         {
             json["mem_id"] = l.Id;

@@ -1,3 +1,5 @@
+using LandmarkSharp.Attention;
+
 namespace LandmarkSharp.Models;
 
 /// <summary>What a landmark's place teaches and how text is generated after it (landmark-attention.md 2.2).</summary>
@@ -39,4 +41,13 @@ public sealed record LandmarkConfig
 
     /// <summary>Positions in a block, L = ℓ + 1.</summary>
     public int BlockLength => BlockTokens + 1;
+
+    /// <summary>How texts are read: as trained, or with another number of blocks and the window that leaves room for them.</summary>
+    /// <param name="topK">Blocks read per query; null for <see cref="TopK"/>.</param>
+    public RetrievalOptions Retrieval(int? topK = null) => new RetrievalOptions
+    {
+        TopK = topK ?? TopK,
+        // k + 1 slots and the window share the trained length (landmark-attention.md 3.2).
+        WindowBlocks = topK is { } k && k != TopK ? Math.Max(1, (TrainContext / BlockLength) - k - 1) : WindowPositions / BlockLength,
+    }.Checked();
 }

@@ -78,6 +78,9 @@ public sealed record ModelConfig
     /// <summary>Tokens that end one.</summary>
     public IReadOnlyList<int> EosIds { get; init; } = [];
 
+    /// <summary>Fingerprint of the tokenizer that the model was trained with; null where it is not recorded.</summary>
+    public string? TokenizerFingerprint { get; init; }
+
     /// <summary>The landmark side; null for a plain model.</summary>
     public LandmarkConfig? Landmark { get; init; }
 

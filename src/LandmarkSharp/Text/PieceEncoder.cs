@@ -1,14 +1,14 @@
 namespace LandmarkSharp.Text;
 
 /// <summary>Encodes a text of any length in pieces whose tokens, joined, are those of the whole text.</summary>
-internal sealed class PieceEncoder(Tokenizer tokenizer, TextReader reader, int pieceChars)
+internal sealed class PieceEncoder(Tokenizer tokenizer, TextReader reader, int pieceChars, bool startsText = true)
 {
     /// <summary>UTF-16 units to hold back, waiting for a place to cut, before cutting anyway.</summary>
     public const int HoldBackLimit = 1 << 20;
 
     public IEnumerable<int[]> Pieces()
     {
-        var (rest, atStart, ids, more) = ("", true, new List<int>(), true);
+        var (rest, atStart, ids, more) = ("", startsText, new List<int>(), true);
         var given = 0;
         var block = new char[pieceChars];
         while (more)

@@ -84,10 +84,11 @@ public sealed class Tokenizer
     /// </remarks>
     /// <param name="reader">The text; read to its end, not disposed.</param>
     /// <param name="pieceChars">How many UTF-16 units to read at a time.</param>
-    public IEnumerable<int[]> EncodePieces(TextReader reader, int pieceChars = 65536)
+    /// <param name="atStart">Whether the text starts here, as for <see cref="Encode"/>.</param>
+    public IEnumerable<int[]> EncodePieces(TextReader reader, int pieceChars = 65536, bool atStart = true)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(pieceChars, 1);
-        return new PieceEncoder(this, reader, pieceChars).Pieces();
+        return new PieceEncoder(this, reader, pieceChars, atStart).Pieces();
     }
 
     /// <summary>

@@ -8,19 +8,29 @@ public sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead 
 {
     private readonly Queue<Task<Batch>> coming = new();
     private long index = first;
-    private Batch? current;
+    private readonly Stack<Batch> free = new();
+    private Batch[] given = [];
     private bool disposed;
 
     /// <summary>
     /// The next batch. It is the caller's until the next call, which uses its arrays again.
     /// </summary>
     /// <exception cref="LandmarkException">The batch cannot be made.</exception>
-    public Batch Next()
+    public Batch Next() => Next(1)[0];
+
+    /// <summary>The next batches, as <see cref="Next()"/>.</summary>
+    /// <param name="count">How many, all the caller's until the next call.</param>
+    public Batch[] Next(int count)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        while (coming.Count < Math.Max(1, ahead)) Start();
-        current = coming.Dequeue().GetAwaiter().GetResult();
-        return current;
+        foreach (var batch in given) free.Push(batch);
+        given = new Batch[count];
+        for (var i = 0; i < count; i++)
+        {
+            while (coming.Count < Math.Max(1, ahead)) Start();
+            given[i] = coming.Dequeue().GetAwaiter().GetResult();
+        }
+        return given;
     }
 
     /// <summary>Waits for the batches that are being made.</summary>
@@ -34,8 +44,8 @@ public sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead 
 
     private void Start()
     {
-        var (number, reused) = (index++, current);
-        current = null;
+        var number = index++;
+        var reused = free.TryPop(out var batch) ? batch : null;
         coming.Enqueue(Task.Run(() =>
         {
             if (reused is null) return maker.Make(number);

@@ -1,0 +1,78 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Memory;
+using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
+using LandmarkSharp.Text;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Generation;
+
+/// <summary>
+/// A model and its tokenizer, ready to read and answer: one engine serves any number of <see cref="Session"/>s, each with a
+/// memory of its own.
+/// </summary>
+/// <example>
+/// <code>
+/// using var engine = LandmarkEngine.Load("models/landmark-10m");
+/// using var session = engine.NewSession();
+/// session.Append(File.ReadAllText("book.txt"));
+/// session.Append("\nQuestion: Who owns the lighthouse?\nAnswer:");
+/// foreach (var token in session.Generate(new GenerationOptions { Stop = ["\n"] }))
+///     Console.Write(token.Text);
+/// </code>
+/// </example>
+public sealed class LandmarkEngine : IDisposable
+{
+    internal LandmarkEngine(Decoder decoder, Tokenizer tokenizer, RetrievalOptions? retrieval) =>
+        (Decoder, Tokenizer, Retrieval) = (decoder, tokenizer, retrieval);
+
+    /// <summary>The model's shapes and constants.</summary>
+    public ModelConfig Config => Decoder.Config;
+
+    /// <summary>The model's tokenizer.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>The model itself.</summary>
+    public Decoder Decoder { get; }
+
+    /// <summary>How texts longer than the window are read; null for a model without landmarks.</summary>
+    public RetrievalOptions? Retrieval { get; }
+
+    /// <summary>Loads a model folder in Hugging Face's layout.</summary>
+    /// <param name="folder">config.json, safetensors and a tokenizer.</param>
+    /// <param name="options">Device, type and retrieval.</param>
+    /// <exception cref="LandmarkException">A file is missing or damaged, or they do not belong together; the message names it.</exception>
+    public static LandmarkEngine Load(string folder, EngineOptions? options = null)
+    {
+        options ??= new EngineOptions();
+        LibTorch.Load();
+        if (!Directory.Exists(folder))
+            throw new LandmarkException($"There is no model folder '{folder}'; check the path.");
+        var config = ConfigFile.Load(folder);
+        var tokenizer = Tokenizer.Load(folder);
+        CheckTokenizer(folder, config, tokenizer);
+        if (config.Landmark is null && options.Retrieval is not null)
+            throw new LandmarkException($"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
+        var retrieval = config.Landmark is null ? null : (options.Retrieval ?? config.Landmark.Retrieval()).Checked();
+        return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
+    }
+
+    /// <summary>A session that has read nothing yet.</summary>
+    public Session NewSession() => new(this);
+
+    /// <summary>An empty memory for this model.</summary>
+    internal ContextMemory NewMemory() => Config.Landmark is { } landmark
+        ? new BlockMemory(Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!)
+        : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
+
+    /// <inheritdoc/>
+    public void Dispose() => Decoder.Dispose();
+
+    private static void CheckTokenizer(string folder, ModelConfig config, Tokenizer tokenizer)
+    {
+        if (tokenizer.VocabularySize > config.VocabularySize)
+            throw new LandmarkException($"The tokenizer in {folder} has {tokenizer.VocabularySize} tokens and the model {config.VocabularySize}; put the model's own tokenizer there.");
+        if (config.TokenizerFingerprint is { } expected && expected != tokenizer.Fingerprint)
+            throw new LandmarkException($"The tokenizer in {folder} is not the one that the model was trained with (fingerprint {tokenizer.Fingerprint[..12]}…, expected {expected[..Math.Min(12, expected.Length)]}…); put the model's own tokenizer there.");
+    }
+}

@@ -1,0 +1,49 @@
+using System.Runtime.InteropServices;
+using LandmarkSharp.Attention;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Generation;
+
+/// <summary>A block that was read from memory.</summary>
+/// <param name="Block">Its number in the text, from 0.</param>
+/// <param name="Mass">Its gate P, the mean over layers, query heads and generated tokens: its share of all attention.</param>
+/// <param name="FirstToken">Its first regular token's number in the text.</param>
+/// <param name="TokenCount">Its regular tokens, ℓ.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct BlockMass(long Block, double Mass, long FirstToken, int TokenCount);
+
+/// <summary>Which blocks an answer was read from, and how much of the attention each had.</summary>
+/// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
+public sealed class RetrievalTrace(int blockTokens)
+{
+    private readonly Dictionary<long, double> mass = [];
+    private double remembered;
+    private long rows;
+
+    /// <summary>Blocks read from memory, the most read first.</summary>
+    public IReadOnlyList<BlockMass> Blocks =>
+        [.. mass.OrderByDescending(b => b.Value).ThenBy(b => b.Key).Select(b => new BlockMass(b.Key, b.Value / rows, b.Key * blockTokens, blockTokens))];
+
+    /// <summary>Blocks the text has, the unfinished one counted.</summary>
+    public long BlockCount { get; internal set; }
+
+    /// <summary>The share of attention that stayed in the window: 1 less all blocks' masses.</summary>
+    public double WindowMass => rows == 0 ? 1 : 1 - (remembered / rows);
+
+    /// <summary>Adds what one layer read for some tokens.</summary>
+    internal void Add(Retrieved read)
+    {
+        var queries = read.Output.shape[0] * read.Output.shape[1];
+        rows += queries;
+        if (read.Chosen is null) return;
+        using var scope = NewDisposeScope();
+        var chosen = read.Chosen.contiguous().cpu().data<long>();
+        var gates = read.Gates!.to(ScalarType.Float32).contiguous().cpu().data<float>();
+        foreach (var (block, gate) in chosen.Zip(gates))
+        {
+            mass[block] = mass.GetValueOrDefault(block) + gate;
+            remembered += gate;
+        }
+    }
+}

@@ -1,0 +1,268 @@
+using LandmarkSharp.Memory;
+using LandmarkSharp.Models;
+using LandmarkSharp.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Generation;
+
+/// <summary>
+/// One text, read and continued: append text, generate, append more, wherever in a block it stopped. How the text is cut into
+/// calls changes nothing, and neither does whether a token was read or generated. Used by one thread at a time.
+/// </summary>
+/// <remarks>
+/// Positions are computed in the memory's chunks; the last tokens wait until their chunk is full or something is asked, so the
+/// last one always waits, and its prediction is never needed before it has been computed.
+/// </remarks>
+public sealed class Session : IDisposable
+{
+    private const int Slice = 4096;
+
+    private readonly LandmarkEngine engine;
+    private readonly ContextMemory memory;
+    private readonly LandmarkConfig? landmark;
+    private readonly LandmarkStream? stream;
+    private readonly List<int> text = [];
+    private readonly List<int> waiting = [];    // positions not computed yet, landmarks included
+    private Tensor? last;                       // [1, D]: the state that predicts the token after what is computed
+
+    internal Session(LandmarkEngine engine)
+    {
+        (this.engine, memory, landmark) = (engine, engine.NewMemory(), engine.Config.Landmark);
+        stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
+        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1);
+    }
+
+    /// <summary>The regular tokens read and generated so far; landmarks are not among them.</summary>
+    public IReadOnlyList<int> Tokens => text;
+
+    /// <summary>Bytes of keys and values held.</summary>
+    public long MemoryBytes => memory.Bytes;
+
+    /// <summary>What the last answer was read from.</summary>
+    public RetrievalTrace Trace { get; private set; }
+
+    /// <summary>Reads a text on from where the session stands. At its start, the mark that the model expects there is put first.</summary>
+    /// <param name="more">Any text.</param>
+    /// <param name="progress">Told how many tokens have been read.</param>
+    /// <param name="cancel">Stops between chunks; what was read stays.</param>
+    public void Append(string more, IProgress<long>? progress = null, CancellationToken cancel = default) =>
+        Append(engine.Tokenizer.Encode(more, addSpecial: AddsMark, atStart: text.Count == 0), progress, cancel);
+
+    /// <summary>Reads a text of any length as it comes, in bounded memory beside the keys and values.</summary>
+    /// <inheritdoc cref="Append(string, IProgress{long}?, CancellationToken)"/>
+    public void Append(TextReader more, IProgress<long>? progress = null, CancellationToken cancel = default)
+    {
+        var atStart = text.Count == 0;
+        if (AddsMark) Append([engine.Tokenizer.BosId!.Value], progress, cancel);
+        foreach (var piece in engine.Tokenizer.EncodePieces(more, atStart: atStart))
+            Append(piece, progress, cancel);
+    }
+
+    /// <summary>Reads tokens on from where the session stands.</summary>
+    /// <param name="tokens">Regular tokens; landmarks are put in on the way.</param>
+    /// <param name="progress">Told how many tokens have been read.</param>
+    /// <param name="cancel">Stops between chunks; what was read stays.</param>
+    /// <exception cref="LandmarkException">A token is not the model's, or is the landmark.</exception>
+    public void Append(ReadOnlySpan<int> tokens, IProgress<long>? progress = null, CancellationToken cancel = default)
+    {
+        Check(tokens);
+        Reserve(tokens.Length);
+        for (; tokens.Length > 0; tokens = tokens[Math.Min(Slice, tokens.Length)..])
+        {
+            Push(tokens[..Math.Min(Slice, tokens.Length)]);
+            while (waiting.Count > memory.Room)
+            {
+                cancel.ThrowIfCancellationRequested();
+                Run(memory.Room);
+                progress?.Report(text.Count - Waiting);
+            }
+        }
+        progress?.Report(text.Count);
+    }
+
+    /// <summary>Reads tokens as <see cref="Append(ReadOnlySpan{int}, IProgress{long}?, CancellationToken)"/> does, and tells how likely each was.</summary>
+    /// <param name="tokens">Regular tokens.</param>
+    /// <param name="report">
+    /// Told, chunk by chunk, the number in the text of the first token and each one's log-probability given all before it. The
+    /// first token of a session has none before it and is not reported. The landmark's own share is not part of the softmax.
+    /// </param>
+    /// <param name="cancel">Stops between chunks; what was read stays.</param>
+    public void Score(ReadOnlySpan<int> tokens, Action<long, float[]> report, CancellationToken cancel = default)
+    {
+        Check(tokens);
+        Reserve(tokens.Length);
+        if (tokens.Length > 0 && waiting.Count == 0 && last is not null)
+            report(text.Count, LogProbabilities(last, [tokens[0]]));
+        for (; tokens.Length > 0; tokens = tokens[Math.Min(Slice, tokens.Length)..])
+        {
+            var scored = text.Count;    // tokens before these have been told, or are not asked for
+            Push(tokens[..Math.Min(Slice, tokens.Length)]);
+            var more = tokens.Length > Slice;
+            while (waiting.Count > (more ? memory.Room : Trailing))
+            {
+                cancel.ThrowIfCancellationRequested();
+                var first = text.Count - Waiting;
+                var count = Math.Min(memory.Room, waiting.Count - Trailing);
+                Run(count, hidden => Tell(hidden, first, scored, report));
+            }
+        }
+    }
+
+    /// <summary>Goes on with the text, token by token.</summary>
+    /// <param name="options">How tokens are chosen and when to stop.</param>
+    /// <param name="cancel">Stops between tokens; what was generated stays part of the text.</param>
+    /// <returns>
+    /// Steps as they come; the last one says why it ended. A token that ends the text, unlike a stop string's, does not become
+    /// part of the session.
+    /// </returns>
+    /// <exception cref="LandmarkException">An option is out of range, or the session has read nothing.</exception>
+    public IEnumerable<GeneratedToken> Generate(GenerationOptions options, CancellationToken cancel = default)
+    {
+        if (text.Count == 0)
+            throw new LandmarkException("There is nothing to go on with: append a text first.");
+        return Steps(options.Checked(), cancel);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        last?.Dispose();
+        memory.Dispose();
+    }
+
+    private bool AddsMark => text.Count == 0 && engine.Tokenizer.AddsBos;
+
+    /// <summary>Positions that the last regular token takes: with the landmark after it, two.</summary>
+    private int Trailing => stream is { Phase: 0 } ? 2 : 1;
+
+    /// <summary>Regular tokens that wait.</summary>
+    private int Waiting => landmark is { } l ? waiting.Count(t => t != l.Id) : waiting.Count;
+
+    private IEnumerable<GeneratedToken> Steps(GenerationOptions options, CancellationToken cancel)
+    {
+        var sampler = new Sampler(options, landmark?.Id);
+        var filter = new StopFilter(options.Stop);
+        var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
+        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1);
+        while (waiting.Count > Trailing)
+        {
+            cancel.ThrowIfCancellationRequested();
+            Run(Math.Min(memory.Room, waiting.Count - Trailing));
+        }
+
+        for (var n = 1; n <= options.MaxTokens; n++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var id = sampler.Next(NextLogits(), text);
+            if (options.StopAtEndOfText && EndsText(id))
+            {
+                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText);
+                yield break;
+            }
+            Push([id]);
+            var shown = filter.Push(decoder.Push(id));
+            var full = n == options.MaxTokens && !filter.Stopped;
+            if (full) shown += filter.Push(decoder.Flush()) + filter.Flush();
+            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null);
+            if (filter.Stopped) yield break;
+        }
+    }
+
+    private bool EndsText(int id) => engine.Config.EosIds.Contains(id) || engine.Tokenizer.EosId == id;
+
+    /// <summary>Computes what waits, watching what it reads, and gives the logits of the next token, [V].</summary>
+    private float[] NextLogits()
+    {
+        if (memory is BlockMemory watched) watched.Observer = (_, read) => Trace.Add(read);
+        try
+        {
+            while (waiting.Count > 0) Run(Math.Min(memory.Room, waiting.Count));
+        }
+        finally
+        {
+            if (memory is BlockMemory done) done.Observer = null;
+        }
+        Trace.BlockCount = landmark is { } l ? (text.Count + l.BlockTokens - 1) / l.BlockTokens : 0;
+        using var quiet = inference_mode();
+        using var scope = NewDisposeScope();
+        return [.. engine.Decoder.Logits(last!).to(ScalarType.Float32).cpu().contiguous().data<float>()];
+    }
+
+    private void Push(ReadOnlySpan<int> tokens)
+    {
+        foreach (var token in tokens) text.Add(token);
+        if (stream is null) waiting.AddRange(tokens);
+        else stream.Push(tokens, waiting);
+    }
+
+    private void Reserve(int more)
+    {
+        var tokens = text.Count + (long)more;
+        memory.Reserve(landmark is { } l ? LandmarkStream.CountWithLandmarks(tokens, l.BlockTokens) : tokens);
+    }
+
+    /// <summary>Computes the first positions that wait.</summary>
+    private void Run(int count, Action<Tensor>? see = null)
+    {
+        using var quiet = inference_mode();
+        using var scope = NewDisposeScope();
+        var ids = waiting.Take(count).Select(t => (long)t).ToArray();
+        memory.Begin(count);
+        var hidden = engine.Decoder.Forward(tensor(ids, device: engine.Decoder.Device).unsqueeze(0), memory).squeeze(0); // [T, D]
+        memory.End();
+        see?.Invoke(hidden);
+        for (var i = count - 1; i >= 0; i--)
+        {
+            if (!Predicts(i)) continue;
+            last?.Dispose();
+            last = hidden.narrow(0, i, 1).clone().DetachFromDisposeScope();
+            break;
+        }
+        waiting.RemoveRange(0, count);
+    }
+
+    /// <summary>Whether the state at a waiting position predicts the next regular token, by the policy the model was trained with.</summary>
+    private bool Predicts(int i) =>
+        landmark is not { } l || (waiting[i] == l.Id ? l.Loss == LandmarkLoss.Predicted
+            : l.Loss == LandmarkLoss.Ignored || i + 1 >= waiting.Count || waiting[i + 1] != l.Id);
+
+    /// <summary>Tells the log-probabilities of the tokens that the states of a chunk predict, from number <paramref name="from"/> on.</summary>
+    private void Tell(Tensor hidden, int first, int from, Action<long, float[]> report)
+    {
+        var count = (int)hidden.shape[0];
+        List<long> rows = [];
+        var (next, start) = (first, 0);    // the number in the text of the token after position i; of the first one told
+        for (var i = 0; i < count; i++)
+        {
+            if (waiting[i] != landmark?.Id) next++;
+            if (!Predicts(i) || next < from) continue;
+            if (rows.Count == 0) start = next;
+            rows.Add(i);
+        }
+        if (rows.Count == 0) return;
+        using var index = tensor(rows.ToArray(), device: hidden.device);
+        report(start, LogProbabilities(hidden.index_select(0, index), text.GetRange(start, rows.Count)));
+    }
+
+    private float[] LogProbabilities(Tensor hidden, IReadOnlyList<int> targets)
+    {
+        using var quiet = inference_mode();
+        using var scope = NewDisposeScope();
+        var logits = engine.Decoder.Logits(hidden).to(ScalarType.Float32);                  // [n, V]
+        if (landmark is { } l) logits.select(1, l.Id).fill_(float.NegativeInfinity);
+        var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
+        return [.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()];
+    }
+
+    private void Check(ReadOnlySpan<int> tokens)
+    {
+        foreach (var token in tokens)
+        {
+            if ((uint)token >= (uint)engine.Config.VocabularySize)
+                throw new LandmarkException($"Token {token} is outside the model's vocabulary of {engine.Config.VocabularySize}; use the model's own tokenizer.");
+            if (token == landmark?.Id)
+                throw new LandmarkException($"Token {token} is the landmark, which the session puts in by itself; give regular tokens alone.");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using LandmarkSharp.Attention;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Memory;
+
+/// <summary>Told what a layer read, when someone asks.</summary>
+/// <param name="layer">Index of the layer.</param>
+/// <param name="read">Chosen blocks and gates; valid during the call.</param>
+public delegate void ReadObserver(int layer, Retrieved read);
+
+/// <summary>
+/// The memory of a landmark model: every block of the text in every layer, and the attention that reads the window and the
+/// few blocks before it whose landmarks score highest. Landmarks stand after every ℓ regular tokens of the sequence.
+/// </summary>
+/// <param name="layers">Layers of the decoder.</param>
+/// <param name="blockLength">Positions of a block, its landmark counted, L.</param>
+/// <param name="callPositions">With <see cref="RetrievalOptions.WindowIsCall"/>, the most positions of a pass.</param>
+/// <param name="rotary">The model's rotary embedding.</param>
+/// <param name="options">What is read.</param>
+public sealed class BlockMemory(int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options) : ContextMemory
+{
+    private readonly RetrievalOptions options = options.Checked();
+    private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
+    private long reserved;
+    private int count;
+    private RotaryTable? phases;
+    private BlockPlaces? places;
+    private BlockLayout? window;
+    private RetrievedAttention? reading;
+
+    /// <summary>Told what each layer reads; costs nothing when null.</summary>
+    public ReadObserver? Observer { get; set; }
+
+    /// <summary>Blocks before the window of the next pass: those that are retrieved from.</summary>
+    public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
+
+    /// <inheritdoc/>
+    public override int Room => options.WindowIsCall ? callPositions : WindowPositions - (int)(Positions % WindowPositions);
+
+    /// <inheritdoc/>
+    public override long Bytes => held.Sum(l => l?.Bytes ?? 0);
+
+    private int WindowPositions => options.WindowBlocks * blockLength;
+
+    /// <inheritdoc/>
+    public override void Reserve(long positions) => reserved = Math.Max(reserved, Blocks(positions));
+
+    /// <inheritdoc/>
+    public override Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        Setup(q);
+        var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
+        var blocks = held[layer] ??= new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], keys.dtype, keys.device);
+        var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
+        blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
+        if (needed > used) blocks.Clear(used, needed - used);
+        blocks.Write(phases!.Rotate(keys), values, places!);
+
+        // In the first layer a key is a token's own: all landmarks have the same.
+        var read = reading!.Attend(q.squeeze(0), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
+        Observer?.Invoke(layer, read);
+        return read.Output.unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    protected override void Prepare(int count) => this.count = count;
+
+    /// <inheritdoc/>
+    protected override void Finish()
+    {
+        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, window, reading]) d?.Dispose();
+        (phases, places, window, reading) = (null, null, null, null);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        Finish();
+        foreach (var layer in held) layer?.Dispose();
+    }
+
+    /// <summary>What depends on places alone, made in the first layer and used by all.</summary>
+    private void Setup(Tensor q)
+    {
+        if (places is not null) return;
+        if (q.shape[0] != 1)
+            throw new LandmarkException($"A memory holds one sequence, and {q.shape[0]} were given at once; use a memory for each.");
+        using var scope = NewDisposeScope();
+        places = new BlockPlaces(Positions, count, blockLength, q.device);
+        var keys = (int)(Positions - (InMemory * blockLength)) + count;
+        window = BlockLayout.Regular(keys, count, blockLength, blockLength, q.device);
+        reading = new RetrievedAttention((int)InMemory, window, rotary, options, q.dtype);
+        phases = rotary.Table(arange(Positions, Positions + count, device: q.device) % blockLength, q.dtype).Keep();
+    }
+
+    private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;
+}

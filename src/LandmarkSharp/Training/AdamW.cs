@@ -1,0 +1,74 @@
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>Fused AdamW over a model's float32 parameters; matrices decay, norms and biases do not.</summary>
+public sealed class AdamW : IDisposable
+{
+    private readonly TrainingOptions options;
+    private readonly string[] names;
+    private readonly Tensor[] parameters, first, second;
+    private readonly int[][] groups;
+    private readonly Tensor[] steps;     // one for each group: the operator raises it
+
+    /// <summary>Starts with zero moments.</summary>
+    /// <param name="named">Parameters by name; they must require gradients.</param>
+    /// <param name="options">β's, decay and clip.</param>
+    public AdamW(IReadOnlyDictionary<string, Tensor> named, TrainingOptions options)
+    {
+        this.options = options;
+        names = [.. named.Keys];
+        parameters = [.. named.Values];
+        Tensor[] Moments() => [.. parameters.Select(p => zeros(p.shape, ScalarType.Float32, p.device).DetachFromDisposeScope())];
+        (first, second) = (Moments(), Moments());
+        int[] Where(bool matrix) => [.. Enumerable.Range(0, parameters.Length).Where(i => parameters[i].dim() >= 2 == matrix)];
+        groups = [Where(matrix: true), Where(matrix: false)];
+        steps = [.. groups.Select(_ => zeros([], ScalarType.Float32, parameters[0].device).DetachFromDisposeScope())];
+    }
+
+    /// <summary>The state to keep: moments by parameter, and the count of steps.</summary>
+    public IEnumerable<(string Name, Tensor Value)> State =>
+        names.Zip(first, second).SelectMany(x => new[] { ($"first.{x.First}", x.Second), ($"second.{x.First}", x.Third) }).Append(("steps", steps[0].reshape(1)));
+
+    /// <summary>Takes the state back.</summary>
+    public void Restore(Weights saved)
+    {
+        using var quiet = no_grad();
+        void Take(string name, Tensor into, long[] shape)
+        {
+            using var value = saved.Get(name, shape);
+            into.copy_(value.reshape(into.shape));
+        }
+        for (var i = 0; i < names.Length; i++)
+        {
+            Take($"first.{names[i]}", first[i], first[i].shape);
+            Take($"second.{names[i]}", second[i], second[i].shape);
+        }
+        foreach (var count in steps) Take("steps", count, [1]);
+    }
+
+    /// <summary>Clips the gradients, steps, and zeros them.</summary>
+    /// <param name="rate">Learning rate.</param>
+    /// <returns>The gradients' norm before clipping, a scalar on their device.</returns>
+    public Tensor Step(double rate)
+    {
+        Tensor[] gradients = [.. parameters.Select(p => p.grad!)];
+        var norm = Aten.ClipGradientNorm(gradients, options.Clip);
+        for (var g = 0; g < groups.Length; g++)
+        {
+            T[] Of<T>(T[] all) => [.. groups[g].Select(i => all[i])];
+            Aten.FusedAdamW(
+                Of(parameters), Of(gradients), Of(first), Of(second), [.. groups[g].Select(_ => steps[g])],
+                rate, options.Beta1, options.Beta2, g == 0 ? options.WeightDecay : 0, 1e-8);
+        }
+        foreach (var gradient in gradients) gradient.zero_();
+        return norm;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var t in (IEnumerable<Tensor>)[.. first, .. second, .. steps]) t.Dispose();
+    }
+}

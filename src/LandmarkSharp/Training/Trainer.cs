@@ -1,0 +1,284 @@
+using System.Diagnostics;
+using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
+using LandmarkSharp.Text;
+using LandmarkSharp.Training.Tasks;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>Where a run finds its data and puts its results, and how often; nothing here changes what is computed.</summary>
+public sealed record TrainingRun
+{
+    /// <summary>Folder for checkpoints, metrics and the finished model.</summary>
+    public required string Output { get; init; }
+
+    /// <summary>Tokenizer file or folder.</summary>
+    public required string Tokenizer { get; init; }
+
+    /// <summary>Token shards of the training texts.</summary>
+    public required string Shards { get; init; }
+
+    /// <summary>Token shards of held-out texts; null for none. All their sources count alike.</summary>
+    public string? ValidationShards { get; init; }
+
+    /// <summary>Where it runs.</summary>
+    public Device? Device { get; init; }
+
+    /// <summary>Steps between reports.</summary>
+    public int ReportEvery { get; init; } = 20;
+
+    /// <summary>Steps between validations.</summary>
+    public int ValidateEvery { get; init; } = 500;
+
+    /// <summary>Batches of a validation.</summary>
+    public int ValidationBatches { get; init; } = 8;
+
+    /// <summary>Rows of a validation batch.</summary>
+    public int ValidationRows { get; init; } = 32;
+
+    /// <summary>Steps between checkpoints.</summary>
+    public int SaveEvery { get; init; } = 1000;
+
+    /// <summary>Checkpoints to keep.</summary>
+    public int Keep { get; init; } = 2;
+
+    /// <summary>Stops with a checkpoint after this long; null for never.</summary>
+    public TimeSpan? Limit { get; init; }
+}
+
+/// <summary>How far a run is.</summary>
+/// <param name="Line">The newest metrics.</param>
+/// <param name="Steps">Steps of the whole run.</param>
+/// <param name="PositionsPerSecond">Since the report before.</param>
+/// <param name="Left">Time left at this speed.</param>
+public sealed record TrainingProgress(MetricsLine Line, long Steps, double PositionsPerSecond, TimeSpan Left);
+
+/// <summary>
+/// Trains a landmark model from scratch (the paper's section 4.1). Batches depend on the seed and the step alone, so a run that
+/// was stopped or killed goes on from its newest checkpoint to the same losses.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    /// <summary>Set apart from every training seed.</summary>
+    private const long ValidationSeed = -7_919;
+
+    private readonly TrainingOptions options;
+    private readonly TrainingRun run;
+    private readonly Tokenizer tokenizer;
+    private readonly TokenShards shards;
+    private readonly TokenShards? heldOut;
+    private readonly RetrievalTasks tasks;
+    private readonly Decoder decoder;
+    private readonly AdamW optimizer;
+    private readonly LanguageModelLoss loss;
+    private readonly TrainingCheckpoints checkpoints;
+    private readonly List<(MetricsLine Line, Tensor Sums, int Text, int Answers)> unread = [];
+
+    /// <summary>Opens the data, makes the model, and takes up the newest checkpoint if there is one.</summary>
+    /// <exception cref="LandmarkException">Recipe, data or checkpoint do not fit; the message says which.</exception>
+    public Trainer(TrainingOptions options, TrainingRun run)
+    {
+        (this.options, this.run) = (options.Checked(), run);
+        tokenizer = Tokenizer.Load(run.Tokenizer);
+        shards = TokenShards.Open(run.Shards, tokenizer.Fingerprint);
+        heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
+        tasks = Tasks(TaskSplit.Training);
+        var config = options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
+        decoder = Checkpoint.Create(config, run.Device ?? CPU, options.Compute, options.Seed);
+        foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
+        optimizer = new AdamW(decoder.Parameters, options);
+        loss = new LanguageModelLoss(decoder);
+        checkpoints = new TrainingCheckpoints(run.Output);
+        if (checkpoints.Latest is var (step, path))
+        {
+            TrainingCheckpoints.Restore(path, decoder, optimizer, options);
+            Step = step;
+        }
+        Positions = Enumerable.Range(0, (int)Step).Sum(s => PositionsOf(options.Stage(s)));
+    }
+
+    /// <summary>Steps done.</summary>
+    public long Step { get; private set; }
+
+    /// <summary>Positions trained on, landmarks counted.</summary>
+    public long Positions { get; private set; }
+
+    /// <summary>The model as it stands.</summary>
+    public Decoder Decoder => decoder;
+
+    /// <summary>Trains to the end of the recipe, the limit or a cancellation, and leaves a checkpoint.</summary>
+    /// <param name="report">Told of progress and validations.</param>
+    /// <param name="cancel">Stops after the step at hand.</param>
+    /// <returns>Whether the recipe is done; the finished model is then in the output folder's <c>model</c>.</returns>
+    public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
+    {
+        using var metrics = new MetricsFile(run.Output, Step);
+        var rate = new LearningRate(options.PeakRate, options.FinalRate, options.WarmUp, options.Steps);
+        var validation = Validation();
+        var clock = Stopwatch.StartNew();
+        var (lastSeconds, lastPositions) = (0.0, Positions);
+        BatchPrefetcher? batches = null;
+        TrainingStage? stage = null;
+        var saved = Step;
+        try
+        {
+            while (Step < options.Steps && !cancel.IsCancellationRequested && !(clock.Elapsed > run.Limit))
+            {
+                if (options.Stage(Step) != stage)
+                {
+                    stage = options.Stage(Step);
+                    batches?.Dispose();
+                    batches = new BatchPrefetcher(Maker(stage), (Step - stage.FromStep) * stage.Accumulate, ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8));
+                }
+                TrainStep(batches!, stage, rate.At(Step));
+                var ends = Step == options.Steps;
+                var validates = Step % run.ValidateEvery == 0 || ends;
+                if (Step % run.ReportEvery == 0 || validates)
+                {
+                    var lines = Read();
+                    metrics.Add(lines);
+                    var speed = (Positions - lastPositions) / (clock.Elapsed.TotalSeconds - lastSeconds);
+                    (lastSeconds, lastPositions) = (clock.Elapsed.TotalSeconds, Positions);
+                    var left = TimeSpan.FromSeconds((options.Steps - Step) * PositionsOf(stage) / speed);
+                    report?.Invoke(new TrainingProgress(lines[^1], options.Steps, speed, left));
+                    if (validates)
+                    {
+                        var line = Line(validation.Run(decoder));
+                        metrics.Add([line]);
+                        report?.Invoke(new TrainingProgress(line, options.Steps, speed, left));
+                    }
+                }
+                if (Step % run.SaveEvery == 0 || ends) Save();
+            }
+        }
+        finally
+        {
+            batches?.Dispose();
+        }
+        if (saved != Step) Save();
+        if (Step < options.Steps) return false;
+        Export(Path.Combine(run.Output, "model"));
+        return true;
+
+        void Save()
+        {
+            metrics.Add(Read());
+            checkpoints.Save(Step, decoder, optimizer, options, run.Keep);
+            saved = Step;
+        }
+    }
+
+    /// <summary>Writes the model as it stands, bfloat16, with its tokenizer.</summary>
+    public void Export(string folder)
+    {
+        Checkpoint.Save(decoder, folder, ScalarType.BFloat16);
+        var files = Directory.Exists(run.Tokenizer)
+            ? Directory.EnumerateFiles(run.Tokenizer, "tokenizer*")
+            : [run.Tokenizer];
+        foreach (var file in files)
+        {
+            var name = file.EndsWith(".model", StringComparison.Ordinal) ? "tokenizer.model" : Path.GetFileName(file);
+            File.Copy(file, Path.Combine(folder, name), overwrite: true);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var (_, sums, _, _) in unread) sums.Dispose();
+        loss.Dispose();
+        optimizer.Dispose();
+        decoder.Dispose();
+        heldOut?.Dispose();
+        shards.Dispose();
+    }
+
+    private static long PositionsOf(TrainingStage stage) => (long)stage.Rows * stage.Window * stage.Accumulate;
+
+    private void TrainStep(BatchPrefetcher batches, TrainingStage stage, double rate)
+    {
+        using var scope = NewDisposeScope();
+        // Weights are summed over the whole step first, so that accumulation equals one large batch.
+        var step = batches.Next(stage.Accumulate);
+        var weight = step.Sum(b => b.TotalWeight);
+        Tensor? sums = null;
+        foreach (var batch in step)
+        {
+            using var part = NewDisposeScope();
+            var result = loss.Of(batch, weight);
+            result.Loss.backward();
+            var now = stack([result.Loss.detach(), result.Text, result.Answers]);
+            sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
+        }
+        var norm = optimizer.Step(rate);
+        Step++;
+        Positions += PositionsOf(stage);
+        // Nothing is read from the device here: reading waits for it.
+        unread.Add((
+            new MetricsLine { Step = Step, Rate = rate, Positions = Positions },
+            cat([sums!, norm.reshape(1)]).DetachFromDisposeScope(),
+            step.Sum(b => b.TextMask().Count(m => m > 0)), step.Sum(b => b.Answers.Count(a => a))));
+    }
+
+    /// <summary>The metrics of the steps since the last reading.</summary>
+    private List<MetricsLine> Read()
+    {
+        List<MetricsLine> lines = [];
+        foreach (var (line, sums, text, answers) in unread)
+        {
+            var values = sums.cpu().data<float>().ToArray();
+            sums.Dispose();
+            if (!float.IsFinite(values[0]))
+                throw new LandmarkException($"The loss is {values[0]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
+            lines.Add(line with
+            {
+                Loss = values[0],
+                TextLoss = text > 0 ? values[1] / text : null,
+                AnswerLoss = answers > 0 ? values[2] / answers : null,
+                GradientNorm = values[3],
+            });
+        }
+        unread.Clear();
+        return lines;
+    }
+
+    private MetricsLine Line(ValidationResult result) => new()
+    {
+        Step = Step,
+        ValidationLoss = result.Loss,
+        ValidationAnswerLoss = result.AnswerLoss,
+        ValidationAnswersRight = result.AnswersRight,
+    };
+
+    private RetrievalTasks Tasks(TaskSplit split)
+    {
+        var names = options.TaskSources.Count > 0 ? options.TaskSources : [.. options.Sources.Keys];
+        var encoder = new FragmentEncoder(text => tokenizer.Encode(text));
+        return new RetrievalTasks(encoder, [.. names.Select(n => shards[n])], new RetrievalTaskOptions { Split = split, EndOfText = tokenizer.EosId });
+    }
+
+    private BatchOptions Batches(TrainingStage stage, long seed) => new()
+    {
+        Rows = stage.Rows,
+        Length = stage.Window,
+        BlockLength = options.BlockTokens,
+        LandmarkId = decoder.Config.Landmark!.Id,
+        Seed = seed,
+        TaskShare = _ => stage.TaskShare,
+        AnswerWeight = options.AnswerWeight,
+        EchoWeight = options.EchoWeight,
+        TaskTextWeight = options.TaskTextWeight,
+    };
+
+    private BatchMaker Maker(TrainingStage stage) => new(
+        Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => new WeightedSource(shards[s.Key], s.Value))], tasks);
+
+    private Validation Validation()
+    {
+        var batches = Batches(options.Stages[^1] with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
+        WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => new WeightedSource(heldOut![s.Name], 1))];
+        return new Validation(text.Length > 0 ? new BatchMaker(batches, text) : null, new BatchMaker(batches, [], Tasks(TaskSplit.HeldOut)), run.ValidationBatches);
+    }
+}

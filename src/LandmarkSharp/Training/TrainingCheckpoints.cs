@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text.Json;
+using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>
+/// Checkpoints of a run: folders <c>step-N</c> with the model in Hugging Face's layout, the optimizer's moments and the recipe.
+/// One is written beside and renamed, so whatever has the name is whole.
+/// </summary>
+/// <param name="folder">The run's folder.</param>
+public sealed class TrainingCheckpoints(string folder)
+{
+    private const string Prefix = "step-";
+    private const string OptimizerFolder = "optimizer";
+    private const string RecipeFile = "recipe.json";
+
+    /// <summary>The newest checkpoint, or null.</summary>
+    public (long Step, string Path)? Latest => All().Select(c => ((long, string)?)c).LastOrDefault();
+
+    /// <summary>Writes a checkpoint and removes all but the newest few.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="decoder">The model.</param>
+    /// <param name="optimizer">Its optimizer.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="keep">Checkpoints to keep.</param>
+    public void Save(long step, Decoder decoder, AdamW optimizer, TrainingOptions options, int keep)
+    {
+        var path = Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));
+        var partial = path + ".partial";
+        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
+        Directory.CreateDirectory(Path.Combine(partial, OptimizerFolder));
+        Checkpoint.Save(decoder, partial, ScalarType.Float32);
+        SafeTensors.WriteSharded(Path.Combine(partial, OptimizerFolder), optimizer.State, 1L << 30);
+        File.WriteAllText(Path.Combine(partial, RecipeFile), options.ToJson());
+        if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        Directory.Move(partial, path);
+        foreach (var (_, old) in All().SkipLast(Math.Max(1, keep))) Directory.Delete(old, recursive: true);
+    }
+
+    /// <summary>Reads a checkpoint's parameters and moments into a run that was started alike.</summary>
+    /// <exception cref="LandmarkException">The checkpoint is damaged, or was made with another recipe.</exception>
+    public static void Restore(string path, Decoder decoder, AdamW optimizer, TrainingOptions options)
+    {
+        RequireSame(Path.Combine(path, RecipeFile), options);
+        using var quiet = no_grad();
+        using (var weights = Weights.Open(path))
+        {
+            foreach (var (name, parameter) in decoder.Parameters)
+            {
+                using var value = weights.Get(name, parameter.shape);
+                parameter.copy_(value);
+            }
+        }
+        using var moments = Weights.Open(Path.Combine(path, OptimizerFolder));
+        optimizer.Restore(moments);
+    }
+
+    private (long Step, string Path)[] All()
+    {
+        if (!Directory.Exists(folder)) return [];
+        return [.. Directory.EnumerateDirectories(folder, Prefix + "*")
+            .Select(p => (Parsed: long.TryParse(Path.GetFileName(p)[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var n), Step: n, Path: p))
+            .Where(c => c.Parsed).Select(c => (c.Step, c.Path)).Order()];
+    }
+
+    /// <summary>A run goes on with the recipe that it began with: every field decides what is computed.</summary>
+    private static void RequireSame(string recipe, TrainingOptions options)
+    {
+        using var then = JsonDocument.Parse(TrainingOptions.Load(recipe).ToJson());
+        using var now = JsonDocument.Parse(options.ToJson());
+        foreach (var field in then.RootElement.EnumerateObject())
+        {
+            var value = now.RootElement.GetProperty(field.Name);
+            if (!JsonElement.DeepEquals(field.Value, value))
+                throw new LandmarkException($"The run was begun with {field.Name} {field.Value.GetRawText()} and cannot go on with {value.GetRawText()}; give the same recipe, or another output folder.");
+        }
+    }
+}

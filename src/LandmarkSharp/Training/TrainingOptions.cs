@@ -1,0 +1,205 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using LandmarkSharp.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>A stretch of a training run: from a step on, windows of this length.</summary>
+public sealed record TrainingStage
+{
+    /// <summary>The first step of the stage, from 0.</summary>
+    public long FromStep { get; init; }
+
+    /// <summary>Positions of a window, landmarks counted.</summary>
+    public int Window { get; init; } = 512;
+
+    /// <summary>Rows of a micro-batch.</summary>
+    public int Rows { get; init; } = 128;
+
+    /// <summary>Micro-batches of a step.</summary>
+    public int Accumulate { get; init; } = 1;
+
+    /// <summary>The share of rows that are retrieval tasks.</summary>
+    public double TaskShare { get; init; } = 0.5;
+}
+
+/// <summary>A recipe: everything that decides what a training run computes, and nothing else. Stored as JSON.</summary>
+public sealed record TrainingOptions
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        WriteIndented = true,
+    };
+
+    /// <summary>Width of the residual stream, D.</summary>
+    public int HiddenSize { get; init; } = 256;
+
+    /// <summary>Width of the feed-forward layer.</summary>
+    public int IntermediateSize { get; init; } = 704;
+
+    /// <summary>Layers.</summary>
+    public int Layers { get; init; } = 10;
+
+    /// <summary>Query heads.</summary>
+    public int Heads { get; init; } = 4;
+
+    /// <summary>Key-value heads.</summary>
+    public int KeyValueHeads { get; init; } = 4;
+
+    /// <summary>Width of a head.</summary>
+    public int HeadDim { get; init; } = 64;
+
+    /// <summary>Base of the rotary embedding.</summary>
+    public double RopeTheta { get; init; } = 10000;
+
+    /// <summary>Regular tokens of a block, ℓ.</summary>
+    public int BlockTokens { get; init; } = 63;
+
+    /// <summary>Blocks the trained model reads per query, k; the window takes what is left of the last stage's length.</summary>
+    public int TopK { get; init; } = 4;
+
+    /// <summary>Sources of text, by their names in the shards, and their weights.</summary>
+    public IReadOnlyDictionary<string, double> Sources { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Sources whose text fills retrieval tasks; all when empty.</summary>
+    public IReadOnlyList<string> TaskSources { get; init; } = [];
+
+    /// <summary>Stages in order; the first begins at step 0.</summary>
+    public IReadOnlyList<TrainingStage> Stages { get; init; } = [new TrainingStage()];
+
+    /// <summary>Optimizer steps.</summary>
+    public long Steps { get; init; } = 1000;
+
+    /// <summary>Steps over which the learning rate rises from 0.</summary>
+    public long WarmUp { get; init; } = 100;
+
+    /// <summary>Learning rate after the warm-up.</summary>
+    public double PeakRate { get; init; } = 2e-3;
+
+    /// <summary>Learning rate at the end of the cosine.</summary>
+    public double FinalRate { get; init; } = 4e-5;
+
+    /// <summary>AdamW's β₁.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>AdamW's β₂.</summary>
+    public double Beta2 { get; init; } = 0.95;
+
+    /// <summary>Decoupled decay, of matrices alone.</summary>
+    public double WeightDecay { get; init; } = 0.05;
+
+    /// <summary>The largest gradient norm.</summary>
+    public double Clip { get; init; } = 1;
+
+    /// <summary>Loss weight of an answer's tokens.</summary>
+    public float AnswerWeight { get; init; } = 3;
+
+    /// <summary>Loss weight of a value that its own statement says again.</summary>
+    public float EchoWeight { get; init; } = 1;
+
+    /// <summary>Loss weight of the rest of a task.</summary>
+    public float TaskTextWeight { get; init; } = 0.2f;
+
+    /// <summary>Type of activations: bfloat16 or float32. Master weights and moments are float32.</summary>
+    public string ComputeType { get; init; } = "bfloat16";
+
+    /// <summary>Seed of the weights and of every batch.</summary>
+    public long Seed { get; init; } = 1;
+
+    internal ScalarType Compute => ComputeType switch
+    {
+        "bfloat16" => ScalarType.BFloat16,
+        "float32" => ScalarType.Float32,
+        _ => throw new LandmarkException($"The recipe's compute_type is '{ComputeType}'; it must be bfloat16 or float32."),
+    };
+
+    /// <summary>Reads a recipe.</summary>
+    /// <exception cref="LandmarkException">The file is missing or damaged, a field is unknown or a value makes no sense.</exception>
+    public static TrainingOptions Load(string path)
+    {
+        if (!File.Exists(path)) throw new LandmarkException($"There is no recipe '{path}'; check the path.");
+        return Parse(File.ReadAllText(path), path);
+    }
+
+    /// <summary>Reads a recipe from JSON text; <paramref name="name"/> stands in errors.</summary>
+    public static TrainingOptions Parse(string json, string name)
+    {
+        try
+        {
+            var options = JsonSerializer.Deserialize<TrainingOptions>(json, Json);
+            return options?.Checked() ?? throw new LandmarkException($"The recipe '{name}' is empty; give its fields as a JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new LandmarkException($"The recipe '{name}' cannot be read: {e.Message.Split(" Path:")[0].TrimEnd('.')}.", e);
+        }
+    }
+
+    /// <summary>The recipe as JSON text.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    /// <summary>These options, when they make sense.</summary>
+    public TrainingOptions Checked()
+    {
+        void Require(bool holds, string what)
+        {
+            if (!holds) throw new LandmarkException($"The recipe cannot be trained: {what}.");
+        }
+        Require(Stages.Count > 0 && Stages[0].FromStep == 0, "its first stage must have from_step 0");
+        Require(Stages.Zip(Stages.Skip(1)).All(p => p.First.FromStep < p.Second.FromStep), "its stages must be in order of from_step");
+        foreach (var s in Stages)
+        {
+            Require(s.Window >= 2 * (BlockTokens + 1), $"a window of {s.Window} positions has fewer than two blocks of {BlockTokens + 1}");
+            Require(s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 }, "rows and accumulate must be at least 1 and task_share between 0 and 1");
+        }
+        Require(Steps > 0 && WarmUp >= 0, "steps must be above 0 and warm_up 0 or more");
+        Require(PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0, "rates and clip must be above 0 and weight_decay 0 or more");
+        Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
+        Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
+        Require(TopK >= 1, "top_k must be at least 1");
+        _ = Compute;
+        return this;
+    }
+
+    /// <summary>The stage of a step.</summary>
+    public TrainingStage Stage(long step) => Stages.Last(s => s.FromStep <= step);
+
+    /// <summary>The model that the recipe makes with a tokenizer: its landmark is the id after the tokenizer's last.</summary>
+    /// <param name="vocabulary">Tokens of the tokenizer.</param>
+    /// <param name="endOfText">The token that ends a text.</param>
+    /// <param name="fingerprint">The tokenizer's fingerprint.</param>
+    public ModelConfig Model(int vocabulary, int? endOfText, string fingerprint)
+    {
+        var context = Stages.Max(s => s.Window);
+        return new ModelConfig
+        {
+            VocabularySize = vocabulary + 1,
+            HiddenSize = HiddenSize,
+            IntermediateSize = IntermediateSize,
+            Layers = Layers,
+            Heads = Heads,
+            KeyValueHeads = KeyValueHeads,
+            HeadDim = HeadDim,
+            MaxPositions = context,
+            Rotary = new Attention.RotaryScaling { Theta = RopeTheta },
+            TiedEmbeddings = true,
+            EosIds = endOfText is { } id ? [id] : [],
+            TokenizerFingerprint = fingerprint,
+            Landmark = new LandmarkConfig
+            {
+                Id = vocabulary,
+                BlockTokens = BlockTokens,
+                TrainContext = context,
+                Loss = LandmarkLoss.Ignored,
+                TopK = TopK,
+                WindowPositions = Math.Max(1, (context / (BlockTokens + 1)) - TopK - 1) * (BlockTokens + 1),
+            },
+        }.Checked("The recipe");
+    }
+}

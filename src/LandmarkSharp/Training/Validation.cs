@@ -1,0 +1,77 @@
+using LandmarkSharp.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>How a model does on what it is not trained on, over the same batches each time.</summary>
+/// <param name="Loss">Mean cross-entropy of a regular token of held-out text; null without such text.</param>
+/// <param name="AnswerLoss">Mean cross-entropy of an answer's token in retrieval tasks of held-out wordings.</param>
+/// <param name="AnswersRight">The share of those answers whose every token is the likeliest.</param>
+public sealed record ValidationResult(double? Loss, double AnswerLoss, double AnswersRight)
+{
+    /// <summary>e to the loss.</summary>
+    public double? Perplexity => Loss is { } l ? Math.Exp(l) : null;
+}
+
+/// <summary>Judges a model during training.</summary>
+/// <param name="text">Makes batches of held-out text; null for none.</param>
+/// <param name="tasks">Makes batches of retrieval tasks.</param>
+/// <param name="batches">Batches of each.</param>
+internal sealed class Validation(BatchMaker? text, BatchMaker tasks, int batches)
+{
+    /// <summary>Runs all batches.</summary>
+    public ValidationResult Run(Decoder decoder)
+    {
+        using var quiet = no_grad();
+        using var loss = new LanguageModelLoss(decoder);
+        var (textSum, textCount, answerSum, answerCount, right, asked) = (0.0, 0L, 0.0, 0L, 0, 0);
+        for (var i = 0; i < batches; i++)
+        {
+            if (text is not null)
+            {
+                using var scope = NewDisposeScope();
+                var batch = text.Make(i);
+                textSum += loss.CrossEntropy(batch, predictions: false).Cross.sum().ToDouble();
+                textCount += batch.Targets.Count(t => t != Batch.Ignored);
+            }
+            using var taskScope = NewDisposeScope();
+            var rows = tasks.Make(i);
+            var (cross, predicted) = loss.CrossEntropy(rows, predictions: true);
+            var (each, likeliest) = (cross.cpu().data<float>().ToArray(), predicted!.cpu().data<long>().ToArray());
+            for (var at = 0; at < each.Length; at++)
+            {
+                if (!rows.Answers[at]) continue;
+                answerSum += each[at];
+                answerCount++;
+            }
+            foreach (var answer in Answers(rows))
+            {
+                asked++;
+                if (answer.TrueForAll(at => likeliest[at] == rows.Targets[at])) right++;
+            }
+        }
+        return new ValidationResult(
+            textCount > 0 ? textSum / textCount : null, answerSum / Math.Max(1, answerCount), right / (double)Math.Max(1, asked));
+    }
+
+    /// <summary>The positions of each answer's tokens; a landmark inside does not end it.</summary>
+    private static IEnumerable<List<int>> Answers(Batch batch)
+    {
+        for (var row = 0; row < batch.Rows; row++)
+        {
+            List<int> answer = [];
+            for (var at = row * batch.Length; at < (row + 1) * batch.Length; at++)
+            {
+                if (batch.Targets[at] == Batch.Ignored) continue;
+                if (batch.Answers[at]) answer.Add(at);
+                else if (answer.Count > 0)
+                {
+                    yield return answer;
+                    answer = [];
+                }
+            }
+            if (answer.Count > 0) yield return answer;
+        }
+    }
+}

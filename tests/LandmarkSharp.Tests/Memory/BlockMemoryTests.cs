@@ -1,0 +1,86 @@
+using CsCheck;
+using LandmarkSharp.Attention;
+using LandmarkSharp.Models;
+
+namespace LandmarkSharp.Tests.Memory;
+
+/// <summary>The exactness properties that every back end, tier and precision must keep.</summary>
+public sealed class BlockMemoryTests
+{
+    private static readonly Gen<(int Block, int Heads, int Groups, int Length, int Window, int Piece)> Shapes = Gen.Select(
+        Gen.Int[1, 7], Gen.Int[0, 2].Select(i => new[] { (4, 4), (4, 2), (3, 1) }[i]), Gen.Int[1, 60], Gen.Int[1, 4], Gen.Int[1, 20],
+        (block, heads, length, window, piece) => (block, heads.Item1, heads.Item2, length, window, piece));
+
+    private static readonly Gen<SelectionMode> Modes = Gen.Enum<SelectionMode>();
+
+    [Fact]
+    public void WithAllBlocksReadItIsDenseLandmarkAttentionHoweverTheInputIsCut() =>
+        Gen.Select(Shapes, Modes, Gen.Enum<PositionMode>(), Gen.Bool).Sample(
+            (shape, mode, positions, reference) =>
+            {
+                var config = TinyModel.Config(shape.Block, shape.Heads, shape.Groups);
+                using var decoder = TinyModel.Create(config);
+                var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(shape.Length));
+                var options = new RetrievalOptions
+                {
+                    TopK = input.Length, Selection = mode, Positions = positions, WindowBlocks = shape.Window, Reference = reference,
+                };
+                using var memory = TinyModel.Memory(decoder, options);
+                TinyModel.Close(TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, shape.Piece), 2e-4);
+            },
+            iter: 60, threads: 1);
+
+    [Fact]
+    public void TheResultDoesNotDependOnHowTheTextWasCut() =>
+        Gen.Select(Shapes, Modes.Where(m => m != SelectionMode.PerHead), Gen.Int[1, 3], Gen.Enum<PositionMode>()).Sample(
+            (shape, mode, k, positions) =>
+            {
+                var config = TinyModel.Config(shape.Block, shape.Heads, shape.Groups);
+                using var decoder = TinyModel.Create(config);
+                var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(shape.Length));
+                var options = new RetrievalOptions { TopK = k, Selection = mode, WindowBlocks = shape.Window, Positions = positions };
+                using var whole = TinyModel.Memory(decoder, options);
+                using var pieces = TinyModel.Memory(decoder, options);
+                using var single = TinyModel.Memory(decoder, options);
+                var expected = TinyModel.Run(decoder, whole, input, input.Length);
+                TinyModel.Close(expected, TinyModel.Run(decoder, pieces, input, shape.Piece, 1, 3, shape.Piece), 2e-4);
+                TinyModel.Close(expected, TinyModel.Run(decoder, single, input, 1), 2e-4);
+            },
+            iter: 40, threads: 1);
+
+    [Fact]
+    public void KernelsAgreeWithTheReference() =>
+        Gen.Select(Shapes, Modes, Gen.Int[1, 3]).Sample(
+            (shape, mode, k) =>
+            {
+                var config = TinyModel.Config(shape.Block, shape.Heads, shape.Groups);
+                using var decoder = TinyModel.Create(config);
+                var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(shape.Length));
+                var options = new RetrievalOptions { TopK = k, Selection = mode, WindowBlocks = shape.Window };
+                using var fast = TinyModel.Memory(decoder, options);
+                using var slow = TinyModel.Memory(decoder, options with { Reference = true });
+                TinyModel.Close(TinyModel.Run(decoder, slow, input, shape.Piece), TinyModel.Run(decoder, fast, input, shape.Piece), 2e-4);
+            },
+            iter: 40, threads: 1);
+
+    [Fact]
+    public void RetrievalWithFewBlocksDiffersFromDense()
+    {
+        var config = TinyModel.Config(3);
+        using var decoder = TinyModel.Create(config);
+        var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(60));
+        using var memory = TinyModel.Memory(decoder, new RetrievalOptions { TopK = 1, WindowBlocks = 1 });
+        var (dense, read) = (TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, 100));
+        Assert.True(Enumerable.Range(0, TinyModel.Vocabulary).Max(j => Math.Abs(dense[input.Length - 1, j] - read[input.Length - 1, j])) > 0.01);
+    }
+
+    [Fact]
+    public void AVeryLongPassAndNoPassAreRefused()
+    {
+        using var decoder = TinyModel.Create(TinyModel.Config(3));
+        using var memory = TinyModel.Memory(decoder, new RetrievalOptions { WindowBlocks = 2 });
+        Assert.Contains("from 1 to 8", Assert.Throws<LandmarkException>(() => memory.Begin(9)).Message, StringComparison.Ordinal);
+        Assert.Throws<LandmarkException>(() => memory.Begin(0));
+        Assert.Contains("at least 1", Assert.Throws<LandmarkException>(() => TinyModel.Memory(decoder, new RetrievalOptions { TopK = 0 })).Message, StringComparison.Ordinal);
+    }
+}
