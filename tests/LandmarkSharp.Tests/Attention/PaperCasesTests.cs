@@ -120,9 +120,8 @@ public sealed class PaperCasesTests : IDisposable
     {
         var (q, _, landmarks) = Memory(5, ScalarType.Float64);
         var rotary = new RotaryScaling().Create(4);
-        var mapping = BlockPositions.Create(PositionMode.Stingy, 2, 5, 3);
-        var position = arange(2) + mapping.WindowStart;
-        var scores = mapping.Scan(q / 2, position, landmarks.narrow(1, 0, 5), rotary, tied: false);
+        using var mapping = BlockPositions.Create(PositionMode.Stingy, 2, 5, 3, arange(2), rotary, ScalarType.Float64);
+        var scores = mapping.Scan(mapping.Turn(q / 2), landmarks.narrow(1, 0, 5), tied: false);
         Equal("J_landmark_probs", softmax(scores, -1), 1e-12);
     }
 
@@ -161,7 +160,8 @@ public sealed class PaperCasesTests : IDisposable
     {
         var (q, memory, landmarks) = Memory(blocks, type);
         using var window = BlockLayout.Regular(2, 2, 3, 3);
-        return RetrievedAttention.Attend(q, memory, landmarks, blocks, window, new RotaryScaling().Create(4), options, tied: false);
+        using var attention = new RetrievedAttention(blocks, window, new RotaryScaling().Create(4), options, type);
+        return attention.Attend(q, memory, landmarks, tied: false);
     }
 
     private static (Tensor Q, Tensor Blocks, Tensor Landmarks) Memory(int blocks, ScalarType type)

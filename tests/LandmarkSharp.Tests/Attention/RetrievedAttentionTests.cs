@@ -131,7 +131,8 @@ public sealed class RetrievedAttentionTests
             var memory = stack([local, Padded(Values)], 2).narrow(3, 0, l).transpose(0, 1).contiguous();
             var keys = Tokens - (inMemory * Length);
             using var window = BlockLayout.Regular(keys, queries, Length, Length);
-            return RetrievedAttention.Attend(q.narrow(1, Tokens - queries, queries).to(Type), memory.to(Type), local.select(2, l).contiguous().to(Type), inMemory, window, rotary, options, tied);
+            using var attention = new RetrievedAttention(inMemory, window, rotary, options, Type);
+            return attention.Attend(q.narrow(1, Tokens - queries, queries).to(Type), memory.to(Type), local.select(2, l).contiguous().to(Type), tied);
         }
 
         /// <summary>Section 3.1 and 3.2 in plain numbers, a query at a time.</summary>
