@@ -198,16 +198,16 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
     /// <summary>The text with its landmarks, given or put in: [B, T].</summary>
     private Tensor Input(LandmarkConfig landmark)
     {
-        if (!expected.Has("input"))
-        {
-            var plain = Tokens("tokens");
-            return stack([.. Enumerable.Range(0, (int)plain.shape[0]).Select(row =>
-                tensor(LandmarkStream.Insert([.. plain[row].data<long>().Select(t => (int)t)], landmark.BlockTokens, landmark.Id), ScalarType.Int64))]);
-        }
+        var plain = expected.Has("tokens") ? Tokens("tokens") : null;
+        var made = plain is null ? null : stack([.. Enumerable.Range(0, (int)plain.shape[0]).Select(row => tensor(
+            LandmarkStream.Insert([.. plain[row].data<long>().Select(t => (int)t)], landmark.BlockTokens, landmark.Id), ScalarType.Int64))]);
+        if (!expected.Has("input")) return made!;
         var input = Tokens("input");
+        if (made is not null && !(input.shape.SequenceEqual(made.shape) && input.eq(made).all().item<bool>()))
+            throw new LandmarkException($"{expected.Path}: input is not tokens with the landmark, token {landmark.Id}, after every {landmark.BlockTokens}, as the configuration has it.");
         var regular = (arange(1, input.shape[1] + 1) % landmark.BlockLength).eq(0);
         if (!input.eq(landmark.Id).eq(regular).all().item<bool>())
-            throw new LandmarkException($"{expected.Path}: the landmarks of input, token {landmark.Id}, do not stand after every {landmark.BlockTokens} tokens, as the configuration says.");
+            throw new LandmarkException($"{expected.Path}: the landmarks of input, token {landmark.Id}, do not stand after every {landmark.BlockTokens} tokens, as the configuration has it.");
         return input;
     }
 }
