@@ -15,6 +15,7 @@ internal sealed class TinyCheckpoint : IDisposable
 
     private readonly TemporaryFolder folder = new();
 
+    /// <summary>Makes the folder.</summary>
     /// <param name="family">model_type.</param>
     /// <param name="fields">More fields of config.json, such as <c>"head_dim": 8</c>.</param>
     /// <param name="headDim">Width of a head.</param>
