@@ -189,6 +189,17 @@ public sealed class ConfigFileTests : IDisposable
         Assert.Equal(["config.json"], Directory.EnumerateFiles(folder.Path).Select(Path.GetFileName));
     }
 
+    [Fact]
+    public void RotaryNumbersAreWrittenAsFloats()
+    {
+        ConfigFile.Save(Read("llama", """
+            "rope_theta": 500000, "rope_scaling": { "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4.5, "original_max_position_embeddings": 64, "rope_type": "llama3" }
+            """), folder.Path);
+        var text = File.ReadAllText(folder["config.json"]);
+        foreach (var written in (string[])["\"rope_theta\": 500000.0,", "\"factor\": 8.0,", "\"low_freq_factor\": 1.0,", "\"high_freq_factor\": 4.5", "\"original_max_position_embeddings\": 64,"])
+            Assert.Contains(written, text);
+    }
+
     private ModelConfig Read(string family, string fields = "")
     {
         // Of a field given twice the later holds.
