@@ -1,3 +1,3 @@
-using TorchSharp;
+using LandmarkSharp.Cli;
 
-Console.WriteLine(torch.zeros(2, 2).sum().item<float>());
+return await Tool.RunAsync(args);

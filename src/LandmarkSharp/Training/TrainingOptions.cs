@@ -61,8 +61,11 @@ public sealed record TrainingOptions
     /// <summary>Regular tokens of a block, ℓ.</summary>
     public int BlockTokens { get; init; } = 63;
 
-    /// <summary>Blocks the trained model reads per query, k; the window takes what is left of the last stage's length.</summary>
+    /// <summary>Blocks the trained model reads per query, k.</summary>
     public int TopK { get; init; } = 4;
+
+    /// <summary>Blocks of the trained model's window at inference; k + 1 slots and the window should fit into a trained one.</summary>
+    public int WindowBlocks { get; init; } = 3;
 
     /// <summary>Sources of text, by their names in the shards, and their weights.</summary>
     public IReadOnlyDictionary<string, double> Sources { get; init; } = new Dictionary<string, double>();
@@ -162,7 +165,7 @@ public sealed record TrainingOptions
         Require(PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0, "rates and clip must be above 0 and weight_decay 0 or more");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
-        Require(TopK >= 1, "top_k must be at least 1");
+        Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         _ = Compute;
         return this;
     }
@@ -198,7 +201,7 @@ public sealed record TrainingOptions
                 TrainContext = context,
                 Loss = LandmarkLoss.Ignored,
                 TopK = TopK,
-                WindowPositions = Math.Max(1, (context / (BlockTokens + 1)) - TopK - 1) * (BlockTokens + 1),
+                WindowPositions = WindowBlocks * (BlockTokens + 1),
             },
         }.Checked("The recipe");
     }

@@ -1,0 +1,30 @@
+using System.CommandLine;
+using LandmarkSharp.Evaluation;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Cli.Commands;
+
+/// <summary><c>landmark passkey</c>: the paper's test, a key in a text of any length.</summary>
+internal sealed class PassKeyCommand : LandmarkCommand
+{
+    private readonly ModelOptions model = new();
+    private readonly TrialOptions trials = new(tokens: 32768, trials: 1);
+
+    public PassKeyCommand()
+        : base(
+            "passkey", "Hides a pass key in a long text and asks for it.",
+            "passkey --tokens 32768", "passkey --tokens 4096 --trials 50 --json", "passkey --tokens 131072 --depth 0.25 --seed 7")
+    {
+        trials.AddTo(this);
+        model.AddTo(this);
+    }
+
+    protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var asked = trials.Read(parsed);
+        using var engine = model.Load(parsed);
+        var encoder = new FragmentEncoder(text => engine.Tokenizer.Encode(text));
+        return TrialReport.Run(output, engine, asked.Tokens, asked.Trials, (trial, progress) =>
+            RetrievalTest.PassKey(engine, encoder, asked.Tokens, asked.Seed, trial, asked.Depth, progress, cancel));
+    }
+}

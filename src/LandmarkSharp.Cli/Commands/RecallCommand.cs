@@ -1,0 +1,50 @@
+using System.CommandLine;
+using LandmarkSharp.Evaluation;
+using LandmarkSharp.Text;
+using LandmarkSharp.Training;
+using LandmarkSharp.Training.Tasks;
+
+namespace LandmarkSharp.Cli.Commands;
+
+/// <summary><c>landmark recall</c>: facts asked back in wordings that no model of ours was trained on.</summary>
+internal sealed class RecallCommand : LandmarkCommand
+{
+    private readonly ModelOptions model = new();
+    private readonly TrialOptions trials = new(tokens: 32768, trials: 10);
+    private readonly Option<string?> text = new("--text") { Description = "Text file or folder for the filler; the grass-is-green line when not given.", HelpName = "PATH" };
+
+    public RecallCommand()
+        : base(
+            "recall", "Hides a fact among others of its kind in a long text and asks for it, in wordings kept out of training.",
+            "recall --tokens 32768 --trials 50", "recall --tokens 4096 --text books/validation --json")
+    {
+        trials.AddTo(this);
+        Options.Add(text);
+        model.AddTo(this);
+    }
+
+    protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var asked = trials.Read(parsed);
+        using var engine = model.Load(parsed);
+        var encoder = new FragmentEncoder(t => engine.Tokenizer.Encode(t));
+        using var filler = parsed.GetValue(text) is { } path ? TokenSource.FromTokens(Tokens(engine.Tokenizer, path)) : null;
+        var tasks = new RetrievalTasks(encoder, filler is null ? [] : [filler], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
+        return TrialReport.Run(output, engine, asked.Tokens, asked.Trials, (trial, progress) =>
+        {
+            var prompt = RetrievalPrompt.Create(tasks, asked.Tokens, asked.Seed, trial, filler is null ? FillerKind.Grass : FillerKind.Books, asked.Depth);
+            return RetrievalTest.Recall(engine, prompt, trial, progress, cancel);
+        });
+    }
+
+    private static int[] Tokens(Tokenizer tokenizer, string path)
+    {
+        List<int> tokens = [];
+        foreach (var file in TextFile.Enumerate(path))
+        {
+            using var reader = TextFile.Open(file);
+            foreach (var piece in tokenizer.EncodePieces(reader)) tokens.AddRange(piece);
+        }
+        return [.. tokens];
+    }
+}

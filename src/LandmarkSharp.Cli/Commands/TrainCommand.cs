@@ -1,0 +1,82 @@
+using System.CommandLine;
+using LandmarkSharp.Tensors;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Cli.Commands;
+
+/// <summary><c>landmark train</c>: from a recipe and token shards to a model.</summary>
+internal sealed class TrainCommand : LandmarkCommand
+{
+    private readonly Argument<string> recipe = new("RECIPE") { Description = "The recipe, a JSON file." };
+    private readonly Option<string> tokenizer = new("--tokenizer") { Description = "Tokenizer file or folder.", Required = true, HelpName = "PATH" };
+    private readonly Option<string> shards = new("--shards") { Description = "Token shards of the training texts ('landmark tokenizer shards').", Required = true, HelpName = "DIR" };
+    private readonly Option<string?> validation = new("--validation") { Description = "Token shards of held-out texts.", HelpName = "DIR" };
+    private readonly Option<string> folder = new("--out") { Description = "Folder for checkpoints, metrics and the model; a run found there goes on.", Required = true, HelpName = "DIR" };
+    private readonly Option<double?> limit = new("--limit") { Description = "Stop with a checkpoint after so many seconds.", HelpName = "SECONDS" };
+    private readonly Option<int> report = Every("--report-every", 20, "Steps between reports.");
+    private readonly Option<int> validate = Every("--validate-every", 500, "Steps between validations.");
+    private readonly Option<int> save = Every("--save-every", 1000, "Steps between checkpoints.");
+    private readonly Option<int> keep = Every("--max-keep", 2, "Checkpoints to keep.");
+    private readonly DeviceOptions device = new();
+
+    public TrainCommand()
+        : base(
+            "train", "Trains a landmark model from scratch, or goes on with a run that stopped.",
+            "train recipe.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out runs/first",
+            "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json")
+    {
+        Arguments.Add(recipe);
+        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, limit, report, validate, save, keep]) Options.Add(option);
+        device.AddTo(this);
+    }
+
+    protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var options = TrainingOptions.Load(parsed.GetValue(recipe)!);
+        var run = new TrainingRun
+        {
+            Output = parsed.GetValue(folder)!,
+            Tokenizer = parsed.GetValue(tokenizer)!,
+            Shards = parsed.GetValue(shards)!,
+            ValidationShards = parsed.GetValue(validation),
+            Device = device.Device(parsed),
+            ReportEvery = parsed.GetValue(report),
+            ValidateEvery = parsed.GetValue(validate),
+            SaveEvery = parsed.GetValue(save),
+            Keep = parsed.GetValue(keep),
+            Limit = parsed.GetValue(limit) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        };
+        using var trainer = new Trainer(options, run);
+        var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
+        output.Line($"{parameters / 1e6:F1} M parameters on {trainer.Decoder.Device}, step {trainer.Step} of {options.Steps}");
+        var done = trainer.Run(p => Report(output, p), cancel);
+        output.Event(new { @event = "end", done, step = trainer.Step, positions = trainer.Positions, peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000 });
+        output.Line(done ? $"Done: the model is in {Path.Combine(run.Output, "model")}." : $"Stopped at step {trainer.Step}; the same command goes on from there.");
+        return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
+    }
+
+    private static void Report(Output output, TrainingProgress progress)
+    {
+        var line = progress.Line;
+        output.Event(new
+        {
+            @event = line.ValidationAnswerLoss is null ? "step" : "validation",
+            line.Step, progress.Steps, line.Loss, line.TextLoss, line.AnswerLoss, line.Rate, line.GradientNorm, line.Positions,
+            line.ValidationLoss, line.ValidationAnswerLoss, line.ValidationAnswersRight,
+            positions_per_second = Math.Round(progress.PositionsPerSecond), seconds_left = Math.Round(progress.Left.TotalSeconds),
+        });
+        output.Line(line.ValidationAnswerLoss is { } answers
+            ? $"step {line.Step}: held-out perplexity {(line.ValidationLoss is { } l ? Math.Exp(l).ToString("F2") : "-")}, answer loss {answers:F4}, answers right {line.ValidationAnswersRight:P1}"
+            : $"step {line.Step} of {progress.Steps}: loss {line.Loss:F4}, text {line.TextLoss:F3}, answers {line.AnswerLoss:F4}, {progress.PositionsPerSecond / 1e3:F1} k positions/s, {progress.Left:hh\\:mm\\:ss} left");
+    }
+
+    private static Option<int> Every(string name, int value, string description)
+    {
+        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value, HelpName = "N" };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 1) result.AddError($"{name} must be at least 1");
+        });
+        return option;
+    }
+}

@@ -1,0 +1,78 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectre.Console;
+
+namespace LandmarkSharp.Cli;
+
+/// <summary>What a command says: to people through Spectre.Console, to programs as JSON, one object or a line per event.</summary>
+/// <param name="json">Whether a program listens.</param>
+internal sealed class Output(bool json)
+{
+    public static JsonSerializerOptions Json { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>Whether a program listens.</summary>
+    public bool IsJson => json;
+
+    /// <summary>Whether a person at a terminal does, who likes to see progress.</summary>
+    public bool IsLive => !json && AnsiConsole.Profile.Out.IsTerminal;
+
+    /// <summary>Columns of the terminal, 100 where there is none.</summary>
+    public static int Width => AnsiConsole.Profile.Out.IsTerminal ? Math.Clamp(AnsiConsole.Profile.Width, 40, 160) : 100;
+
+    /// <summary>A line of JSON, for programs alone.</summary>
+    public void Event(object value)
+    {
+        if (json) Console.Out.WriteLine(JsonSerializer.Serialize(value, Json));
+    }
+
+    /// <summary>A line for people, with Spectre's markup.</summary>
+    public void Line(string markup = "")
+    {
+        if (!json) AnsiConsole.MarkupLine(markup);
+    }
+
+    /// <summary>Text for people as it is.</summary>
+    public void Text(string text)
+    {
+        if (!json) Console.Out.Write(text);
+    }
+
+    /// <summary>A table for people.</summary>
+    public void Table(IEnumerable<string> columns, IEnumerable<IEnumerable<string>> rows)
+    {
+        if (json) return;
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (var column in columns) table.AddColumn(Markup.Escape(column));
+        foreach (var row in rows) table.AddRow(row.Select(Markup.Escape).ToArray());
+        AnsiConsole.Write(table);
+    }
+
+    /// <summary>Runs work that tells how far it is, under a progress bar if someone is there to see it.</summary>
+    public T Progress<T>(string label, long total, Func<IProgress<long>, T> work)
+    {
+        if (!IsLive) return work(new Silent());
+        return AnsiConsole.Progress().AutoClear(true)
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Start(context =>
+            {
+                var task = context.AddTask(Markup.Escape(label), maxValue: Math.Max(1, total));
+                return work(new Bar(task));
+            });
+    }
+
+    private sealed class Silent : IProgress<long>
+    {
+        public void Report(long value) { }
+    }
+
+    private sealed class Bar(ProgressTask task) : IProgress<long>
+    {
+        public void Report(long value) => task.Value = value;
+    }
+}

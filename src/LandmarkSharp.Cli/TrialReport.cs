@@ -1,0 +1,51 @@
+using LandmarkSharp.Evaluation;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Tensors;
+using Spectre.Console;
+
+namespace LandmarkSharp.Cli;
+
+/// <summary>Runs trials and tells how they went: the same for every retrieval test.</summary>
+internal static class TrialReport
+{
+    public static int Run(Output output, LandmarkEngine engine, int tokens, int trials, Func<long, IProgress<long>, RetrievalTrial> run)
+    {
+        var blockTokens = engine.Config.Landmark?.BlockTokens ?? int.MaxValue;
+        List<RetrievalTrial> done = [];
+        for (var trial = 0; trial < trials; trial++)
+        {
+            var result = output.Progress($"Trial {trial + 1} of {trials}", tokens, progress => run(trial, progress));
+            done.Add(result);
+            Show(output, result, trials, blockTokens);
+        }
+        var correct = done.Count(t => t.Correct);
+        var peak = ProcessMemory.PeakResidentBytes / 1_000_000;
+        var (prefill, decode) = (done.Average(t => t.PrefillSeconds), done.Average(t => t.DecodeMilliseconds));
+        output.Line($"[bold]{correct} of {trials} right[/] at {tokens:N0} tokens: {prefill:F1} s to read ({tokens / prefill:N0} tokens/s), {decode:F1} ms per generated token, peak memory {peak:N0} MB");
+        output.Event(new
+        {
+            tokens, trials, correct, accuracy = (double)correct / trials, prefill_seconds = Math.Round(prefill, 3), decode_ms_per_token = Math.Round(decode, 3),
+            peak_rss_mb = peak,
+            per_trial = done.Select(t => new
+            {
+                t.Trial, needle_first_token = t.Needle.Start.Value, needle_last_token = t.Needle.End.Value - 1,
+                needle_blocks = Enumerable.Range(t.Needle.Start.Value / blockTokens, ((t.Needle.End.Value - 1) / blockTokens) - (t.Needle.Start.Value / blockTokens) + 1),
+                t.Expected, t.Answer, t.Correct, prefill_seconds = Math.Round(t.PrefillSeconds, 3), decode_ms_per_token = Math.Round(t.DecodeMilliseconds, 3),
+                blocks = t.BlockCount, blocks_read = t.Blocks.Take(16).Select(b => new { b.Block, mass = Math.Round(b.Mass, 5) }),
+            }),
+        });
+        return Tool.Success;
+    }
+
+    private static void Show(Output output, RetrievalTrial trial, int trials, int blockTokens)
+    {
+        var place = 100.0 * trial.Needle.Start.Value / trial.Tokens;
+        var said = trial.Answer.Trim().ReplaceLineEndings(" ");
+        output.Line($"{(trial.Correct ? "[green]right[/]" : "[red]wrong[/]")}  needle at token {trial.Needle.Start.Value:N0} ({place:F0} %), expected {Markup.Escape(trial.Expected)}, answered {Markup.Escape(said)}");
+        if (trials > 3) return;
+        output.Line(BlockBar.Draw(trial, blockTokens, Output.Width));
+        output.Line($"[grey]{BlockBar.Legend}[/]");
+        foreach (var block in trial.Blocks.Take(4))
+            output.Line($"  block {block.Block,-6} tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}, {block.Mass:P1} of attention");
+    }
+}

@@ -1,0 +1,100 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Models;
+using LandmarkSharp.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace LandmarkSharp.Evaluation;
+
+/// <summary>Loss of the tokens in a range of positions.</summary>
+/// <param name="From">First position, in regular tokens from 0.</param>
+/// <param name="To">Position after the last.</param>
+/// <param name="Tokens">Tokens scored there.</param>
+/// <param name="Loss">Their mean cross-entropy, in nats.</param>
+public sealed record PerplexityBucket(long From, long To, long Tokens, double Loss)
+{
+    /// <summary>e to the loss.</summary>
+    public double Perplexity => Math.Exp(Loss);
+}
+
+/// <summary>Loss per regular token of texts, overall and by position in the context; landmarks do not count (landmark-attention.md 4).</summary>
+public sealed class Perplexity
+{
+    private readonly SortedDictionary<long, (double Sum, long Count)> buckets = [];
+
+    /// <summary>Tokens scored.</summary>
+    public long Tokens => buckets.Values.Sum(b => b.Count);
+
+    /// <summary>Mean cross-entropy of all of them, in nats.</summary>
+    public double Loss => buckets.Values.Sum(b => b.Sum) / Tokens;
+
+    /// <summary>e to the loss.</summary>
+    public double Value => Math.Exp(Loss);
+
+    /// <summary>By position: every 512 up to 4096, then by doublings.</summary>
+    public IReadOnlyList<PerplexityBucket> Buckets =>
+        [.. buckets.Select(b => new PerplexityBucket(b.Key, End(b.Key), b.Value.Count, b.Value.Sum / b.Value.Count))];
+
+    /// <summary>Scores contexts with retrieval: each is read by a session of its own.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="contexts">Regular tokens of each context.</param>
+    /// <param name="progress">Told how many tokens have been read in all.</param>
+    /// <param name="cancel">Stops between chunks.</param>
+    public static Perplexity WithRetrieval(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
+    {
+        var result = new Perplexity();
+        var read = 0L;
+        foreach (var context in contexts)
+        {
+            using var session = engine.NewSession();
+            session.Score(context, (first, scores) =>
+            {
+                for (var i = 0; i < scores.Length; i++) result.Add(first + i, -scores[i]);
+                progress?.Report(read + first);
+            }, cancel);
+            read += context.Length;
+        }
+        return result;
+    }
+
+    /// <summary>Scores contexts plainly: the whole context is the window, as long as it is, at positions never trained.</summary>
+    /// <inheritdoc cref="WithRetrieval"/>
+    public static Perplexity Plain(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
+    {
+        var landmark = engine.Config.Landmark
+            ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out --plain.");
+        var options = new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
+        using var plain = new LandmarkEngine(engine.Decoder, engine.Tokenizer, options);
+        return WithRetrieval(plain, contexts, progress, cancel);
+    }
+
+    /// <summary>Cuts a text into contexts of a length; what is left at its end is a shorter one.</summary>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="text">The text, read to its end.</param>
+    /// <param name="length">Tokens of a context; null for one context of all.</param>
+    public static IEnumerable<int[]> Contexts(Tokenizer tokenizer, TextReader text, int? length)
+    {
+        List<int> held = [];
+        foreach (var piece in tokenizer.EncodePieces(text))
+        {
+            held.AddRange(piece);
+            while (length is { } n && held.Count >= n)
+            {
+                yield return held.GetRange(0, n).ToArray();
+                held.RemoveRange(0, n);
+            }
+        }
+        if (held.Count > 1) yield return [.. held];
+    }
+
+    private static long End(long from) => from < 4096 ? from + 512 : from * 2;
+
+    private void Add(long position, double loss)
+    {
+        var from = position < 4096 ? position / 512 * 512 : 1L << (63 - long.LeadingZeroCount(position) is var bits ? (int)bits : 0);
+        var (sum, count) = buckets.GetValueOrDefault(from);
+        buckets[from] = (sum + loss, count + 1);
+    }
+}

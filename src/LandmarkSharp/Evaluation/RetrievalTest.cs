@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Text;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Evaluation;
+
+/// <summary>How one trial of a retrieval test went.</summary>
+/// <param name="Trial">Its number.</param>
+/// <param name="Tokens">Tokens of the prompt, landmarks not counted.</param>
+/// <param name="Needle">The tokens that hold what was asked for.</param>
+/// <param name="Expected">The right answer.</param>
+/// <param name="Answer">What was generated.</param>
+/// <param name="Correct">Whether it is right.</param>
+/// <param name="PrefillSeconds">Time to read the prompt.</param>
+/// <param name="DecodeMilliseconds">Time per generated token.</param>
+/// <param name="Blocks">Blocks the answer was read from, the most read first.</param>
+/// <param name="BlockCount">Blocks the prompt has.</param>
+public sealed record RetrievalTrial(
+    long Trial, int Tokens, Range Needle, string Expected, string Answer, bool Correct, double PrefillSeconds, double DecodeMilliseconds,
+    IReadOnlyList<BlockMass> Blocks, long BlockCount);
+
+/// <summary>Runs retrieval tests on an engine: read a prompt, generate an answer, judge it.</summary>
+public static class RetrievalTest
+{
+    /// <summary>One trial of the pass key test (the paper's section 4.2): right if the first integer generated is the key.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="encoder">Its tokenizer.</param>
+    /// <param name="tokens">Tokens of the prompt, landmarks not counted.</param>
+    /// <param name="seed">Decides keys and places.</param>
+    /// <param name="trial">The number of the trial.</param>
+    /// <param name="depth">The share of the filler before the key; drawn when null.</param>
+    /// <param name="progress">Told how many tokens have been read.</param>
+    /// <param name="cancel">Stops the trial.</param>
+    public static RetrievalTrial PassKey(
+        LandmarkEngine engine, FragmentEncoder encoder, int tokens, long seed, long trial, double? depth = null,
+        IProgress<long>? progress = null, CancellationToken cancel = default)
+    {
+        var prompt = PassKeyPrompt.Create(encoder, tokens, seed, trial, depth);
+        // The answer is over when something that is no digit follows one.
+        return Run(
+            engine, trial, prompt.Tokens, prompt.Needle, $"{prompt.Key}", prompt.IsAnswered,
+            said => said.AsSpan().TrimEnd().IndexOfAnyInRange('0', '9') is >= 0 and var at && said.AsSpan(at).IndexOfAnyExceptInRange('0', '9') > 0, progress, cancel);
+    }
+
+    /// <summary>One trial of a retrieval task.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="prompt">What is asked.</param>
+    /// <param name="trial">The number of the trial.</param>
+    /// <param name="progress">Told how many tokens have been read.</param>
+    /// <param name="cancel">Stops the trial.</param>
+    public static RetrievalTrial Recall(
+        LandmarkEngine engine, RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
+        Run(
+            engine, trial, prompt.Tokens, prompt.Needle, prompt.Answer, prompt.IsAnswered,
+            said => said.TrimStart().Length > prompt.Answer.Length + 2 || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel);
+
+    private static RetrievalTrial Run(
+        LandmarkEngine engine, long trial, int[] tokens, Range needle, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
+        IProgress<long>? progress, CancellationToken cancel)
+    {
+        const int AnswerTokens = 48;
+        using var session = engine.NewSession();
+        var clock = Stopwatch.StartNew();
+        session.Append(tokens, progress, cancel);
+        var answer = new StringBuilder();
+        var (generated, prefill) = (0, 0.0);
+        foreach (var token in session.Generate(new GenerationOptions { MaxTokens = AnswerTokens }, cancel))
+        {
+            // The first token waits for the rest of the prompt.
+            if (generated++ == 0) prefill = clock.Elapsed.TotalSeconds;
+            answer.Append(token.Text);
+            if (isOver(answer.ToString())) break;
+        }
+        var decode = generated > 1 ? (clock.Elapsed.TotalSeconds - prefill) * 1000 / (generated - 1) : 0;
+        var said = answer.ToString();
+        return new RetrievalTrial(
+            trial, tokens.Length, needle, expected, said, isRight(said), prefill, decode, session.Trace.Blocks, session.Trace.BlockCount);
+    }
+}
