@@ -44,6 +44,15 @@ public sealed class BlockReadTests
         RowByRow.Close(BlockRead.Gather(q, chosen, blocks), BlockRead.Read(q, chosen, blocks), 5e-5);
     }
 
+    [Fact]
+    public void BlocksMayBeAView()
+    {
+        using var scope = NewDisposeScope();
+        var (blocks, q) = (randn([2, 5, 2, 7, 16]).transpose(0, 1), randn(4, 3, 2, 16));
+        var chosen = randint(0, 5, [4, 3, 2], dtype: ScalarType.Int64);
+        RowByRow.Close(BlockRead.Gather(q, chosen, blocks), BlockRead.Read(q, chosen, blocks), 1e-5);
+    }
+
     [Theory]
     [InlineData(ScalarType.Float64, 1e-6)]
     [InlineData(ScalarType.BFloat16, 0.05)]

@@ -2,6 +2,7 @@ using System.Text.Json;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Evaluation;
 using LandmarkSharp.Tensors;
+using LandmarkSharp.Tests.Training;
 using LandmarkSharp.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -141,6 +142,18 @@ public sealed class PaperCasesTests : IDisposable
     {
         var expected = Case("M_seq").EnumerateArray().Select(x => x.GetInt32());
         Assert.Equal(expected, LandmarkStream.Insert([.. Enumerable.Range(10, 8)], 3, 99));
+    }
+
+    [Fact]
+    public void OPromptIsItsFillerAndTheCharactersAroundIt()
+    {
+        for (var trial = 0; trial < 20; trial++)
+        {
+            var prompt = PassKeyPrompt.Create(new WordTokenizer().Encoder, 300, seed: 4, trial);
+            var lines = prompt.Text.Split('\n');
+            var around = prompt.Text.Length - lines[1].Length - lines[3].Length;
+            Assert.Equal(Number("O_passkey_0") - (2 * (5 - $"{prompt.Key}".Length)), around); // counted with a key of five digits
+        }
     }
 
     [Fact]
