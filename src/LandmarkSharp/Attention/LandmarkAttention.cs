@@ -4,16 +4,8 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// Landmark attention in ordinary torch operators: the reference, differentiable, of any type and on any device.
-/// The paper's grouped softmax (section 3.1, equations 1 to 4) in the form of landmark-attention.md 1.3: inside each block a
-/// softmax of its own, and over the blocks one gate, in which a past block stands for its landmark's score and the query's
-/// own block for the logarithm of the sum of its exponentials:
-/// <code>
-/// A_b = softmax of s_i over the regular tokens of block b that i sees
-/// P   = softmax over b of { s_i,λb for an earlier block; log Σ exp s_ij over i's own block }
-/// W_ij = P_b · A_b[j]          out_i = Σ_j W_ij v_j
-/// </code>
-/// which is equation 4, since P_own · A_own[j] = exp(s_ij) / Σ over the gate.
+/// Landmark attention in ordinary torch operators: the reference, differentiable, of any type and on any device. The softmax
+/// over blocks is <see cref="GroupedSoftmax"/>.
 /// </summary>
 public static class LandmarkAttention
 {
@@ -45,26 +37,7 @@ public static class LandmarkAttention
         var keys = layout.Arrange(k);                                                   // [B, G, N·W, d]
         var queries = q * (scale ?? 1 / Math.Sqrt(q.shape[3]));
         var scores = Scores(queries, keys).unflatten(3, [n, w]);                        // [B, H, T, N, W]
-        var landmarks = scores.select(4, w - 1);                                        // a complete block's last column
-        var (inner, gate) = GroupedSoftmax(scores + layout.Bias(q.dtype), landmarks, layout);
-        var p = softmax(gate, -1) * layout.GateVisible;                                 // [B, H, T, N]
-        return (inner * p.to(q.dtype).unsqueeze(-1)).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The two halves of the grouped softmax: A of every block, and what each block brings to the gate.</summary>
-    /// <param name="scores">[B, H, T, N, W], masked by the layout's bias.</param>
-    /// <param name="landmarks">[B, H, T, N]: the score of each block's landmark.</param>
-    /// <param name="layout">Whose masks are read.</param>
-    /// <returns>Inner [B, H, T, N, W], and the gate's logits [B, H, T, N] in float32 or wider.</returns>
-    internal static (Tensor Inner, Tensor Gate) GroupedSoftmax(Tensor scores, Tensor landmarks, BlockLayout layout)
-    {
-        using var scope = NewDisposeScope();
-        var wide = scores.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-        var inner = softmax(scores, -1);
-        var ownIndex = layout.OwnBlock.expand(scores.shape[0], scores.shape[1], -1, 1, scores.shape[4]);
-        var own = scores.gather(3, ownIndex).to(wide).logsumexp(-1);                    // [B, H, T, 1]
-        var gate = where(layout.IsOwn, own, landmarks.to(wide)).masked_fill(layout.GateVisible.logical_not(), BlockLayout.Masked);
-        return (inner.MoveToOuterDisposeScope(), gate.MoveToOuterDisposeScope());
+        return GroupedSoftmax.Apply(scores, layout).MoveToOuterDisposeScope();
     }
 
     /// <summary>q·kᵀ with grouped heads: [B, H, T, d] and [B, G, S, d] give [B, H, T, S]; keys are not repeated.</summary>

@@ -90,7 +90,9 @@ public sealed class RetrievedAttention : IDisposable
         var marks = landmarks.narrow(1, inMemory, n).transpose(0, 1).unsqueeze(3);          // [N, G, d, 1]
         var scores = queries.matmul(keys.transpose(2, 3)).view(n, h, t, l).permute(1, 2, 0, 3).unsqueeze(0);
         var marked = queries.matmul(marks).view(n, h, t).permute(1, 2, 0).unsqueeze(0);     // [1, H, T, N]
-        return LandmarkAttention.GroupedSoftmax(scores + window.Bias(q.dtype).narrow(4, 0, l), marked, window);
+        var wide = q.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        scores.add_(window.Bias(q.dtype).narrow(4, 0, l));
+        return (softmax(scores, -1), GroupedSoftmax.Gate(scores, marked.to(wide), window));
     }
 
     /// <summary>Σ over the window's blocks of P_b · A_b · V_b: [H, T, d].</summary>

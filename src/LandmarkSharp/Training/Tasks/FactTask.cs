@@ -130,9 +130,9 @@ internal sealed class FactTask(
     private static int Count(CounterRandom random, TaskFamily family) => family switch
     {
         TaskFamily.Key => random.Chance(0.65) ? 1 : random.Between(2, 6),
-        TaskFamily.Keys => random.Chance(0.8) ? random.Between(2, 8) : random.Between(8, 40),
-        TaskFamily.Record => random.Between(4, 60),
-        _ => random.Chance(0.2) ? 1 : random.Between(2, 10),
+        TaskFamily.Keys => random.Chance(0.85) ? random.Between(2, 6) : random.Between(6, 20),
+        TaskFamily.Record => random.Chance(0.6) ? random.Between(3, 12) : random.Between(12, 30),
+        _ => random.Chance(0.3) ? 1 : random.Between(2, 8),
     };
 
     /// <summary>A place behind another, rather far than near: near ones are found without any landmark.</summary>
