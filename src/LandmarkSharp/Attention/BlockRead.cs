@@ -52,10 +52,11 @@ public static class BlockRead
     {
         using var queries = q.contiguous();
         using var picks = chosen.contiguous();
+        using var memory = blocks.contiguous();
         var result = empty_like(queries);
         var (h, t, k, d) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2], (int)q.shape[3]);
         var (g, l) = ((int)blocks.shape[1], (int)blocks.shape[3]);
-        float* from = (float*)Aten.DataPointer(queries), to = (float*)Aten.DataPointer(result), data = (float*)Aten.DataPointer(blocks);
+        float* from = (float*)Aten.DataPointer(queries), to = (float*)Aten.DataPointer(result), data = (float*)Aten.DataPointer(memory);
         var pick = (long*)Aten.DataPointer(picks);
         CpuParallel.For(h * t, 2L * k * l * d, row =>
         {
@@ -68,7 +69,7 @@ public static class BlockRead
                 ReadOne(from + (at * d), keys, keys + ((long)l * d), scores, new(to + (at * d), d));
             }
         });
-        GC.KeepAlive(blocks);
+        GC.KeepAlive(memory);
         return result;
     }
 

@@ -39,8 +39,8 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
         var (inner, gate) = Halves(scores, layout);
         var p = softmax(gate, -1) * layout.GateVisible;                                 // [B, H, T, N]
         var weights = inner.mul_(p.to(inner.dtype).unsqueeze(-1)).MoveToOuterDisposeScope();
-        ctx.save_for_backward([weights, p.MoveToOuterDisposeScope()]);
-        ctx.save_data("layout", layout);
+        ctx.save_for_backward([weights, p.MoveToOuterDisposeScope(), layout.IsOwn]);    // the layout may be gone by then
+        ctx.save_data("columns", layout.Columns);
         return weights;
     }
 
@@ -48,15 +48,15 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
-        var (weights, p) = (saved[0], saved[1]);
-        var layout = (BlockLayout)ctx.get_data("layout");
+        var (weights, p, isOwn) = (saved[0], saved[1], saved[2]);
+        var columns = (long)ctx.get_data("columns");
         var scores = grad_output * weights;                                             // becomes ds
         var u = scores.sum([-1L], type: p.dtype);                                       // [B, H, T, N]
         var all = u.sum([-1L], keepdim: true);
-        var each = where(layout.IsOwn, all, u / p.clamp_min(1e-30));
+        var each = where(isOwn, all, u / p.clamp_min(1e-30));
         scores.addcmul_(weights, each.to(weights.dtype).unsqueeze(-1), -1);
-        var landmarks = (u - (p * all)).masked_fill(layout.IsOwn, 0);
-        scores.select(4, layout.Columns - 1).copy_(landmarks);                          // a complete block's last column
+        var landmarks = (u - (p * all)).masked_fill(isOwn, 0);
+        scores.select(4, columns - 1).copy_(landmarks);                                 // a complete block's last column
         scores.DetachFromDisposeScope();
         Left.Enqueue(scores);
         Left.Enqueue(grad_output);

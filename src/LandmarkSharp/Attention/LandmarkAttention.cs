@@ -18,6 +18,9 @@ public static class LandmarkAttention
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
     public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null)
     {
+        Check(q, k, layout);
+        if (v.dim() != 4 || !v.shape.AsSpan(0, 3).SequenceEqual(k.shape.AsSpan(0, 3)))
+            throw new LandmarkException($"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: expected a value for every key of every head.");
         using var scope = NewDisposeScope();
         var weights = Weights(q, k, layout, scale);
         return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
@@ -55,7 +58,7 @@ public static class LandmarkAttention
         return grouped.matmul(v).view(b, h, t, -1).MoveToOuterDisposeScope();
     }
 
-    // An error inside autograd's backward would end the process, so shapes are checked here, in the forward.
+    // A shape error inside matmul, or inside autograd's backward, would end the process; so shapes are checked first.
     private static void Check(Tensor q, Tensor k, BlockLayout layout)
     {
         if (q.dim() != 4 || k.dim() != 4 || q.shape[0] != k.shape[0] || q.shape[3] != k.shape[3] || q.shape[1] % k.shape[1] != 0)

@@ -27,7 +27,7 @@ public static class Checkpoint
         if (left.Length > 0)
         {
             decoder.Dispose();
-            throw new LandmarkException($"{folder} has {left.Length} tensors that the model does not use ({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); config.json and the weights do not belong together.");
+            throw new LandmarkException($"{folder} has {left.Length} tensor{(left.Length == 1 ? "" : "s")} that the model does not use ({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); config.json and the weights do not belong together.");
         }
         return decoder;
     }

@@ -20,6 +20,9 @@ internal sealed class ConfigFields
 
     public string Path { get; }
 
+    /// <summary>Whether the field is there, be it null.</summary>
+    public bool Has(string name) => fields.ContainsKey(name);
+
     public int Required(string name) =>
         Integer(name) ?? throw new LandmarkException($"{Path} has no {prefix}{name}; it is needed to build the model.");
 

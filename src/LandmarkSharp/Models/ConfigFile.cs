@@ -16,7 +16,7 @@ public static class ConfigFile
     private static readonly HashSet<string> Harmless = new(StringComparer.Ordinal)
     {
         "architectures", "attention_dropout", "auto_map", "chunk_size_feed_forward", "dtype", "id2label", "initializer_range", "label2id",
-        "max_window_layers", "model_type", "name_or_path", "output_attentions", "output_hidden_states", "pad_token_id", "problem_type",
+        "max_sequence_length", "model_type", "name_or_path", "output_attentions", "output_hidden_states", "pad_token_id", "problem_type",
         "resid_pdrop", "embd_pdrop", "return_dict", "tokenizer_class", "torch_dtype", "transformers_version", "use_cache", "unsloth_version",
         "unsloth_fixed", "sep_token_id", "decoder_start_token_id", "task_specific_params", "hidden_dropout", "is_decoder", "is_encoder_decoder",
     };
@@ -65,6 +65,7 @@ public static class ConfigFile
         fields.Demand("partial_rotary_factor", "1", "1.0");
         var heads = fields.Required("num_attention_heads");
         var hidden = fields.Required("hidden_size");
+        var layers = fields.Required("num_hidden_layers");
         var bias = fields.Flag("attention_bias") ?? (family == ModelFamily.Qwen2);
         var maxPositions = fields.Integer("max_position_embeddings") ?? 2048;
         var config = new ModelConfig
@@ -73,10 +74,11 @@ public static class ConfigFile
             VocabularySize = fields.Required("vocab_size"),
             HiddenSize = hidden,
             IntermediateSize = fields.Required("intermediate_size"),
-            Layers = fields.Required("num_hidden_layers"),
+            Layers = layers,
             Heads = heads,
-            KeyValueHeads = fields.Integer("num_key_value_heads") ?? heads,
-            HeadDim = fields.Integer("head_dim") ?? (heads > 0 ? hidden / heads : 0),
+            // Left out, these mean a number of each family's own; only Llama's follow from the other fields.
+            KeyValueHeads = family == ModelFamily.Llama ? fields.Integer("num_key_value_heads") ?? heads : fields.Required("num_key_value_heads"),
+            HeadDim = family == ModelFamily.Qwen3 ? fields.Required("head_dim") : fields.Integer("head_dim") ?? Quotient(hidden, heads, path),
             RmsNormEpsilon = fields.Number("rms_norm_eps") ?? 1e-6,
             MaxPositions = maxPositions,
             Rotary = RopeFields.Read(fields, maxPositions),
@@ -85,7 +87,7 @@ public static class ConfigFile
             OutputBias = bias && family != ModelFamily.Qwen2,
             FeedForwardBias = fields.Flag("mlp_bias") ?? false,
             QueryKeyNorm = family == ModelFamily.Qwen3,
-            SlidingWindow = SlidingWindow(fields, family),
+            SlidingWindow = SlidingWindow(fields, family, layers),
             BosId = fields.Integer("bos_token_id"),
             EosIds = fields.Integers("eos_token_id"),
             TokenizerFingerprint = fields.Text("tokenizer_fingerprint"),
@@ -95,16 +97,37 @@ public static class ConfigFile
         return config.Checked(path);
     }
 
-    private static int? SlidingWindow(ConfigFields fields, ModelFamily family)
+    private static int Quotient(int hidden, int heads, string path) => heads > 0 && hidden % heads == 0 ? hidden / heads
+        : throw new LandmarkException($"{path}: hidden_size {hidden} is no multiple of num_attention_heads {heads}, and there is no head_dim; give one.");
+
+    /// <summary>The window that all layers slide over, or null where all see everything.</summary>
+    private static int? SlidingWindow(ConfigFields fields, ModelFamily family, int layers)
     {
-        var window = fields.Integer("sliding_window");
-        var used = fields.Flag("use_sliding_window") ?? (family == ModelFamily.Mistral);
-        foreach (var layer in fields.Texts("layer_types"))
+        const int unsaid = 4096, unsaidFullLayers = 28;
+        var kinds = fields.Texts("layer_types");
+        var (window, fullLayers) = (default(int?), 0);
+        if (family is ModelFamily.Qwen2 or ModelFamily.Qwen3)
+            fullLayers = fields.Integer("max_window_layers") ?? unsaidFullLayers; // the layers after these slide
+        if (family == ModelFamily.Mistral || (family != ModelFamily.Llama && fields.Flag("use_sliding_window") == true))
+            window = fields.Has("sliding_window") ? fields.Integer("sliding_window") : unsaid;
+        else if (family != ModelFamily.Llama)
+            fields.Integer("sliding_window");
+
+        var sliding = Enumerable.Range(0, Math.Max(layers, 0)).Select(i => window is not null && i >= fullLayers).ToArray();
+        if (kinds.Length > 0)
         {
-            if (layer is not "full_attention" and not "sliding_attention" || (layer == "sliding_attention") != (used && window is not null))
-                throw new LandmarkException($"{fields.Path}: layer_types has '{layer}'; every layer must be of one kind, full_attention, or sliding_attention with use_sliding_window.");
+            if (kinds.Length != layers || kinds.Any(k => k is not ("full_attention" or "sliding_attention")))
+                throw new LandmarkException($"{fields.Path}: layer_types is {string.Join(", ", kinds)}; expected full_attention or sliding_attention for each of {layers} layers.");
+            var told = kinds.Select(k => k == "sliding_attention").ToArray();
+            if (told.Contains(true) && window is null)
+                throw new LandmarkException($"{fields.Path}: layer_types has sliding_attention, but no sliding window is in use; the fields contradict each other.");
+            if (family == ModelFamily.Mistral && !told.SequenceEqual(sliding))
+                throw new LandmarkException($"{fields.Path}: layer_types and sliding_window contradict each other; a Mistral's layers all slide, or none does.");
+            sliding = told;
         }
-        return used ? window : null;
+        if (sliding.Distinct().Count() > 1)
+            throw new LandmarkException($"{fields.Path}: some layers slide over a window and some see everything (layer_types, max_window_layers); all must be alike.");
+        return sliding.Contains(true) ? window : null;
     }
 
     private static LandmarkConfig? Landmark(ConfigFields fields)
@@ -163,7 +186,8 @@ public static class ConfigFile
         if (c.Family == ModelFamily.Llama) json["mlp_bias"] = c.FeedForwardBias;
         if (c.SlidingWindow is { } window) json["sliding_window"] = window;
         else if (c.Family == ModelFamily.Mistral) json["sliding_window"] = null;
-        if (c.SlidingWindow is not null && c.Family != ModelFamily.Mistral) json["use_sliding_window"] = true;
+        if (c.SlidingWindow is not null && c.Family != ModelFamily.Mistral)
+            (json["use_sliding_window"], json["max_window_layers"]) = (true, 0);
         if (c.BosId is { } bos) json["bos_token_id"] = bos;
         if (c.EosIds.Count == 1) json["eos_token_id"] = c.EosIds[0];
         if (c.EosIds.Count > 1) json["eos_token_id"] = new JsonArray([.. c.EosIds.Select(x => (JsonNode)x)]);

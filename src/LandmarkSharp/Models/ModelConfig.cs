@@ -94,6 +94,8 @@ public sealed record ModelConfig
         Require(VocabularySize > 0 && HiddenSize > 0 && IntermediateSize > 0 && Layers > 0 && Heads > 0 && HeadDim > 0, "every size must be positive");
         Require(KeyValueHeads > 0 && Heads % KeyValueHeads == 0, $"num_key_value_heads is {KeyValueHeads}; it must divide num_attention_heads, {Heads}");
         Require(HeadDim % 2 == 0, $"head_dim is {HeadDim}; rotary positions turn pairs, so it must be even");
+        Require(SlidingWindow is null or > 0, $"sliding_window is {SlidingWindow}; a query sees itself at least");
+        Require(SlidingWindow is null || Family != ModelFamily.Llama, "a Llama has no sliding window");
         if (Landmark is { } l)
         {
             Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");

@@ -38,19 +38,22 @@ internal static class RopeFields
     /// <summary>Writes the old form, which every version of transformers reads.</summary>
     public static void Write(RotaryScaling rope, JsonObject json)
     {
-        json["rope_theta"] = rope.Theta;
+        json["rope_theta"] = Float(rope.Theta);
         if (rope.Kind == RotaryScalingKind.Default) return;
-        var fields = new JsonObject { ["rope_type"] = Name(rope.Kind), ["factor"] = rope.Factor };
+        var fields = new JsonObject { ["rope_type"] = Name(rope.Kind), ["factor"] = Float(rope.Factor) };
         if (rope.Kind != RotaryScalingKind.Linear) fields["original_max_position_embeddings"] = rope.OriginalContext;
         if (rope.Kind == RotaryScalingKind.Llama3)
-            (fields["low_freq_factor"], fields["high_freq_factor"]) = (rope.LowFrequencyFactor, rope.HighFrequencyFactor);
+            (fields["low_freq_factor"], fields["high_freq_factor"]) = (Float(rope.LowFrequencyFactor), Float(rope.HighFrequencyFactor));
         if (rope.Kind == RotaryScalingKind.Yarn)
         {
-            (fields["beta_fast"], fields["beta_slow"]) = (rope.BetaFast, rope.BetaSlow);
-            if (rope.AttentionFactor is { } factor) fields["attention_factor"] = factor;
+            (fields["beta_fast"], fields["beta_slow"]) = (Float(rope.BetaFast), Float(rope.BetaSlow));
+            if (rope.AttentionFactor is { } factor) fields["attention_factor"] = Float(factor);
         }
         json["rope_scaling"] = fields;
     }
+
+    /// <summary>A number that Python reads as a float: some versions of transformers refuse 8 where they expect 8.0.</summary>
+    private static JsonNode Float(double x) => JsonNode.Parse(x.ToString(double.IsInteger(x) ? "F1" : "R"))!;
 
     private static string Name(RotaryScalingKind kind) => kind switch
     {
