@@ -17,12 +17,13 @@ internal sealed class VerifyCommand : LandmarkCommand
 
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var checks = Verification.Run(parsed.GetValue(path)!);
-        var pass = checks.All(c => c.Pass);
+        var result = Verification.Run(parsed.GetValue(path)!);
+        var (checks, pass) = (result.Checks, result.Pass);
         foreach (var c in checks)
             output.Line($"{(c.Pass ? "[green]pass[/]" : "[red]FAIL[/]")}  {Markup.Escape(c.Name),-36} error {c.MaxError:G3}, allowed {c.Tolerance:G3}");
+        foreach (var name in result.Skipped) output.Line($"[grey]skip[/]  {Markup.Escape(name)}");
         output.Line(pass ? $"All {checks.Count} pass." : $"[red]{checks.Count(c => !c.Pass)} of {checks.Count} fail.[/]");
-        output.Event(new { pass, checks = checks.Select(c => new { c.Name, max_error = double.IsFinite(c.MaxError) ? c.MaxError : double.MaxValue, c.Tolerance, c.Pass }) });
+        output.Event(new { pass, checks = checks.Select(c => new { c.Name, max_error = c.MaxError, c.Tolerance, c.Pass }), skipped = result.Skipped });
         return pass ? Tool.Success : Tool.Failed;
     }
 }
