@@ -24,14 +24,26 @@ internal static class TrialReport
         output.Line($"[bold]{correct} of {trials} right[/] at {tokens:N0} tokens: {prefill:F1} s to read ({tokens / prefill:N0} tokens/s), {decode:F1} ms per generated token, peak memory {peak:N0} MB");
         output.Event(new
         {
-            tokens, trials, correct, accuracy = (double)correct / trials, prefill_seconds = Math.Round(prefill, 3), decode_ms_per_token = Math.Round(decode, 3),
+            tokens,
+            trials,
+            correct,
+            accuracy = (double)correct / trials,
+            prefill_seconds = Math.Round(prefill, 3),
+            decode_ms_per_token = Math.Round(decode, 3),
             peak_rss_mb = peak,
             per_trial = done.Select(t => new
             {
-                t.Trial, needle_first_token = t.Needle.Start.Value, needle_last_token = t.Needle.End.Value - 1,
+                t.Trial,
+                needle_first_token = t.Needle.Start.Value,
+                needle_last_token = t.Needle.End.Value - 1,
                 needle_blocks = Enumerable.Range(t.Needle.Start.Value / blockTokens, ((t.Needle.End.Value - 1) / blockTokens) - (t.Needle.Start.Value / blockTokens) + 1),
-                t.Expected, t.Answer, t.Correct, prefill_seconds = Math.Round(t.PrefillSeconds, 3), decode_ms_per_token = Math.Round(t.DecodeMilliseconds, 3),
-                blocks = t.BlockCount, blocks_read = t.Blocks.Take(16).Select(b => new { b.Block, mass = Math.Round(b.Mass, 5) }),
+                t.Expected,
+                t.Answer,
+                t.Correct,
+                prefill_seconds = Math.Round(t.PrefillSeconds, 3),
+                decode_ms_per_token = Math.Round(t.DecodeMilliseconds, 3),
+                blocks = t.BlockCount,
+                blocks_read = t.Blocks.Take(16).Select(b => new { b.Block, mass = Math.Round(b.Mass, 5) }),
             }),
         });
         return Tool.Success;

@@ -67,8 +67,12 @@ internal sealed class AskCommand : LandmarkCommand
         output.Line($"[grey]{read:N0} tokens read in {seconds:F1} s[/]");
         output.Event(new
         {
-            @event = "answer", answer = answer.ToString().Trim(), tokens = read, prefill_seconds = Math.Round(seconds, 3),
-            window_mass = session.Trace.WindowMass, peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
+            @event = "answer",
+            answer = answer.ToString().Trim(),
+            tokens = read,
+            prefill_seconds = Math.Round(seconds, 3),
+            window_mass = session.Trace.WindowMass,
+            peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
             passages = sources.Select(s => new { s.Block.Block, s.Block.Mass, first_token = s.Block.FirstToken, tokens = s.Block.TokenCount, s.Text }),
         });
         return Tool.Success;

@@ -56,8 +56,13 @@ internal sealed class GenerateCommand : LandmarkCommand
         var generated = session.Tokens.Count - read;
         output.Event(new
         {
-            @event = "end", text = said.ToString(), finish = finish?.ToString().ToLowerInvariant(), prompt_tokens = read, generated_tokens = generated,
-            prefill_seconds = Math.Round(prefill, 3), decode_seconds = Math.Round(clock.Elapsed.TotalSeconds - prefill, 3),
+            @event = "end",
+            text = said.ToString(),
+            finish = finish?.ToString().ToLowerInvariant(),
+            prompt_tokens = read,
+            generated_tokens = generated,
+            prefill_seconds = Math.Round(prefill, 3),
+            decode_seconds = Math.Round(clock.Elapsed.TotalSeconds - prefill, 3),
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
         });
         return Tool.Success;

@@ -41,7 +41,12 @@ internal sealed class PerplexityCommand : LandmarkCommand
         output.Line($"{result.Tokens:N0} tokens: loss {result.Loss:F4}, perplexity [bold]{result.Value:F2}[/]");
         output.Event(new
         {
-            result.Tokens, result.Loss, perplexity = result.Value, context = length, top_k = isPlain ? null : engine.Retrieval?.TopK, plain = isPlain,
+            result.Tokens,
+            result.Loss,
+            perplexity = result.Value,
+            context = length,
+            top_k = isPlain ? null : engine.Retrieval?.TopK,
+            plain = isPlain,
             by_position = result.Buckets.Select(b => new { b.From, b.To, b.Tokens, b.Loss, b.Perplexity }),
         });
         return Tool.Success;

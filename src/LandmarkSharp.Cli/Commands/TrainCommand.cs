@@ -61,9 +61,19 @@ internal sealed class TrainCommand : LandmarkCommand
         output.Event(new
         {
             @event = line.ValidationAnswerLoss is null ? "step" : "validation",
-            line.Step, progress.Steps, line.Loss, line.TextLoss, line.AnswerLoss, line.Rate, line.GradientNorm, line.Positions,
-            line.ValidationLoss, line.ValidationAnswerLoss, line.ValidationAnswersRight,
-            positions_per_second = Math.Round(progress.PositionsPerSecond), seconds_left = Math.Round(progress.Left.TotalSeconds),
+            line.Step,
+            progress.Steps,
+            line.Loss,
+            line.TextLoss,
+            line.AnswerLoss,
+            line.Rate,
+            line.GradientNorm,
+            line.Positions,
+            line.ValidationLoss,
+            line.ValidationAnswerLoss,
+            line.ValidationAnswersRight,
+            positions_per_second = Math.Round(progress.PositionsPerSecond),
+            seconds_left = Math.Round(progress.Left.TotalSeconds),
         });
         output.Line(line.ValidationAnswerLoss is { } answers
             ? $"step {line.Step}: held-out perplexity {(line.ValidationLoss is { } l ? Math.Exp(l).ToString("F2") : "-")}, answer loss {answers:F4}, answers right {line.ValidationAnswersRight:P1}"

@@ -23,7 +23,11 @@ public sealed class BlockMemoryTests
                 var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(shape.Length));
                 var options = new RetrievalOptions
                 {
-                    TopK = input.Length, Selection = mode, Positions = positions, WindowBlocks = shape.Window, Reference = reference,
+                    TopK = input.Length,
+                    Selection = mode,
+                    Positions = positions,
+                    WindowBlocks = shape.Window,
+                    Reference = reference,
                 };
                 using var memory = TinyModel.Memory(decoder, options);
                 TinyModel.Close(TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, shape.Piece), 2e-4);
