@@ -9,7 +9,7 @@ public sealed class AdamW : IDisposable
     private readonly TrainingOptions options;
     private readonly string[] names;
     private readonly Tensor[] parameters, first, second;
-    private readonly int[][] groups;
+    private readonly (int[] Of, Tensor[] Parameters, Tensor[] First, Tensor[] Second, Tensor[] Steps)[] groups;
     private readonly Tensor[] steps;     // one for each group: the operator raises it
 
     /// <summary>Starts with zero moments.</summary>
@@ -23,8 +23,9 @@ public sealed class AdamW : IDisposable
         Tensor[] Moments() => [.. parameters.Select(p => zeros(p.shape, ScalarType.Float32, p.device).DetachFromDisposeScope())];
         (first, second) = (Moments(), Moments());
         int[] Where(bool matrix) => [.. Enumerable.Range(0, parameters.Length).Where(i => parameters[i].dim() >= 2 == matrix)];
-        groups = [Where(matrix: true), Where(matrix: false)];
-        steps = [.. groups.Select(_ => zeros([], ScalarType.Float32, parameters[0].device).DetachFromDisposeScope())];
+        int[][] members = [Where(matrix: true), Where(matrix: false)];
+        steps = [.. members.Select(_ => zeros([], ScalarType.Float32, parameters[0].device).DetachFromDisposeScope())];
+        groups = [.. members.Zip(steps, (of, step) => (of, Pick(parameters, of), Pick(first, of), Pick(second, of), of.Select(_ => step).ToArray()))];
     }
 
     /// <summary>The state to keep: moments by parameter, and the count of steps.</summary>
@@ -48,21 +49,20 @@ public sealed class AdamW : IDisposable
         foreach (var count in steps) Take("steps", count, [1]);
     }
 
-    /// <summary>Clips the gradients, steps, and zeros them.</summary>
+    /// <summary>Clips the gradients, steps, and takes the gradients away: the next backward leaves new ones, added to nothing.</summary>
     /// <param name="rate">Learning rate.</param>
     /// <returns>The gradients' norm before clipping, a scalar on their device.</returns>
     public Tensor Step(double rate)
     {
         Tensor[] gradients = [.. parameters.Select(p => p.grad!)];
         var norm = Aten.ClipGradientNorm(gradients, options.Clip);
-        for (var g = 0; g < groups.Length; g++)
+        var decay = options.WeightDecay;
+        foreach (var (of, values, means, squares, counts) in groups)
         {
-            T[] Of<T>(T[] all) => [.. groups[g].Select(i => all[i])];
-            Aten.FusedAdamW(
-                Of(parameters), Of(gradients), Of(first), Of(second), [.. groups[g].Select(_ => steps[g])],
-                rate, options.Beta1, options.Beta2, g == 0 ? options.WeightDecay : 0, 1e-8);
+            Aten.FusedAdamW(values, Pick(gradients, of), means, squares, counts, rate, options.Beta1, options.Beta2, decay, 1e-8);
+            decay = 0;
         }
-        foreach (var gradient in gradients) gradient.zero_();
+        foreach (var parameter in parameters) parameter.grad = null;
         return norm;
     }
 
@@ -71,4 +71,6 @@ public sealed class AdamW : IDisposable
     {
         foreach (var t in (IEnumerable<Tensor>)[.. first, .. second, .. steps]) t.Dispose();
     }
+
+    private static Tensor[] Pick(Tensor[] all, int[] of) => [.. of.Select(i => all[i])];
 }

@@ -44,13 +44,4 @@ public sealed class Batch(int rows, int length)
 
     /// <summary>How many of the rows are retrieval tasks.</summary>
     public int TaskRows => Families.Count(f => f is not null);
-
-    /// <summary>The whole weight of the batch's targets.</summary>
-    public double TotalWeight => Weights.Sum(w => (double)w);
-
-    /// <summary>1 where an answer's token is to be predicted, else 0; as <see cref="Targets"/>.</summary>
-    public float[] AnswerMask() => [.. Answers.Select(a => a ? 1f : 0f)];
-
-    /// <summary>1 where a token of plain text, of no task, is to be predicted, else 0; as <see cref="Targets"/>.</summary>
-    public float[] TextMask() => [.. Targets.Select((t, i) => t != Ignored && Families[i / length] is null ? 1f : 0f)];
 }

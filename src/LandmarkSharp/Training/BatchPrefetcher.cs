@@ -4,27 +4,23 @@ namespace LandmarkSharp.Training;
 /// <param name="maker">What makes them.</param>
 /// <param name="first">The index of the first batch.</param>
 /// <param name="ahead">How many are made or kept ready at a time, which is also the most threads used.</param>
-public sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead = 4) : IDisposable
+/// <param name="pinned">Whether they are to go to a GPU.</param>
+internal sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead = 4, bool pinned = false) : IDisposable
 {
-    private readonly Queue<Task<Batch>> coming = new();
-    private long index = first;
+    private readonly Queue<Task<PackedBatch>> coming = new();
     private readonly Stack<Batch> free = new();
-    private Batch[] given = [];
+    private long index = first;
+    private PackedBatch[] given = [];
     private bool disposed;
 
-    /// <summary>
-    /// The next batch. It is the caller's until the next call, which uses its arrays again.
-    /// </summary>
-    /// <exception cref="LandmarkException">The batch cannot be made.</exception>
-    public Batch Next() => Next(1)[0];
-
-    /// <summary>The next batches, as <see cref="Next()"/>.</summary>
-    /// <param name="count">How many, all the caller's until the next call.</param>
-    public Batch[] Next(int count)
+    /// <summary>The next batches. They are the caller's until the next call, which uses their arrays again.</summary>
+    /// <param name="count">How many.</param>
+    /// <exception cref="LandmarkException">A batch cannot be made.</exception>
+    public IReadOnlyList<PackedBatch> Next(int count = 1)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        foreach (var batch in given) free.Push(batch);
-        given = new Batch[count];
+        TakeBack();
+        given = new PackedBatch[count];
         for (var i = 0; i < count; i++)
         {
             while (coming.Count < Math.Max(1, ahead)) Start();
@@ -38,8 +34,23 @@ public sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead 
     {
         if (disposed) return;
         disposed = true;
-        Task.WaitAll([.. coming.Select(task => task.ContinueWith(
-            _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default))]);
+        TakeBack();
+        foreach (var task in coming)
+        {
+            // What went wrong with a batch that nobody waits for is nobody's concern.
+            Task.WaitAny(task);
+            if (task.IsCompletedSuccessfully) task.Result.Dispose();
+        }
+    }
+
+    private void TakeBack()
+    {
+        foreach (var packed in given.OfType<PackedBatch>())
+        {
+            free.Push(packed.Batch);
+            packed.Dispose();
+        }
+        given = [];
     }
 
     private void Start()
@@ -48,9 +59,9 @@ public sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead 
         var reused = free.TryPop(out var batch) ? batch : null;
         coming.Enqueue(Task.Run(() =>
         {
-            if (reused is null) return maker.Make(number);
+            if (reused is null) return new PackedBatch(maker.Make(number), pinned);
             maker.Make(number, reused);
-            return reused;
+            return new PackedBatch(reused, pinned);
         }));
     }
 }

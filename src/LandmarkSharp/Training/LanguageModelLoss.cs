@@ -24,24 +24,24 @@ internal sealed class LanguageModelLoss(Decoder decoder) : IDisposable
     /// <summary>The loss of a batch.</summary>
     /// <param name="batch">Rows of one phase.</param>
     /// <param name="weight">What the weighted sum is divided by: the step's weight over all its batches.</param>
-    public BatchLoss Of(Batch batch, double weight)
+    public BatchLoss Of(PackedBatch batch, double weight)
     {
         using var scope = NewDisposeScope();
         var (cross, _) = CrossEntropy(batch, predictions: false);
-        var parts = Floats(batch.Weights, batch.TextMask(), batch.AnswerMask());            // [3, N]
-        var sums = (parts * cross.unsqueeze(0)).sum(1);
+        var sums = batch.Parts.to(decoder.Device, non_blocking: true).mv(cross);            // [3, R·T] · [R·T]
         return new BatchLoss(
             (sums[0] / weight).MoveToOuterDisposeScope(), sums[1].detach().MoveToOuterDisposeScope(), sums[2].detach().MoveToOuterDisposeScope());
     }
 
     /// <summary>Cross-entropy of each position, and the likeliest token there.</summary>
     /// <returns>Float32 [R·T], 0 where nothing is predicted, and int64 [R·T] or null.</returns>
-    public (Tensor Cross, Tensor? Predicted) CrossEntropy(Batch batch, bool predictions)
+    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions)
     {
         using var scope = NewDisposeScope();
-        var ids = Ids(batch.Inputs).view(batch.Rows, batch.Length);
-        var targets = Ids(batch.Targets);
-        var hidden = decoder.Forward(ids, Attention(batch.Length, batch.FirstBlockLength));
+        var (rows, length, first) = (batch.Batch.Rows, batch.Batch.Length, batch.Batch.FirstBlockLength);
+        var ids = batch.Ids.to(decoder.Device, non_blocking: true).to(ScalarType.Int64);    // [2, R·T]
+        var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
+        var hidden = decoder.Forward(inputs, Attention(length, first));
         var logits = decoder.Logits(hidden).flatten(0, 1).to(ScalarType.Float32);           // [R·T, V]
         var cross = F.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: nn.Reduction.None);
         return (cross.MoveToOuterDisposeScope(), predictions ? logits.argmax(-1).MoveToOuterDisposeScope() : null);
@@ -66,9 +66,4 @@ internal sealed class LanguageModelLoss(Decoder decoder) : IDisposable
         }
         return phase.Attention;
     }
-
-    /// <summary>Ids travel as int32, half the bytes.</summary>
-    private Tensor Ids(int[] values) => tensor(values, ScalarType.Int32).to(decoder.Device).to(ScalarType.Int64);
-
-    private Tensor Floats(params float[][] rows) => tensor(rows.SelectMany(r => r).ToArray(), ScalarType.Float32).view(rows.Length, -1).to(decoder.Device);
 }

@@ -86,7 +86,7 @@ public sealed class Trainer : IDisposable
         heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
         tasks = Tasks(TaskSplit.Training);
         var config = options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
-        decoder = Checkpoint.Create(config, run.Device ?? CPU, options.Compute, options.Seed);
+        decoder = Checkpoint.Create(config, run.Device ?? CPU, options.Compute(run.Device ?? CPU), options.Seed);
         foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
         optimizer = new AdamW(decoder.Parameters, options);
         loss = new LanguageModelLoss(decoder);
@@ -130,7 +130,7 @@ public sealed class Trainer : IDisposable
                 {
                     stage = options.Stage(Step);
                     batches?.Dispose();
-                    batches = new BatchPrefetcher(Maker(stage), (Step - stage.FromStep) * stage.Accumulate, ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8));
+                    batches = new BatchPrefetcher(Maker(stage), (Step - stage.FromStep) * stage.Accumulate, ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8), pinned: decoder.Device.type == DeviceType.CUDA);
                 }
                 TrainStep(batches!, stage, rate.At(Step));
                 var ends = Step == options.Steps;
@@ -202,7 +202,7 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         // Weights are summed over the whole step first, so that accumulation equals one large batch.
         var step = batches.Next(stage.Accumulate);
-        var weight = step.Sum(b => b.TotalWeight);
+        var weight = step.Sum(b => b.Weight);
         Tensor? sums = null;
         foreach (var batch in step)
         {
@@ -219,7 +219,7 @@ public sealed class Trainer : IDisposable
         unread.Add((
             new MetricsLine { Step = Step, Rate = rate, Positions = Positions },
             cat([sums!, norm.reshape(1)]).DetachFromDisposeScope(),
-            step.Sum(b => b.TextMask().Count(m => m > 0)), step.Sum(b => b.Answers.Count(a => a))));
+            step.Sum(b => b.TextTokens), step.Sum(b => b.AnswerTokens)));
     }
 
     /// <summary>The metrics of the steps since the last reading.</summary>

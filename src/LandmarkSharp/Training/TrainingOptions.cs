@@ -109,17 +109,21 @@ public sealed record TrainingOptions
     /// <summary>Loss weight of the rest of a task.</summary>
     public float TaskTextWeight { get; init; } = 0.2f;
 
-    /// <summary>Type of activations: bfloat16 or float32. Master weights and moments are float32.</summary>
-    public string ComputeType { get; init; } = "bfloat16";
+    /// <summary>
+    /// Type of activations: bfloat16, float32, or auto: bfloat16 on a GPU and float32 on a CPU, few of which are fast at the
+    /// other. Master weights and moments are float32.
+    /// </summary>
+    public string ComputeType { get; init; } = "auto";
 
     /// <summary>Seed of the weights and of every batch.</summary>
     public long Seed { get; init; } = 1;
 
-    internal ScalarType Compute => ComputeType switch
+    internal ScalarType Compute(Device device) => ComputeType switch
     {
+        "auto" => device.type == DeviceType.CPU ? ScalarType.Float32 : ScalarType.BFloat16,
         "bfloat16" => ScalarType.BFloat16,
         "float32" => ScalarType.Float32,
-        _ => throw new LandmarkException($"The recipe's compute_type is '{ComputeType}'; it must be bfloat16 or float32."),
+        _ => throw new LandmarkException($"The recipe's compute_type is '{ComputeType}'; it must be auto, bfloat16 or float32."),
     };
 
     /// <summary>Reads a recipe.</summary>
@@ -166,7 +170,7 @@ public sealed record TrainingOptions
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
-        _ = Compute;
+        _ = Compute(CPU);
         return this;
     }
 

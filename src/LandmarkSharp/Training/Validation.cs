@@ -31,13 +31,14 @@ internal sealed class Validation(BatchMaker? text, BatchMaker tasks, int batches
             if (text is not null)
             {
                 using var scope = NewDisposeScope();
-                var batch = text.Make(i);
+                using var batch = new PackedBatch(text.Make(i), pinned: false);
                 textSum += loss.CrossEntropy(batch, predictions: false).Cross.sum().ToDouble();
-                textCount += batch.Targets.Count(t => t != Batch.Ignored);
+                textCount += batch.TextTokens;
             }
             using var taskScope = NewDisposeScope();
-            var rows = tasks.Make(i);
-            var (cross, predicted) = loss.CrossEntropy(rows, predictions: true);
+            using var packed = new PackedBatch(tasks.Make(i), pinned: false);
+            var rows = packed.Batch;
+            var (cross, predicted) = loss.CrossEntropy(packed, predictions: true);
             var (each, likeliest) = (cross.cpu().data<float>().ToArray(), predicted!.cpu().data<long>().ToArray());
             for (var at = 0; at < each.Length; at++)
             {

@@ -135,13 +135,23 @@ public class BatchMakerTests
             using var prefetcher = new BatchPrefetcher(maker, first: 17, ahead);
             for (var index = 17; index < 40; index++)
             {
-                var (got, expected) = (prefetcher.Next(), maker.Make(index));
+                var (packed, expected) = (prefetcher.Next()[0], maker.Make(index));
+                var got = packed.Batch;
                 Assert.Equal(expected.Inputs, got.Inputs);
                 Assert.Equal(expected.Targets, got.Targets);
                 Assert.Equal(expected.Weights, got.Weights);
                 Assert.Equal(expected.Answers, got.Answers);
                 Assert.Equal(expected.Families, got.Families);
                 Assert.Equal(expected.FirstBlockLength, got.FirstBlockLength);
+                Assert.Equal([.. expected.Inputs, .. expected.Targets], packed.Ids.data<int>().ToArray());
+                Assert.Equal(expected.Weights, packed.Parts[0].data<float>().ToArray());
+                Assert.Equal(expected.Weights.Sum(w => (double)w), packed.Weight);
+                bool IsText(int at) => expected.Targets[at] != Batch.Ignored && expected.Families[at / expected.Length] is null;
+                var text = Enumerable.Range(0, expected.Targets.Length).Select(at => IsText(at) ? 1f : 0f).ToArray();
+                Assert.Equal(text, packed.Parts[1].data<float>().ToArray());
+                Assert.Equal(text.Sum(), packed.TextTokens);
+                Assert.Equal(expected.Answers.Select(a => a ? 1f : 0f), packed.Parts[2].data<float>().ToArray());
+                Assert.Equal(expected.Answers.Count(a => a), packed.AnswerTokens);
             }
         }
     }
