@@ -230,8 +230,8 @@ public sealed class Trainer : IDisposable
         {
             var values = sums.cpu().data<float>().ToArray();
             sums.Dispose();
-            if (!float.IsFinite(values[0]))
-                throw new LandmarkException($"The loss is {values[0]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
+            if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
+                throw new LandmarkException($"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
             lines.Add(line with
             {
                 Loss = values[0],
