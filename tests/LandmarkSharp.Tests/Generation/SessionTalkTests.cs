@@ -20,7 +20,7 @@ public sealed class SessionTalkTests
 
     [Fact]
     public void AnyTalkEqualsAFreshSessionFedTheSameTokens() =>
-        Gen.Select(Gen.Int[1, 6], Gen.Enum<LandmarkLoss>(), Gen.Select(Gen.Enum<Act>(), Gen.Int[1, 15]).Array[1, 7]).Sample(
+        Gen.Select(Gen.Int[1, 6], Gen.Enum<LandmarkLoss>(), Gen.Select(Gen.Enum<Act>(), Gen.Int[1, 12]).Array[1, 5]).Sample(
             (block, policy, acts) =>
             {
                 using var engine = TinyEngine.Create(TinyModel.Config(block, loss: policy));
@@ -31,7 +31,7 @@ public sealed class SessionTalkTests
                 fresh.Append([.. session.Tokens]);
                 Assert.Equal(Ids(fresh, 8), Ids(session, 8));
             },
-            iter: 60, threads: 1);
+            iter: 40, threads: 1);
 
     [Fact]
     public void WhatWasGeneratedBeforeACancellationStays()
