@@ -60,7 +60,7 @@ internal sealed class TrainCommand : LandmarkCommand
         var line = progress.Line;
         output.Event(new
         {
-            @event = line.ValidationAnswerLoss is null ? "step" : "validation",
+            @event = line.Loss is null ? "validation" : "step",
             line.Step,
             progress.Steps,
             line.Loss,
@@ -75,8 +75,9 @@ internal sealed class TrainCommand : LandmarkCommand
             positions_per_second = Math.Round(progress.PositionsPerSecond),
             seconds_left = Math.Round(progress.Left.TotalSeconds),
         });
-        output.Line(line.ValidationAnswerLoss is { } answers
-            ? $"step {line.Step}: held-out perplexity {(line.ValidationLoss is { } l ? Math.Exp(l).ToString("F2") : "-")}, answer loss {answers:F4}, answers right {line.ValidationAnswersRight:P1}"
+        output.Line(line.Loss is null
+            ? $"step {line.Step}: held-out perplexity {(line.ValidationLoss is { } l ? Math.Exp(l).ToString("F2") : "-")}"
+                + (line.ValidationAnswerLoss is { } answers ? $", answer loss {answers:F4}, answers right {line.ValidationAnswersRight:P1}" : "")
             : $"step {line.Step} of {progress.Steps}: loss {line.Loss:F4}, text {line.TextLoss:F3}, answers {line.AnswerLoss:F4}, {progress.PositionsPerSecond / 1e3:F1} k positions/s, {progress.Left:hh\\:mm\\:ss} left");
     }
 

@@ -14,9 +14,10 @@ internal sealed class StopFilter(IReadOnlyList<string> stops)
     {
         if (stops.Count == 0 || Stopped) return Stopped ? "" : text;
         held += text;
-        var at = stops.Select(s => held.IndexOf(s, StringComparison.Ordinal)).Where(i => i >= 0).DefaultIfEmpty(-1).Min();
-        if (at >= 0) Stopped = true;
-        else at = held.Length - stops.Max(s => Overlap(held, s));
+        var found = stops.Select(s => (Start: held.IndexOf(s, StringComparison.Ordinal), s.Length)).Where(f => f.Start >= 0).ToArray();
+        Stopped = found.Length > 0;
+        // The one that is complete first, so that it does not matter in what pieces the text comes; of several, the longest.
+        var at = Stopped ? found.MinBy(f => (f.Start + f.Length, f.Start)).Start : held.Length - stops.Max(s => Overlap(held, s));
         var certain = held[..at];
         held = Stopped ? "" : held[at..];
         return certain;

@@ -134,8 +134,8 @@ public sealed class Trainer : IDisposable
                 }
                 TrainStep(batches!, stage, rate.At(Step));
                 var ends = Step == options.Steps;
-                var validates = Step % run.ValidateEvery == 0 || ends;
-                if (Step % run.ReportEvery == 0 || validates)
+                var validates = validation is not null && (Step % run.ValidateEvery == 0 || ends);
+                if (Step % run.ReportEvery == 0 || validates || ends)
                 {
                     var lines = Read();
                     metrics.Add(lines);
@@ -145,7 +145,7 @@ public sealed class Trainer : IDisposable
                     report?.Invoke(new TrainingProgress(lines[^1], options.Steps, speed, left));
                     if (validates)
                     {
-                        var line = Line(validation.Run(decoder));
+                        var line = Line(validation!.Run(decoder));
                         metrics.Add([line]);
                         report?.Invoke(new TrainingProgress(line, options.Steps, speed, left));
                     }
@@ -230,8 +230,8 @@ public sealed class Trainer : IDisposable
         {
             var values = sums.cpu().data<float>().ToArray();
             sums.Dispose();
-            if (!float.IsFinite(values[0]))
-                throw new LandmarkException($"The loss is {values[0]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
+            if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
+                throw new LandmarkException($"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
             lines.Add(line with
             {
                 Loss = values[0],
@@ -275,10 +275,15 @@ public sealed class Trainer : IDisposable
     private BatchMaker Maker(TrainingStage stage) => new(
         Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => new WeightedSource(shards[s.Key], s.Value))], tasks);
 
-    private Validation Validation()
+    /// <summary>Retrieval tasks are judged where the recipe has some: a window that never held one may be too short for it.</summary>
+    private Validation? Validation()
     {
         var batches = Batches(options.Stages[^1] with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
         WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => new WeightedSource(heldOut![s.Name], 1))];
-        return new Validation(text.Length > 0 ? new BatchMaker(batches, text) : null, new BatchMaker(batches, [], Tasks(TaskSplit.HeldOut)), run.ValidationBatches);
+        var asks = options.Stages.Any(s => s.TaskShare > 0);
+        if (text.Length == 0 && !asks) return null;
+        return new Validation(
+            text.Length > 0 ? new BatchMaker(batches, text) : null,
+            asks ? new BatchMaker(batches, [], Tasks(TaskSplit.HeldOut)) : null, run.ValidationBatches);
     }
 }

@@ -75,7 +75,7 @@ public sealed class TrainingCheckpoints(string folder)
         {
             var value = now.RootElement.GetProperty(field.Name);
             if (!JsonElement.DeepEquals(field.Value, value))
-                throw new LandmarkException($"The run was begun with {field.Name} {field.Value.GetRawText()} and cannot go on with {value.GetRawText()}; give the same recipe, or another output folder.");
+                throw new LandmarkException($"The run was begun with {field.Name} {JsonSerializer.Serialize(field.Value)} and cannot go on with {JsonSerializer.Serialize(value)}; give the same recipe, or another output folder.");
         }
     }
 }

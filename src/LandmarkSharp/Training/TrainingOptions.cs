@@ -144,7 +144,10 @@ public sealed record TrainingOptions
         }
         catch (JsonException e)
         {
-            throw new LandmarkException($"The recipe '{name}' cannot be read: {e.Message.Split(" Path:")[0].TrimEnd('.')}.", e);
+            var wrong = e.InnerException is JsonException syntax
+                ? $"is not JSON ({syntax.Message.Split(". ")[0]})"
+                : e.Path is { Length: > 2 } path ? $"has a field '{path[2..]}' that is unknown or of another kind" : "is no object of fields";
+            throw new LandmarkException($"The recipe '{name}' {wrong}, in line {e.LineNumber + 1}; correct it there.", e);
         }
     }
 
@@ -158,6 +161,7 @@ public sealed record TrainingOptions
         {
             if (!holds) throw new LandmarkException($"The recipe cannot be trained: {what}.");
         }
+        Require(BlockTokens >= 1, $"block_tokens is {BlockTokens}; a block has at least 1");
         Require(Stages.Count > 0 && Stages[0].FromStep == 0, "its first stage must have from_step 0");
         Require(Stages.Zip(Stages.Skip(1)).All(p => p.First.FromStep < p.Second.FromStep), "its stages must be in order of from_step");
         foreach (var s in Stages)

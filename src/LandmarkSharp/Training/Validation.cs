@@ -6,9 +6,9 @@ namespace LandmarkSharp.Training;
 
 /// <summary>How a model does on what it is not trained on, over the same batches each time.</summary>
 /// <param name="Loss">Mean cross-entropy of a regular token of held-out text; null without such text.</param>
-/// <param name="AnswerLoss">Mean cross-entropy of an answer's token in retrieval tasks of held-out wordings.</param>
-/// <param name="AnswersRight">The share of those answers whose every token is the likeliest.</param>
-public sealed record ValidationResult(double? Loss, double AnswerLoss, double AnswersRight)
+/// <param name="AnswerLoss">Mean cross-entropy of an answer's token in retrieval tasks of held-out wordings; null without tasks.</param>
+/// <param name="AnswersRight">The share of those answers whose every token is the likeliest; null without tasks.</param>
+public sealed record ValidationResult(double? Loss, double? AnswerLoss, double? AnswersRight)
 {
     /// <summary>e to the loss.</summary>
     public double? Perplexity => Loss is { } l ? Math.Exp(l) : null;
@@ -16,9 +16,9 @@ public sealed record ValidationResult(double? Loss, double AnswerLoss, double An
 
 /// <summary>Judges a model during training.</summary>
 /// <param name="text">Makes batches of held-out text; null for none.</param>
-/// <param name="tasks">Makes batches of retrieval tasks.</param>
+/// <param name="tasks">Makes batches of retrieval tasks; null for none.</param>
 /// <param name="batches">Batches of each.</param>
-internal sealed class Validation(BatchMaker? text, BatchMaker tasks, int batches)
+internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batches)
 {
     /// <summary>Runs all batches.</summary>
     public ValidationResult Run(Decoder decoder)
@@ -35,6 +35,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker tasks, int batches
                 textSum += loss.CrossEntropy(batch, predictions: false).Cross.sum().ToDouble();
                 textCount += batch.TextTokens;
             }
+            if (tasks is null) continue;
             using var taskScope = NewDisposeScope();
             using var packed = new PackedBatch(tasks.Make(i), pinned: false);
             var rows = packed.Batch;
@@ -53,7 +54,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker tasks, int batches
             }
         }
         return new ValidationResult(
-            textCount > 0 ? textSum / textCount : null, answerSum / Math.Max(1, answerCount), right / (double)Math.Max(1, asked));
+            textCount > 0 ? textSum / textCount : null, answerCount > 0 ? answerSum / answerCount : null, asked > 0 ? right / (double)asked : null);
     }
 
     /// <summary>The positions of each answer's tokens; a landmark inside does not end it.</summary>

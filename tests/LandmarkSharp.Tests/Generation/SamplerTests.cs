@@ -1,0 +1,149 @@
+using CsCheck;
+using LandmarkSharp.Generation;
+
+namespace LandmarkSharp.Tests.Generation;
+
+/// <summary>The sampler against probabilities worked out plainly.</summary>
+public sealed class SamplerTests
+{
+    private const int Vocabulary = 24;
+
+    private static readonly Gen<float[]> Logits = Gen.Float[-6, 6].Array[Vocabulary];
+
+    private static readonly Gen<int[]> History = Gen.Int[0, Vocabulary - 1].Array[0, 30];
+
+    [Fact]
+    public void TemperatureZeroTakesTheLikeliest() =>
+        Gen.Select(Logits, Gen.Int[0, Vocabulary - 1], Gen.Int[0, 9]).Sample((logits, landmark, seed) =>
+        {
+            var sampler = new Sampler(new GenerationOptions { Seed = seed, TopP = 0.1, MinP = 0.9, TopK = 3 }, landmark);
+            var expected = Enumerable.Range(0, Vocabulary).Where(i => i != landmark).MaxBy(i => logits[i]);
+            Assert.Equal(expected, sampler.Next([.. logits], []));
+        });
+
+    [Fact]
+    public void ThePenaltyIsThatOfRecentTokensAlone() =>
+        Gen.Select(Logits, History, Gen.Double[0.3, 3], Gen.Int[0, 12]).Sample((logits, history, penalty, window) =>
+        {
+            var options = new GenerationOptions { RepetitionPenalty = penalty, RepetitionWindow = window };
+            var expected = Enumerable.Range(0, Vocabulary).MaxBy(i => Penalized(logits, history, options)[i]);
+            Assert.Equal(expected, new Sampler(options, null).Next([.. logits], history));
+        });
+
+    [Fact]
+    public void OnlyTokensThatAreKeptAreDrawn() =>
+        Gen.Select(Logits, History, Gen.Int[0, Vocabulary + 3], Gen.Double[0.05, 1], Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 1]), Gen.Double[0.1, 4], Gen.Int[0, 1000]).Sample(
+            (logits, history, topK, topP, minP, temperature, seed) =>
+            {
+                var options = new GenerationOptions
+                {
+                    Temperature = temperature,
+                    TopK = topK,
+                    TopP = topP,
+                    MinP = minP,
+                    RepetitionPenalty = 1.3,
+                    Seed = seed,
+                };
+                var probabilities = Probabilities(logits, history, options, landmark: 3);
+                var sampler = new Sampler(options, 3);
+                for (var n = 0; n < 20; n++)
+                    Assert.True(probabilities[sampler.Next([.. logits], history)] > 0);
+            });
+
+    [Theory]
+    [InlineData(1, 0, 1, 0)]
+    [InlineData(0.5, 0, 1, 0)]
+    [InlineData(2.5, 0, 1, 0)]
+    [InlineData(1.2, 5, 1, 0)]
+    [InlineData(1, 0, 0.8, 0)]
+    [InlineData(1, 9, 0.9, 0)]
+    [InlineData(1, 0, 1, 0.15)]
+    [InlineData(1.5, 12, 0.95, 0.05)]
+    public void TokensComeAsOftenAsTheyShould(double temperature, int topK, double topP, double minP)
+    {
+        const int draws = 20_000;
+        var random = new Random(1);
+        float[] logits = [.. Enumerable.Range(0, Vocabulary).Select(_ => (float)(4 * random.NextDouble() - 2))];
+        int[] history = [0, 1, 2, 2];
+        var options = new GenerationOptions { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = 1.5, Seed = 11 };
+        var probabilities = Probabilities(logits, history, options, landmark: 7);
+        var sampler = new Sampler(options, 7);
+        var counts = new int[Vocabulary];
+        for (var i = 0; i < draws; i++) counts[sampler.Next([.. logits], history)]++;
+
+        var kept = Enumerable.Range(0, Vocabulary).Where(i => probabilities[i] > 0).ToArray();
+        Assert.Equal(draws, kept.Sum(i => counts[i]));
+        var chi = kept.Sum(i => Math.Pow(counts[i] - (draws * probabilities[i]), 2) / (draws * probabilities[i]));
+        // A mean of n − 1 and a deviation of √2(n − 1): five of them off is no chance.
+        Assert.InRange(chi, 0, kept.Length - 1 + (5 * Math.Sqrt(2 * kept.Length)));
+    }
+
+    [Fact]
+    public void SeedsDecide()
+    {
+        int[] Draw(int seed)
+        {
+            var sampler = new Sampler(new GenerationOptions { Temperature = 1, Seed = seed }, null);
+            return [.. Enumerable.Range(0, 50).Select(_ => sampler.Next(new float[Vocabulary], []))];
+        }
+        Assert.Equal(Draw(1), Draw(1));
+        Assert.NotEqual(Draw(1), Draw(2));
+        Assert.True(Draw(1).Distinct().Count() > 10);
+    }
+
+    [Theory]
+    [InlineData("MaxTokens")]
+    [InlineData("Temperature")]
+    [InlineData("TopK")]
+    [InlineData("TopP")]
+    [InlineData("MinP")]
+    [InlineData("RepetitionPenalty")]
+    [InlineData("RepetitionWindow")]
+    [InlineData("Stop")]
+    public void ValuesOutOfRangeAreRefused(string field)
+    {
+        var (options, words) = field switch
+        {
+            "MaxTokens" => (new GenerationOptions { MaxTokens = -1 }, "tokens to generate"),
+            "Temperature" => (new GenerationOptions { Temperature = double.NaN }, "temperature"),
+            "TopK" => (new GenerationOptions { TopK = -2 }, "top-k"),
+            "TopP" => (new GenerationOptions { TopP = 1.01 }, "top-p"),
+            "MinP" => (new GenerationOptions { MinP = -0.1 }, "min-p"),
+            "RepetitionPenalty" => (new GenerationOptions { RepetitionPenalty = 0 }, "repetition penalty"),
+            "RepetitionWindow" => (new GenerationOptions { RepetitionWindow = -1 }, "repetition window"),
+            _ => (new GenerationOptions { Stop = ["a", ""] }, "stop string"),
+        };
+        Assert.Contains(words, Assert.Throws<LandmarkException>(() => options.Checked()).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The probability of each token: penalty, temperature, the k likeliest, the nucleus, the floor, in this order.</summary>
+    private static double[] Probabilities(float[] logits, int[] history, GenerationOptions options, int landmark)
+    {
+        var scores = Penalized(logits, history, options);
+        var p = scores.Select((s, i) => i == landmark ? 0 : Math.Exp(s / options.Temperature)).ToArray();
+        Normalize(p);
+        if (options.TopK > 0)
+        {
+            var floor = p.OrderDescending().Take(options.TopK).Last();
+            p = [.. p.Select(x => x >= floor ? x : 0)];
+            Normalize(p);
+        }
+        // A token is in the nucleus as long as the likelier ones do not reach the sum yet.
+        p = [.. p.Select(x => p.Where(y => y > x).Sum() < options.TopP ? x : 0)];
+        p = [.. p.Select(x => x >= options.MinP * p.Max() ? x : 0)];
+        Normalize(p);
+        return p;
+    }
+
+    private static double[] Penalized(float[] logits, int[] history, GenerationOptions options)
+    {
+        var recent = history.TakeLast(options.RepetitionWindow).ToHashSet();
+        return [.. logits.Select((x, i) => !recent.Contains(i) ? x : x > 0 ? x / options.RepetitionPenalty : x * options.RepetitionPenalty)];
+    }
+
+    private static void Normalize(double[] p)
+    {
+        var sum = p.Sum();
+        for (var i = 0; i < p.Length; i++) p[i] /= sum;
+    }
+}

@@ -1,0 +1,73 @@
+using LandmarkSharp.Text;
+
+namespace LandmarkSharp.Tests.Text;
+
+/// <summary>Tokenizers as folders hold them, and what the files beside them say.</summary>
+public sealed class TokenizerFilesTests : IDisposable
+{
+    private const string Marks = """[{"id":256,"content":"<s>","special":true},{"id":257,"content":"<e>","special":true}]""";
+
+    private readonly TempFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void AFoldersJsonComesBeforeItsModel()
+    {
+        folder.Write("tokenizer.model", TokenizerBuilder.Model([new("<unk>", 0, 2), .. TokenizerBuilder.BytePieces()]));
+        Assert.Equal("SentencePiece BPE", Tokenizer.Load(folder.Path).Kind);
+        folder.Write("tokenizer.json", TokenizerBuilder.ByteLevelJson([]));
+        Assert.Equal("byte-level BPE", Tokenizer.Load(folder.Path).Kind);
+        Assert.Equal("SentencePiece BPE", Tokenizer.Load(Path.Combine(folder.Path, "tokenizer.model")).Kind);
+    }
+
+    [Fact]
+    public void MarksAreThoseThatTheFilesBesideName()
+    {
+        folder.Write("tokenizer.json", TokenizerBuilder.ByteLevelJson([], added: Marks));
+        var alone = Tokenizer.Load(folder.Path);
+        Assert.Equal((null, null, false), (alone.BosId, alone.EosId, alone.AddsBos));
+
+        folder.Write("special_tokens_map.json", """{"bos_token":{"content":"<s>"},"eos_token":"<e>"}""");
+        var mapped = Tokenizer.Load(folder.Path);
+        Assert.Equal((256, 257, false), (mapped.BosId, mapped.EosId, mapped.AddsBos));
+
+        folder.Write("tokenizer_config.json", """{"add_bos_token":true,"add_eos_token":true,"added_tokens_decoder":{"258":{"content":"<new>","special":true}}}""");
+        var config = Tokenizer.Load(folder.Path);
+        Assert.Equal([256, 65 - 33, 257], config.Encode("A", addSpecial: true).Select(id => id < 256 ? config.Encode("A")[0] == id ? 32 : -1 : id));
+        Assert.Equal([258], config.Encode("<new>", parseSpecial: true));
+        Assert.NotEqual(alone.Fingerprint, config.Fingerprint);
+        Assert.Equal(alone.Fingerprint, mapped.Fingerprint);
+
+        folder.Write("tokenizer_config.json", """{"add_bos_token":false,"bos_token":"<e>"}""");
+        Assert.Equal(257, Tokenizer.Load(folder.Path).BosId);
+    }
+
+    [Fact]
+    public void FilesThatDoNotFitTogetherAreNamed()
+    {
+        Fails("neither tokenizer.json nor tokenizer.model");
+        Fails("no tokenizer at", Path.Combine(folder.Path, "nowhere"));
+        folder.Write("tokenizer.json", TokenizerBuilder.ByteLevelJson([], added: Marks));
+        folder.Write("tokenizer_config.json", """{"bos_token":"<start>"}""");
+        Fails("'<start>' as bos_token");
+        folder.Write("tokenizer_config.json", """{"added_tokens_decoder":{"256":{"content":"<other>"}}}""");
+        Fails("'<other>'");
+        folder.Write("tokenizer_config.json", """{"added_tokens_decoder":{"first":{"content":"<other>"}}}""");
+        Fails("tokenizer_config.json");
+        folder.Write("tokenizer_config.json", "{");
+        Fails("tokenizer_config.json");
+        folder.Write("tokenizer_config.json", "[]");
+        Fails("tokenizer_config.json");
+        folder.Write("tokenizer_config.json", "{}");
+        folder.Write("added_tokens.json", """{"<x>":"many"}""");
+        Fails("added_tokens.json");
+    }
+
+    private void Fails(string part, string? path = null)
+    {
+        var error = Assert.Throws<LandmarkException>(() => Tokenizer.Load(path ?? folder.Path));
+        Assert.Contains(part, error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+}

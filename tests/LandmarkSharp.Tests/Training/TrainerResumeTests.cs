@@ -1,0 +1,131 @@
+using LandmarkSharp.Tensors;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Tests.Training;
+
+/// <summary>A run that was stopped goes on to the same bits, and says so when it cannot.</summary>
+public sealed class TrainerResumeTests : IDisposable
+{
+    // The second stage begins in the middle, so that a run may stop before, in and after the change.
+    private static readonly TrainingOptions Recipe = TinyRun.Recipe with
+    {
+        Steps = 9,
+        ComputeType = "bfloat16",
+        Stages = [new TrainingStage { Window = 64, Rows = 4, TaskShare = 0 }, new TrainingStage { FromStep = 4, Window = 96, Rows = 2, Accumulate = 2, TaskShare = 0 }],
+    };
+
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Fact]
+    public void AStoppedRunGoesOnToTheSameLosses()
+    {
+        Run("whole", Recipe.Steps);
+        foreach (var stop in (ReadOnlySpan<int>)[2, 4, 7]) Run("stopped", stop);
+        Run("stopped", Recipe.Steps);
+        Assert.Equal(9, tiny.Metrics("whole").Length);
+        Assert.Equal(tiny.Metrics("whole"), tiny.Metrics("stopped"));
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(tiny["whole"], "model", "model.safetensors")),
+            File.ReadAllBytes(Path.Combine(tiny["stopped"], "model", "model.safetensors")));
+    }
+
+    [Fact]
+    public void WorkAfterTheCheckpointIsDoneAgainAndStandsOnceInTheCurve()
+    {
+        Run("whole", Recipe.Steps);
+        Run("killed", 7, saveEvery: 3);
+        // As a kill leaves it: the newest checkpoint not there yet, one half written, a line half written.
+        Directory.Delete(Path.Combine(tiny["killed"], "step-00000007"), recursive: true);
+        Directory.CreateDirectory(Path.Combine(tiny["killed"], "step-00000009.partial", "optimizer"));
+        File.AppendAllText(Path.Combine(tiny["killed"], "metrics.jsonl"), "{\"step\":8,\"lo");
+        using (var trainer = new Trainer(Recipe, tiny.Into("killed"))) Assert.Equal(6, trainer.Step);
+        Run("killed", Recipe.Steps);
+        Assert.Equal(tiny.Metrics("whole"), tiny.Metrics("killed"));
+    }
+
+    [Fact]
+    public void AFinishedRunIsLeftAsItIs()
+    {
+        Run("done", Recipe.Steps);
+        var before = tiny.Metrics("done");
+        using var trainer = new Trainer(Recipe, tiny.Into("done"));
+        Assert.Equal((9, (4 * 4 * 64) + (5 * 4 * 96)), (trainer.Step, trainer.Positions));
+        Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        Assert.Equal(before, tiny.Metrics("done"));
+    }
+
+    [Fact]
+    public void OnlyTheNewestCheckpointsAreKept()
+    {
+        using var trainer = new Trainer(Recipe, tiny.Into("kept") with { SaveEvery = 2, Keep = 3 });
+        trainer.Run(cancel: TestContext.Current.CancellationToken);
+        Assert.Equal(
+            ["step-00000006", "step-00000008", "step-00000009"],
+            Directory.EnumerateDirectories(tiny["kept"], "step-*").Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal));
+        Assert.Equal(9, new TrainingCheckpoints(tiny["kept"]).Latest!.Value.Step);
+        Assert.Null(new TrainingCheckpoints(tiny["nowhere"]).Latest);
+    }
+
+    [Fact]
+    public void AnotherRecipeIsRefusedByItsField()
+    {
+        Run("run", 2);
+        Refused(Recipe with { PeakRate = 0.5 }, "peak_rate", "0.01", "0.5");
+        Refused(Recipe with { Seed = 8 }, "seed");
+        Refused(Recipe with { HiddenSize = 64 }, "hidden_size");
+        Refused(Recipe with { Stages = [Recipe.Stages[0]] }, "stages");
+        Refused(Recipe with { Sources = new Dictionary<string, double> { ["train"] = 2 } }, "sources");
+    }
+
+    [Theory]
+    [InlineData("model.safetensors")]
+    [InlineData("recipe.json")]
+    [InlineData("optimizer/model.safetensors")]
+    public void ADamagedCheckpointIsNamed(string file)
+    {
+        Run("run", 2);
+        var path = Path.Combine(tiny["run"], "step-00000002", file);
+        var bytes = File.ReadAllBytes(path);
+        File.WriteAllBytes(path, bytes[..(bytes.Length / 2)]);
+        Refused(Recipe, Path.GetFileName(file));
+        File.Delete(path);
+        Refused(Recipe, file.Contains("safetensors", StringComparison.Ordinal) ? Path.GetDirectoryName(path)! : file);
+        File.WriteAllBytes(path, bytes);
+        using var whole = new Trainer(Recipe, tiny.Into("run"));
+        Assert.Equal(2, whole.Step);
+    }
+
+    [Fact]
+    public void MomentsOfAnotherModelAreRefused()
+    {
+        Run("run", 2);
+        var folder = Path.Combine(tiny["run"], "step-00000002", "optimizer");
+        var file = Path.Combine(folder, "model.safetensors");
+        using (var read = Weights.Open(folder))
+        {
+            var tensors = read.Names.Where(n => n != "second.model.norm.weight")
+                .Select(n => (n, read.Get(n, read.Entry(n).Shape))).ToArray();
+            SafeTensors.Write(file + ".new", tensors);
+        }
+        File.Move(file + ".new", file, overwrite: true);
+        Refused(Recipe, "second.model.norm.weight");
+    }
+
+    private void Refused(TrainingOptions recipe, params string[] parts)
+    {
+        var error = Assert.Throws<LandmarkException>(() => new Trainer(recipe, tiny.Into("run")).Dispose());
+        Assert.All(parts, p => Assert.Contains(p, error.Message, StringComparison.Ordinal));
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    private void Run(string name, long steps, int saveEvery = 1000)
+    {
+        using var stop = new CancellationTokenSource();
+        using var trainer = new Trainer(Recipe, tiny.Into(name) with { SaveEvery = saveEvery });
+        var done = trainer.Run(p => { if (p.Line.Step == steps) stop.Cancel(); }, stop.Token);
+        Assert.Equal(steps, trainer.Step);
+        Assert.Equal(steps == Recipe.Steps, done);
+    }
+}

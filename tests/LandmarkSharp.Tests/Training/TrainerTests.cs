@@ -1,0 +1,161 @@
+using System.Text.Json;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Models;
+using LandmarkSharp.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Tests.Training;
+
+/// <summary>What one run of the trainer does, from its first step to the model it leaves.</summary>
+public sealed class TrainerTests : IDisposable
+{
+    private static readonly string[] StepFields = ["step", "loss", "text_loss", "rate", "gradient_norm", "positions"];
+
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Fact]
+    public void ARunLearnsTellsHowAndLeavesAModelThatAnswers()
+    {
+        var recipe = TinyRun.Recipe with { Steps = 25 };
+        List<TrainingProgress> told = [];
+        using var trainer = new Trainer(recipe, tiny.Into("run") with { ValidationShards = tiny.Validation, ValidateEvery = 10, SaveEvery = 10 });
+        Assert.True(trainer.Run(told.Add, TestContext.Current.CancellationToken));
+        Assert.Equal((25, 25 * 2 * 512), (trainer.Step, trainer.Positions));
+
+        var lines = tiny.Metrics("run").Select(l => JsonDocument.Parse(l).RootElement).ToArray();
+        var steps = lines.Where(l => l.TryGetProperty("loss", out _)).ToArray();
+        Assert.Equal(Enumerable.Range(1, 25), steps.Select(l => l.GetProperty("step").GetInt32()));
+        Assert.All(steps, l => Assert.Equal(StepFields, l.EnumerateObject().Select(f => f.Name)));
+        Assert.Equal(Math.Log(trainer.Decoder.Config.VocabularySize), Loss(steps[0]), 0.1);
+        Assert.InRange(Loss(steps[^1]), 0.5, 3.2);
+        Assert.Equal(steps.Select((_, i) => (i + 1) * 1024), steps.Select(l => l.GetProperty("positions").GetInt32()));
+        var rate = new LearningRate(recipe.PeakRate, recipe.FinalRate, recipe.WarmUp, recipe.Steps);
+        Assert.Equal(Enumerable.Range(0, 25).Select(s => rate.At(s)), steps.Select(l => l.GetProperty("rate").GetDouble()));
+
+        var validations = lines.Where(l => l.TryGetProperty("validation_loss", out _)).ToArray();
+        Assert.Equal([10, 20, 25], validations.Select(l => l.GetProperty("step").GetInt32()));
+        Assert.All(validations, l => Assert.Equal(["step", "validation_loss"], l.EnumerateObject().Select(f => f.Name)));
+        var last = validations[^1].GetProperty("validation_loss").GetDouble();
+        Assert.True(last < validations[0].GetProperty("validation_loss").GetDouble());
+        Assert.Equal(Loss(steps[^1]), last, 0.3);
+
+        Assert.Equal(28, told.Count);
+        Assert.All(told, p => Assert.Equal(25, p.Steps));
+        Assert.All(told, p => Assert.True(p.PositionsPerSecond > 0 && p.Left >= TimeSpan.Zero));
+        Assert.Equal(TimeSpan.Zero, told[^1].Left);
+        Assert.Equal(["model", "step-00000020", "step-00000025"], Folders("run"));
+        Answers(trainer);
+    }
+
+    private void Answers(Trainer trainer)
+    {
+        using var engine = LandmarkEngine.Load(Path.Combine(tiny["run"], "model"));
+        Assert.Equal(TinyRun.Recipe.BlockTokens, engine.Config.Landmark!.BlockTokens);
+        Assert.Equal(engine.Tokenizer.VocabularySize, engine.Config.Landmark.Id);
+        foreach (var (name, parameter) in trainer.Decoder.Parameters)
+            Assert.True(engine.Decoder.Parameters[name].allclose(parameter.detach().to(ScalarType.BFloat16).to(ScalarType.Float32), 0, 0), name);
+        using var session = engine.NewSession();
+        session.Append("The old owl finds the red boat. The");
+        var answer = string.Concat(session.Generate(new GenerationOptions { MaxTokens = 8 }).Select(t => t.Text));
+        Assert.Equal(8, answer.Length);
+        Assert.All(answer, c => Assert.Contains(c, "Thefinds krightboaquwl.mcp v"));
+    }
+
+    [Fact]
+    public void StagesChangeTheWindow()
+    {
+        var recipe = TinyRun.Recipe with
+        {
+            Steps = 4,
+            Stages = [new TrainingStage { Window = 64, Rows = 4, TaskShare = 0 }, new TrainingStage { FromStep = 2, Window = 128, Rows = 1, Accumulate = 3, TaskShare = 0 }],
+        };
+        using var trainer = new Trainer(recipe, tiny.Into("stages"));
+        Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        Assert.Equal(
+            [256, 512, 896, 1280],
+            tiny.Metrics("stages").Select(l => JsonDocument.Parse(l).RootElement.GetProperty("positions").GetInt32()));
+        Assert.Equal(128, trainer.Decoder.Config.MaxPositions);
+    }
+
+    [Fact]
+    public void RetrievalTasksAreTrainedAndJudged()
+    {
+        var recipe = TinyRun.Recipe with { Steps = 2, Stages = [new TrainingStage { Window = 512, Rows = 4, TaskShare = 0.5 }] };
+        using var trainer = new Trainer(recipe, tiny.Into("tasks"));
+        Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        var lines = tiny.Metrics("tasks").Select(l => JsonDocument.Parse(l).RootElement).ToArray();
+        Assert.All(lines[..2], l => Assert.InRange(l.GetProperty("answer_loss").GetDouble(), 4, 8));
+        Assert.All(lines[..2], l => Assert.InRange(l.GetProperty("text_loss").GetDouble(), 4, 8));
+        Assert.InRange(lines[2].GetProperty("validation_answer_loss").GetDouble(), 4, 8);
+        Assert.InRange(lines[2].GetProperty("validation_answers_right").GetDouble(), 0, 1);
+        Assert.False(lines[2].TryGetProperty("validation_loss", out _));
+    }
+
+    [Fact]
+    public void ALimitStopsTheRunWithACheckpoint()
+    {
+        using (var trainer = new Trainer(TinyRun.Recipe with { Steps = 100_000 }, tiny.Into("limit") with { Limit = TimeSpan.FromMilliseconds(1) }))
+        {
+            Assert.False(trainer.Run(cancel: TestContext.Current.CancellationToken));
+            Assert.InRange(trainer.Step, 0, 10);
+            Assert.Equal(trainer.Step == 0 ? [] : [$"step-{trainer.Step:D8}"], Folders("limit"));
+        }
+        using var idle = new Trainer(TinyRun.Recipe, tiny.Into("idle") with { Limit = TimeSpan.Zero });
+        Assert.False(idle.Run(cancel: new CancellationToken(canceled: true)));
+        Assert.Equal(0, idle.Step);
+        Assert.Empty(Folders("idle"));
+    }
+
+    [Fact]
+    public void ALossThatIsNoNumberStopsTheRunAndKeepsNothingOfIt()
+    {
+        var recipe = TinyRun.Recipe with { PeakRate = 1e30, WarmUp = 0, Stages = [new TrainingStage { Window = 64, Rows = 1, TaskShare = 0 }] };
+        using var trainer = new Trainer(recipe, tiny.Into("wild") with { SaveEvery = 1 });
+        var error = Assert.Throws<LandmarkException>(() => trainer.Run(cancel: TestContext.Current.CancellationToken));
+        Assert.Contains("lower rate", error.Message, StringComparison.Ordinal);
+        foreach (var folder in Folders("wild"))
+        {
+            using var kept = Checkpoint.Load(Path.Combine(tiny["wild"], folder), CPU);
+            Assert.All(kept.Parameters, p => Assert.True(p.Value.isfinite().all().item<bool>(), $"{folder} {p.Key}"));
+        }
+    }
+
+    [Fact]
+    public void DataThatDoNotFitAreNamed()
+    {
+        void Fails(string part, TrainingOptions options, TrainingRun run)
+        {
+            var error = Assert.Throws<LandmarkException>(() =>
+            {
+                using var trainer = new Trainer(options, run);
+                trainer.Run(cancel: TestContext.Current.CancellationToken);
+            });
+            Assert.Contains(part, error.Message, StringComparison.Ordinal);
+        }
+        var run = tiny.Into("bad");
+        Fails("'other'", TinyRun.Recipe with { Sources = new Dictionary<string, double> { ["other"] = 1 } }, run);
+        Fails("'other'", TinyRun.Recipe with { TaskSources = ["other"] }, run);
+        Fails("windows of 100000", TinyRun.Recipe with { Stages = [new TrainingStage { Window = 100_000, Rows = 1, TaskShare = 0 }] }, run);
+        Fails("nowhere", TinyRun.Recipe, run with { Shards = tiny["nowhere"] });
+        Fails("nowhere", TinyRun.Recipe, run with { Tokenizer = tiny["nowhere"] });
+        Fails("another tokenizer", TinyRun.Recipe, run with { Tokenizer = Another() });
+        Fails("heads", TinyRun.Recipe with { Heads = 3 }, run);
+    }
+
+    private string Another()
+    {
+        Directory.CreateDirectory(tiny["another"]);
+        var bytes = File.ReadAllBytes(tiny.Tokenizer);
+        bytes[bytes.AsSpan().IndexOf("<unk>"u8)] = (byte)'[';
+        File.WriteAllBytes(Path.Combine(tiny["another"], "tokenizer.model"), bytes);
+        return tiny["another"];
+    }
+
+    private static double Loss(JsonElement line) => line.GetProperty("loss").GetDouble();
+
+    private string[] Folders(string run) =>
+        [.. Directory.EnumerateDirectories(tiny[run]).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)];
+}

@@ -1,0 +1,93 @@
+using LandmarkSharp.Tests.Tensors;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Tests.Training;
+
+public sealed class TrainingOptionsTests
+{
+    private const string Good = """{"sources": {"books": 1}, "stages": [{"window": 512, "rows": 4}]}""";
+
+    [Fact]
+    public void ARecipeIsReadAndWrittenInItsOwnWords()
+    {
+        var options = TrainingOptions.Parse(
+            """
+            {
+              // A comment, and a comma too many.
+              "hidden_size": 128, "key_value_heads": 2, "block_tokens": 31, "sources": {"books": 3, "letters": 0.5},
+              "stages": [{"window": 256, "rows": 8, "accumulate": 2, "task_share": 0}, {"from_step": 100, "window": 512}],
+              "peak_rate": 0.003, "compute_type": "float32",
+            }
+            """, "it");
+        Assert.Equal((128, 2, 31, 0.003), (options.HiddenSize, options.KeyValueHeads, options.BlockTokens, options.PeakRate));
+        Assert.Equal(0.5, options.Sources["letters"]);
+        Assert.Equal([0, 0, 100, 100], new long[] { 0, 99, 100, 5000 }.Select(s => options.Stage(s).FromStep));
+        Assert.Equal(2, options.Stage(0).Accumulate);
+        Assert.Equal(options.ToJson(), TrainingOptions.Parse(options.ToJson(), "again").ToJson());
+    }
+
+    [Theory]
+    [InlineData("\"rate\": 1", "'rate'")]
+    [InlineData("\"steps\": \"many\"", "'steps'")]
+    [InlineData("\"steps\": 0", "steps")]
+    [InlineData("\"warm_up\": -1", "warm_up")]
+    [InlineData("\"peak_rate\": -0.001", "rates")]
+    [InlineData("\"peak_rate\": 0", "rates")]
+    [InlineData("\"final_rate\": -1", "rates")]
+    [InlineData("\"clip\": 0", "clip")]
+    [InlineData("\"weight_decay\": -0.1", "weight_decay")]
+    [InlineData("\"beta1\": 1", "beta1")]
+    [InlineData("\"beta2\": -0.5", "beta2")]
+    [InlineData("\"top_k\": 0", "top_k")]
+    [InlineData("\"window_blocks\": 0", "window_blocks")]
+    [InlineData("\"compute_type\": \"float16\"", "float16")]
+    [InlineData("\"sources\": {}", "sources")]
+    [InlineData("\"sources\": {\"books\": -1}", "sources")]
+    [InlineData("\"stages\": []", "stage")]
+    [InlineData("\"stages\": [{\"from_step\": 5}]", "from_step")]
+    [InlineData("\"stages\": [{}, {\"from_step\": 9}, {\"from_step\": 9}]", "from_step")]
+    [InlineData("\"stages\": [{\"window\": 127}]", "127")]
+    [InlineData("\"stages\": [{\"rows\": 0}]", "rows")]
+    [InlineData("\"stages\": [{\"accumulate\": 0}]", "accumulate")]
+    [InlineData("\"stages\": [{\"task_share\": 1.5}]", "task_share")]
+    [InlineData("\"stages\": [{\"tasks\": 1}]", "'stages[0].tasks'")]
+    [InlineData("\"block_tokens\": 0", "block_tokens")]
+    [InlineData("\"block_tokens\": -3", "block_tokens")]
+    public void AValueThatCannotBeIsNamed(string field, string named)
+    {
+        var json = "{" + field + "," + Good[1..];
+        if (field.StartsWith("\"sources\"", StringComparison.Ordinal)) json = """{"stages": [{}], """ + field + "}";
+        if (field.StartsWith("\"stages\"", StringComparison.Ordinal)) json = """{"sources": {"books": 1}, """ + field + "}";
+        var error = Assert.Throws<LandmarkException>(() => TrainingOptions.Parse(json, "my.json"));
+        Assert.Contains(named, error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+        Assert.DoesNotContain(nameof(LandmarkSharp), error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("null")]
+    [InlineData("[1]")]
+    [InlineData("{\"steps\": 1")]
+    [InlineData("steps: 5")]
+    public void AFileThatIsNoRecipeIsNamed(string text)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["r.json"], text);
+        var error = Assert.Throws<LandmarkException>(() => TrainingOptions.Load(folder["r.json"]));
+        Assert.Contains("r.json", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(nameof(LandmarkSharp), error.Message, StringComparison.Ordinal);
+        Assert.Contains("nowhere.json", Assert.Throws<LandmarkException>(() => TrainingOptions.Load(folder["nowhere.json"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheModelIsTheRecipes()
+    {
+        var model = TinyRun.Recipe.Model(vocabulary: 300, endOfText: 2, fingerprint: "f");
+        Assert.Equal((301, 300, 15, 512), (model.VocabularySize, model.Landmark!.Id, model.Landmark.BlockTokens, model.Landmark.TrainContext));
+        Assert.Equal([2], model.EosIds);
+        Assert.Equal("f", model.TokenizerFingerprint);
+        var odd = TinyRun.Recipe with { Heads = 3, KeyValueHeads = 2 };
+        Assert.Throws<LandmarkException>(() => odd.Model(300, 2, "f"));
+    }
+}
