@@ -12,6 +12,7 @@ internal sealed class TrainCommand : LandmarkCommand
     private readonly Option<string> shards = new("--shards") { Description = "Token shards of the training texts ('landmark tokenizer shards').", Required = true, HelpName = "DIR" };
     private readonly Option<string?> validation = new("--validation") { Description = "Token shards of held-out texts.", HelpName = "DIR" };
     private readonly Option<string> folder = new("--out") { Description = "Folder for checkpoints, metrics and the model; a run found there goes on.", Required = true, HelpName = "DIR" };
+    private readonly Option<string?> start = new("--from") { Description = "Folder of a model to begin with, of the recipe's shapes; random weights when not given.", HelpName = "MODEL" };
     private readonly Option<double?> limit = new("--limit") { Description = "Stop with a checkpoint after so many seconds.", HelpName = "SECONDS" };
     private readonly Option<int> report = Every("--report-every", 20, "Steps between reports.");
     private readonly Option<int> validate = Every("--validate-every", 500, "Steps between validations.");
@@ -21,12 +22,12 @@ internal sealed class TrainCommand : LandmarkCommand
 
     public TrainCommand()
         : base(
-            "train", "Trains a landmark model from scratch, or goes on with a run that stopped.",
+            "train", "Trains a landmark model from scratch or from another's weights, or goes on with a run that stopped.",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out runs/first",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json")
     {
         Arguments.Add(recipe);
-        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, limit, report, validate, save, keep]) Options.Add(option);
+        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, save, keep]) Options.Add(option);
         device.AddTo(this);
     }
 
@@ -39,6 +40,7 @@ internal sealed class TrainCommand : LandmarkCommand
             Tokenizer = parsed.GetValue(tokenizer)!,
             Shards = parsed.GetValue(shards)!,
             ValidationShards = parsed.GetValue(validation),
+            StartFrom = parsed.GetValue(start),
             Device = device.Device(parsed),
             ReportEvery = parsed.GetValue(report),
             ValidateEvery = parsed.GetValue(validate),

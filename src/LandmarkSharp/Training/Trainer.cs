@@ -23,6 +23,9 @@ public sealed record TrainingRun
     /// <summary>Token shards of held-out texts; null for none. All their sources count alike.</summary>
     public string? ValidationShards { get; init; }
 
+    /// <summary>Folder of a model whose weights the run begins with; null begins with random ones.</summary>
+    public string? StartFrom { get; init; }
+
     /// <summary>Where it runs.</summary>
     public Device? Device { get; init; }
 
@@ -56,7 +59,7 @@ public sealed record TrainingRun
 public sealed record TrainingProgress(MetricsLine Line, long Steps, double PositionsPerSecond, TimeSpan Left);
 
 /// <summary>
-/// Trains a landmark model from scratch (the paper's section 4.1). Batches depend on the seed and the step alone, so a run that
+/// Trains a landmark model (the paper's section 4.1), from scratch or from a model's weights. Batches depend on the seed and the step alone, so a run that
 /// was stopped or killed goes on from its newest checkpoint to the same losses.
 /// </summary>
 public sealed class Trainer : IDisposable
@@ -95,6 +98,10 @@ public sealed class Trainer : IDisposable
         {
             TrainingCheckpoints.Restore(path, decoder, optimizer, options);
             Step = step;
+        }
+        else if (run.StartFrom is { } start)
+        {
+            TrainingCheckpoints.RestoreWeights(start, decoder);
         }
         Positions = Enumerable.Range(0, (int)Step).Sum(s => PositionsOf(options.Stage(s)));
     }
@@ -255,8 +262,10 @@ public sealed class Trainer : IDisposable
     private RetrievalTasks Tasks(TaskSplit split)
     {
         var names = options.TaskSources.Count > 0 ? options.TaskSources : [.. options.Sources.Keys];
-        var encoder = new FragmentEncoder(text => tokenizer.Encode(text));
-        return new RetrievalTasks(encoder, [.. names.Select(n => shards[n])], new RetrievalTaskOptions { Split = split, EndOfText = tokenizer.EosId });
+        TokenSource[] texts = [.. names.Select(n => shards[n])];
+        return new RetrievalTasks(
+            new FragmentEncoder(text => tokenizer.Encode(text)), texts,
+            new RetrievalTaskOptions { Split = split, EndOfText = tokenizer.EosId, Phrases = MadeUpWordings.Phrases(tokenizer, texts) });
     }
 
     private BatchOptions Batches(TrainingStage stage, long seed) => new()

@@ -45,17 +45,22 @@ public sealed class TrainingCheckpoints(string folder)
     public static void Restore(string path, Decoder decoder, AdamW optimizer, TrainingOptions options)
     {
         RequireSame(Path.Combine(path, RecipeFile), options);
-        using var quiet = no_grad();
-        using (var weights = Weights.Open(path))
-        {
-            foreach (var (name, parameter) in decoder.Parameters)
-            {
-                using var value = weights.Get(name, parameter.shape);
-                parameter.copy_(value);
-            }
-        }
+        RestoreWeights(path, decoder);
         using var moments = Weights.Open(Path.Combine(path, OptimizerFolder));
         optimizer.Restore(moments);
+    }
+
+    /// <summary>Reads a model's parameters, of whatever type, into a decoder of the same shapes.</summary>
+    /// <exception cref="LandmarkException">There is no model, it is damaged, or a shape is another.</exception>
+    public static void RestoreWeights(string path, Decoder decoder)
+    {
+        using var quiet = no_grad();
+        using var weights = Weights.Open(path);
+        foreach (var (name, parameter) in decoder.Parameters)
+        {
+            using var value = weights.Get(name, parameter.shape);
+            parameter.copy_(value);
+        }
     }
 
     private (long Step, string Path)[] All()

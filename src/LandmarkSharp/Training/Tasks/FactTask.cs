@@ -1,8 +1,7 @@
 namespace LandmarkSharp.Training.Tasks;
 
 /// <summary>Rows with facts in them, some of which are asked for.</summary>
-internal sealed class FactTask(
-    FragmentEncoder encoder, FillerShop shop, TaskSplit split, int? beginOfText, int? endOfText)
+internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, RetrievalTaskOptions options)
 {
     private static readonly Template[] Intros =
     [
@@ -13,20 +12,20 @@ internal sealed class FactTask(
         "[Notes|Document|Text|Story|Page {small}|Chapter {small}]:",
     ];
 
-    private readonly Lexicon lexicon = Lexicon.Of(split);
-    private readonly ILookup<TaskFamily, FactSchema> schemas = FactSchema.Of(split).ToLookup(s => s.Family);
+    private readonly Lexicon lexicon = Lexicon.Of(options.Split);
+    private readonly ILookup<TaskFamily, FactSchema> schemas = FactSchema.Of(options.Split).ToLookup(s => s.Family);
+    private readonly MadeUpWordings madeUp = new(options.Phrases);
 
     public TaskRow Row(CounterRandom random, int length, TaskFamily family)
     {
-        var options = schemas[family].ToArray();
-        var schema = options[random.Weighted([.. options.Select(o => o.Weight)])];
+        var schema = Schema(random, family);
         var facts = Draw(random, schema, Count(random, family));
         var style = new Style(random, schema);
         var pieces = new List<Placed>();
         var free = length;
 
         var begins = random.Chance(0.4);
-        if (begins && beginOfText is { } token && random.Chance(0.3)) Try(new(-2, Piece.Of(token)), length / 4);
+        if (begins && options.BeginOfText is { } token && random.Chance(0.3)) Try(new(-2, Piece.Of(token)), length / 4);
         if (begins && random.Chance(0.7))
         {
             var intro = random.Pick(Intros).Expand(random, lexicon, default);
@@ -80,7 +79,7 @@ internal sealed class FactTask(
             Lead = style.Lead,
             StartsInside = !begins,
             CutsSentences = random.Chance(0.2),
-            Next = endOfText is { } end && random.Chance(0.3) ? (end, shop.MakeAny(random, avoided)) : null,
+            Next = options.EndOfText is { } end && random.Chance(0.3) ? (end, shop.MakeAny(random, avoided)) : null,
         };
         var (row, _) = layout.Compose(pieces, length);
         return new TaskRow(family, [.. row.Tokens], [.. row.Kinds]);
@@ -125,6 +124,13 @@ internal sealed class FactTask(
         var layout = new Layout(shop.Make(kind, random, [.. facts.Select(f => f.Subject)])) { Lead = '\n' };
         var (row, ranges) = layout.Compose(pieces, length);
         return new FactPrompt(schema, [.. row.Tokens], facts[0].Value, ranges[0], ranges[1..^1], asked);
+    }
+
+    private FactSchema Schema(CounterRandom random, TaskFamily family)
+    {
+        if (family == TaskFamily.Wording) return madeUp.Draw(random);
+        var kinds = schemas[family].ToArray();
+        return kinds[random.Weighted([.. kinds.Select(k => k.Weight)])];
     }
 
     private static int Count(CounterRandom random, TaskFamily family) => family switch

@@ -6,17 +6,21 @@ public sealed record RetrievalTaskOptions
     /// <summary>Training's wordings, or those that are kept out of it.</summary>
     public TaskSplit Split { get; init; }
 
-    /// <summary>The share of each family; they need not sum to 1. Pass keys and quotes are not held out.</summary>
+    /// <summary>The share of each family; they need not sum to 1. Pass keys, quotes and made-up wordings are not held out.</summary>
     public IReadOnlyDictionary<TaskFamily, double> Shares { get; init; } = new Dictionary<TaskFamily, double>
     {
-        [TaskFamily.PassKey] = 0.30,
-        [TaskFamily.Key] = 0.15,
-        [TaskFamily.Keys] = 0.20,
-        [TaskFamily.Fact] = 0.12,
-        [TaskFamily.Record] = 0.09,
-        [TaskFamily.Sentence] = 0.06,
-        [TaskFamily.Quote] = 0.08,
+        [TaskFamily.PassKey] = 0.20,
+        [TaskFamily.Key] = 0.10,
+        [TaskFamily.Keys] = 0.12,
+        [TaskFamily.Fact] = 0.10,
+        [TaskFamily.Record] = 0.06,
+        [TaskFamily.Sentence] = 0.05,
+        [TaskFamily.Quote] = 0.07,
+        [TaskFamily.Wording] = 0.30,
     };
+
+    /// <summary>Runs of words that made-up wordings are made of; a few common words when empty.</summary>
+    public IReadOnlyList<string> Phrases { get; init; } = [];
 
     /// <summary>The token that texts begin with, put before some rows that start a text; null for none.</summary>
     public int? BeginOfText { get; init; }
@@ -51,7 +55,7 @@ public sealed class RetrievalTasks
         shares = [.. families.Select(f => Options.Shares[f])];
         var shop = new FillerShop(encoder, books, Options.Split);
         passKey = new PassKeyTask(encoder, shop, Options.BeginOfText, Options.EndOfText);
-        Facts = new FactTask(encoder, shop, Options.Split, Options.BeginOfText, Options.EndOfText);
+        Facts = new FactTask(encoder, shop, Options);
         quote = new QuoteTask(encoder, shop);
     }
 

@@ -46,6 +46,9 @@ public enum TaskFamily
 
     /// <summary>The continuation of a passage that stood in the text before.</summary>
     Quote,
+
+    /// <summary>Facts in a wording that no other row has.</summary>
+    Wording,
 }
 
 /// <summary>A row of regular tokens with something to find in it.</summary>

@@ -1,0 +1,117 @@
+using LandmarkSharp.Text;
+
+namespace LandmarkSharp.Training.Tasks;
+
+/// <summary>
+/// Kinds of facts whose wording is made up for one row: any words around a subject and a value, with a question that
+/// says all or the end of them again. No two rows share a wording, so what is learned is to look things up by the words
+/// at hand and not by a list of wordings.
+/// </summary>
+/// <param name="phrases">Runs of words that wordings are made of; a few common words when empty.</param>
+internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
+{
+    private const int PhraseTokens = 16;
+
+    private static readonly string[] Subjects =
+    [
+        "{person}", "{person}", "{name}", "{name}", "{object}", "the {object}", "{thing}", "the {adjective} {animal}",
+        "{invented}", "{^invented}", "{noun} {small}", "{code}", "{place}", "the {noun} of {name}", "{digits}",
+    ];
+
+    private static readonly string[] Values =
+    [
+        "{number}", "{digits}", "{digits}", "{number}", "{code}", "{letters}", "{small} {noun}s", "{word}", "{invented}",
+        "{^invented}", "{name}", "{person}", "{place}", "the {object}", "{adjective} {noun}", "{price}", "{date}", "{time}",
+        "the {adjective} {animal} of {place}", "{verb} the {noun} [in|near|with|of] the {object}",
+    ];
+
+    private readonly string[][] phrases = phrases.Count > 0
+        ? [.. phrases.Select(p => p.Split(' '))]
+        : [LexiconWords.CommonNouns, LexiconWords.CommonAdjectives, LexiconWords.CommonVerbs];
+
+    /// <summary>Runs of up to eight words without a mark between them, from anywhere in texts.</summary>
+    public static IReadOnlyList<string> Phrases(Tokenizer tokenizer, IReadOnlyList<TokenSource> texts, int count = 20_000)
+    {
+        var random = new CounterRandom(0);
+        var usable = texts.Where(t => t.Count > PhraseTokens).ToArray();
+        var tokens = new int[PhraseTokens];
+        var found = new List<string>();
+        for (var tries = 0; tries < 2 * count && found.Count < count && usable.Length > 0; tries++)
+        {
+            var text = random.Pick(usable);
+            text.Window(random.Next(text.Count - PhraseTokens), tokens);
+            var words = tokenizer.Decode(tokens).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            // The first and the last may be parts of words.
+            var run = words.Skip(1).SkipLast(1).TakeWhile(w => w.All(char.IsAsciiLetter)).Take(8).ToArray();
+            if (run.Length > 0) found.Add(string.Join(' ', run));
+        }
+        return found;
+    }
+
+    /// <summary>A kind of fact.</summary>
+    public FactSchema Draw(CounterRandom random)
+    {
+        var (subject, value) = (random.Pick(Subjects), random.Pick(Values));
+        if (random.Chance(0.15)) return Reversed(random, subject, value);
+
+        var before = random.Chance(0.4) ? "" : Phrase(random, 4) + ' ';
+        var words = Phrase(random, 6).Split(' ');
+        var middle = string.Join(' ', words) + random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]);
+        var after = random.Chance(0.35) ? ' ' + Phrase(random, 5) : "";
+        var end = random.Pick([".", ".", ".", "", ";", "!"]);
+        var tail = string.Join(' ', words[^Math.Min(words.Length, random.Between(1, 3))..]) + middle[middle.TrimEnd(' ', ':', ',', '=').Length..];
+
+        var statement = $"{before}{{S}} {middle}{{V}}{after}{end}";
+        return new FactSchema(
+            TaskFamily.Wording, subject, value, [Sentence(statement)],
+            [
+                Sentence($"{{S}} {middle}{{A}}"),
+                Sentence($"{before}{{S}} {middle}{{A}}"),
+                Sentence($"{Asked(random, words)} {Capital(before, random)}{{S}} {middle}{{A}}"),
+                Sentence($"{Asked(random, words)} {{S}} {middle}{{A}}"),
+                Sentence($"{Asked(random, words)} {random.Pick(["It", "This", "They", Phrase(random, 2)])} {tail}{{A}}"),
+                Sentence($"{Asked(random, words)} {{A}}"),
+            ]);
+    }
+
+    /// <summary>The value stands before the subject, and is found by what follows it.</summary>
+    private FactSchema Reversed(CounterRandom random, string subject, string value)
+    {
+        var statement = $"{(random.Chance(0.5) ? "" : Phrase(random, 3) + ' ')}{{V}} {Phrase(random, 5)} {{S}}";
+        return new FactSchema(
+            TaskFamily.Wording, subject, value, [Sentence(statement + random.Pick([".", ".", ";"]))],
+            [Sentence($"{Phrase(random, 4)} {{S}}? {{A}}"), Sentence($"{Phrase(random, 3)} {{S}}: {{A}}")]);
+    }
+
+    /// <summary>A question that names the subject, in words of its own and some of the statement's.</summary>
+    private string Asked(CounterRandom random, string[] words) => random.Next(5) switch
+    {
+        0 => $"{Phrase(random, 4)} {{S}}?",
+        1 => $"{Phrase(random, 3)} {{S}} {random.Pick(words)}?",
+        2 => $"{Phrase(random, 2)} {random.Pick(words)} {Phrase(random, 3)} {{S}}?",
+        3 => $"{{S}}?",
+        _ => $"{Phrase(random, 3)} {{S}} {Phrase(random, 3)}.",
+    };
+
+    /// <summary>Words that stood together in a text, or words from anywhere.</summary>
+    private string Phrase(CounterRandom random, int longest)
+    {
+        var length = random.Between(1, longest);
+        if (random.Chance(0.5))
+        {
+            var phrase = random.Pick(phrases);
+            var from = random.Next(Math.Max(1, phrase.Length - length + 1));
+            return string.Join(' ', phrase, from, Math.Min(length, phrase.Length));
+        }
+        var words = new string[length];
+        for (var i = 0; i < length; i++) words[i] = random.Pick(random.Pick(phrases));
+        return string.Join(' ', words);
+    }
+
+    private static string Capital(string text, CounterRandom random) =>
+        text.Length > 0 && random.Chance(0.5) ? Lexicon.Capitalised(text) : text;
+
+    private static Template Sentence(string template) => template.StartsWith("{S}", StringComparison.Ordinal)
+        ? "{^S}" + template[3..]
+        : Lexicon.Capitalised(template);
+}
