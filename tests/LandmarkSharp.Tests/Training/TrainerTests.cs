@@ -50,6 +50,31 @@ public sealed class TrainerTests : IDisposable
         Answers(trainer);
     }
 
+    [Fact]
+    public void ARunMayBeginWithAModelsWeights()
+    {
+        var recipe = TinyRun.Recipe with { Steps = 4 };
+        using (var first = new Trainer(recipe, tiny.Into("first"))) Assert.True(first.Run(cancel: TestContext.Current.CancellationToken));
+        var model = Path.Combine(tiny["first"], "model");
+        var onward = tiny.Into("second") with { StartFrom = model };
+        using (var second = new Trainer(recipe with { Seed = 2, Stages = [recipe.Stages[0] with { Window = 1024 }] }, onward))
+        {
+            Assert.Equal(0, second.Step);
+            using var engine = LandmarkEngine.Load(model);
+            foreach (var (name, parameter) in second.Decoder.Parameters)
+                Assert.True(engine.Decoder.Parameters[name].allclose(parameter.detach(), 0, 0), name);
+            using var stop = new CancellationTokenSource();
+            Assert.False(second.Run(_ => stop.Cancel(), stop.Token));
+        }
+        // Its own checkpoint is newer than what it began with.
+        using var again = new Trainer(recipe with { Seed = 2, Stages = [recipe.Stages[0] with { Window = 1024 }] }, onward with { StartFrom = tiny["nowhere"] });
+        Assert.Equal(1, again.Step);
+
+        var other = Assert.Throws<LandmarkException>(() => new Trainer(recipe with { HiddenSize = 64 }, tiny.Into("third") with { StartFrom = model }));
+        Assert.Contains("32", other.Message, StringComparison.Ordinal);
+        Assert.Contains("64", other.Message, StringComparison.Ordinal);
+    }
+
     private void Answers(Trainer trainer)
     {
         using var engine = LandmarkEngine.Load(Path.Combine(tiny["run"], "model"));

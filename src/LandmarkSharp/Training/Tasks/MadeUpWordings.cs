@@ -51,7 +51,8 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     /// <summary>A kind of fact.</summary>
     public FactSchema Draw(CounterRandom random)
     {
-        var (subject, value) = (random.Pick(Subjects), random.Pick(Values));
+        var subject = random.Chance(0.15) ? Choice(random, 3) : random.Pick(Subjects);
+        var value = random.Chance(0.3) ? Choice(random, 8) : random.Pick(Values);
         if (random.Chance(0.15)) return Reversed(random, subject, value);
 
         var before = random.Chance(0.4) ? "" : Phrase(random, 4) + ' ';
@@ -107,6 +108,10 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         for (var i = 0; i < length; i++) words[i] = random.Pick(random.Pick(phrases));
         return string.Join(' ', words);
     }
+
+    /// <summary>A template of phrases, one of which a fact draws.</summary>
+    private string Choice(CounterRandom random, int longest) =>
+        $"[{string.Join('|', Enumerable.Range(0, 12).Select(_ => Phrase(random, longest)))}]";
 
     private static string Capital(string text, CounterRandom random) =>
         text.Length > 0 && random.Chance(0.5) ? Lexicon.Capitalised(text) : text;

@@ -102,6 +102,28 @@ public class RetrievalTasksTests
     }
 
     [Fact]
+    public void MadeUpWordingsDifferFromRowToRow()
+    {
+        var made = new MadeUpWordings(["the old road to", "never had seen", "of", "a lamp in every window was"]);
+        var wordings = Enumerable.Range(0, 300).SelectMany(i => made.Draw(new CounterRandom(9, i)).Wordings).ToList();
+        Assert.InRange(wordings.Distinct().Count(), wordings.Count * 0.9, wordings.Count);
+        Assert.Contains(wordings, w => w.Contains("lamp in every", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void PhrasesAreRunsOfWordsOfTheText()
+    {
+        using var tiny = new TinyRun();
+        var real = LandmarkSharp.Text.Tokenizer.Load(tiny.Tokenizer);
+        const string text = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals (of 3) when it was checked by a violent gust of wind. ";
+        var source = TokenSource.FromTokens(real.Encode(string.Concat(Enumerable.Repeat(text, 50))));
+        var phrases = MadeUpWordings.Phrases(real, [source], 200);
+        Assert.Equal(200, phrases.Count);
+        Assert.All(phrases, phrase => Assert.Contains(' ' + phrase, ' ' + text, StringComparison.Ordinal));
+        Assert.Contains(phrases, phrase => phrase.Contains(' ', StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void HeldOutWordingsAndWordsOccurNowhereInTraining()
     {
         var trained = TrainingFacts.All.SelectMany(s => s.Wordings).ToHashSet(StringComparer.Ordinal);
