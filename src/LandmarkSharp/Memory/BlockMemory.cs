@@ -26,7 +26,6 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     private int count;
     private RotaryTable? phases;
     private BlockPlaces? places;
-    private BlockLayout? window;
     private RetrievedAttention? reading;
 
     /// <summary>Told what each layer reads; costs nothing when null.</summary>
@@ -70,8 +69,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <inheritdoc/>
     protected override void Finish()
     {
-        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, window, reading]) d?.Dispose();
-        (phases, places, window, reading) = (null, null, null, null);
+        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, reading]) d?.Dispose();
+        (phases, places, reading) = (null, null, null);
     }
 
     /// <inheritdoc/>
@@ -90,8 +89,7 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         using var scope = NewDisposeScope();
         places = new BlockPlaces(Positions, count, blockLength, q.device);
         var keys = (int)(Positions - (InMemory * blockLength)) + count;
-        window = BlockLayout.Regular(keys, count, blockLength, blockLength, q.device);
-        reading = new RetrievedAttention((int)InMemory, window, rotary, options, q.dtype);
+        reading = new RetrievedAttention((int)InMemory, keys, count, blockLength, rotary, options, q.dtype, q.device);
         phases = rotary.Table(arange(Positions, Positions + count, device: q.device) % blockLength, q.dtype).Keep();
     }
 

@@ -130,8 +130,7 @@ public sealed class RetrievedAttentionTests
             var local = Padded(rotary.Rotate(Keys, arange(Tokens) % Length));
             var memory = stack([local, Padded(Values)], 2).narrow(3, 0, l).transpose(0, 1).contiguous();
             var keys = Tokens - (inMemory * Length);
-            using var window = BlockLayout.Regular(keys, queries, Length, Length);
-            using var attention = new RetrievedAttention(inMemory, window, rotary, options, Type);
+            using var attention = new RetrievedAttention(inMemory, keys, queries, Length, rotary, options, Type);
             return attention.Attend(q.narrow(1, Tokens - queries, queries).to(Type), memory.to(Type), local.select(2, l).contiguous().to(Type), tied);
         }
 
