@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics.Tensors;
 using LandmarkSharp.Tensors;
 using TorchSharp;
@@ -39,7 +40,9 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         var view = new View(
             (float*)Aten.DataPointer(rows), (float*)Aten.DataPointer(held), (float*)Aten.DataPointer(marks),
             heads, (int)blocks.shape[1], (int)blocks.shape[3], (int)q.shape[2], landmarks.shape[1]);
+        var start = Stopwatch.GetTimestamp();
         var chosen = k == 0 ? null : BlockSelection.Choose(Scan(view, tied), view.Groups, k, options.Selection).contiguous(); // [H, T, k]
+        var scanTime = Stopwatch.GetElapsedTime(start);
         var gates = chosen is null ? null : empty([heads, queries, k], ScalarType.Float32);
         var output = empty([queries, heads, view.Width], ScalarType.Float32);
         var picks = chosen is null ? null : (long*)Aten.DataPointer(chosen);
@@ -53,8 +56,10 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         GC.KeepAlive(rows);
         GC.KeepAlive(held);
         GC.KeepAlive(marks);
-        return new Retrieved(
-            output.transpose(0, 1).MoveToOuterDisposeScope(), chosen?.MoveToOuterDisposeScope(), gates?.MoveToOuterDisposeScope());
+        return new Retrieved(output.transpose(0, 1).MoveToOuterDisposeScope(), chosen?.MoveToOuterDisposeScope(), gates?.MoveToOuterDisposeScope())
+        {
+            ScanTime = scanTime,
+        };
     }
 
     /// <summary>Every query's score of every landmark before the window, [H, T, m].</summary>

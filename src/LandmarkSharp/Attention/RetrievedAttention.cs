@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
@@ -6,7 +7,12 @@ namespace LandmarkSharp.Attention;
 /// <param name="Output">[H, T, d].</param>
 /// <param name="Chosen">[H, T, k'] int64: blocks read, in order; null where the memory was empty.</param>
 /// <param name="Gates">[H, T, k']: their gates P; null where the memory was empty.</param>
-public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? Gates);
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? Gates)
+{
+    /// <summary>How long the landmarks were scanned and blocks chosen; known of the CPU's kernel alone, zero elsewhere.</summary>
+    public TimeSpan ScanTime { get; init; }
+}
 
 /// <summary>
 /// Attention past the window (the paper's section 3.2; landmark-attention.md 3.1): a query sees the blocks of its window and
