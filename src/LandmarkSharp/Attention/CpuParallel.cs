@@ -9,7 +9,8 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal static unsafe class CpuParallel
 {
-    private const int WorthAThread = 1 << 15;
+    // Waking a thread costs tens of microseconds: less work than that, as one token of a small model is, is done faster here.
+    private const int WorthAThread = 1 << 19;
 
     /// <summary>Runs <paramref name="body"/> for 0 … count−1.</summary>
     /// <param name="count">Rows.</param>

@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LandmarkSharp.Attention;
 
@@ -55,10 +57,14 @@ internal static unsafe class CpuVectors
                 s2 = Vector.FusedMultiplyAdd(x, Load(k2 + i), s2);
                 s3 = Vector.FusedMultiplyAdd(x, Load(k3 + i), s3);
             }
-            scores[j] = Vector.Sum(s0) + Tail(q, keys, i, d);
-            scores[j + 1] = Vector.Sum(s1) + Tail(q, k1, i, d);
-            scores[j + 2] = Vector.Sum(s2) + Tail(q, k2, i, d);
-            scores[j + 3] = Vector.Sum(s3) + Tail(q, k3, i, d);
+            Sum(s0, s1, s2, s3).Store(scores + j);
+            for (; i < d; i++)
+            {
+                scores[j] += q[i] * keys[i];
+                scores[j + 1] += q[i] * k1[i];
+                scores[j + 2] += q[i] * k2[i];
+                scores[j + 3] += q[i] * k3[i];
+            }
         }
         for (; j < count; j++, keys += d) scores[j] = Dot(q, keys, d);
     }
@@ -73,7 +79,9 @@ internal static unsafe class CpuVectors
         var i = 0;
         for (; i + Vector<float>.Count <= d; i += Vector<float>.Count)
             sum = Vector.FusedMultiplyAdd(Load(a + i), Load(b + i), sum);
-        return Vector.Sum(sum) + Tail(a, b, i, d);
+        var result = Sum(sum, sum, sum, sum).ToScalar();
+        for (; i < d; i++) result += a[i] * b[i];
+        return result;
     }
 
     /// <summary>Adds weighted rows: result += Σ_j weights_j · rows_j.</summary>
@@ -123,10 +131,13 @@ internal static unsafe class CpuVectors
 
     private static Vector<float> Load(float* from) => *(Vector<float>*)from;
 
-    private static float Tail(float* a, float* b, int from, int d)
+    // Four sums at once take a third of the instructions of four by themselves, and each is added in the same order.
+    private static Vector128<float> Sum(Vector<float> a, Vector<float> b, Vector<float> c, Vector<float> d)
     {
-        var sum = 0f;
-        for (var i = from; i < d; i++) sum += a[i] * b[i];
-        return sum;
+        if (!Avx.IsSupported || Vector<float>.Count != Vector256<float>.Count)
+            return Vector128.Create(Vector.Sum(a), Vector.Sum(b), Vector.Sum(c), Vector.Sum(d));
+        var halves = Avx.HorizontalAdd(
+            Avx.HorizontalAdd(a.AsVector256(), b.AsVector256()), Avx.HorizontalAdd(c.AsVector256(), d.AsVector256()));
+        return halves.GetLower() + halves.GetUpper();
     }
 }
