@@ -1,9 +1,16 @@
+using System.Runtime.InteropServices;
+using LandmarkSharp.Tensors;
+
 namespace LandmarkSharp.Attention;
 
-/// <summary>Splits rows of work over the threads torch may use; small work stays on the calling thread.</summary>
-internal static class CpuParallel
+/// <summary>
+/// Splits rows of work over torch's own threads: a second pool would compete with them for the same processors, since they
+/// spin for a while after each operator. Small work stays on the calling thread.
+/// </summary>
+internal static unsafe class CpuParallel
 {
-    private const int WorthAThread = 1 << 15;
+    // Waking a thread costs tens of microseconds: less work than that, as one token of a small model is, is done faster here.
+    private const int WorthAThread = 1 << 19;
 
     /// <summary>Runs <paramref name="body"/> for 0 … count−1.</summary>
     /// <param name="count">Rows.</param>
@@ -11,17 +18,26 @@ internal static class CpuParallel
     /// <param name="body">Must not throw.</param>
     public static void For(int count, long workPerRow, Action<int> body)
     {
-        var threads = Math.Min(TorchSharp.torch.get_num_threads(), count);
-        if (threads < 2 || count * workPerRow < WorthAThread)
+        if (count * workPerRow < WorthAThread)
         {
             for (var i = 0; i < count; i++) body(i);
             return;
         }
-        var parts = threads * 4; // rows differ little in cost; a few parts a thread even out what else runs on the machine
-        Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = threads }, part =>
+        var handle = GCHandle.Alloc(body);
+        try
         {
-            var end = (int)((part + 1L) * count / parts);
-            for (var i = (int)((long)part * count / parts); i < end; i++) body(i);
-        });
+            AtenStack.Check(AtenApi.torch_parallel_for(0, count, 1, &Rows, (void*)GCHandle.ToIntPtr(handle)));
+        }
+        finally
+        {
+            handle.Free();
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static void Rows(long begin, long end, void* context)
+    {
+        var body = (Action<int>)GCHandle.FromIntPtr((nint)context).Target!;
+        for (var i = (int)begin; i < (int)end; i++) body(i);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
@@ -6,7 +7,12 @@ namespace LandmarkSharp.Attention;
 /// <param name="Output">[H, T, d].</param>
 /// <param name="Chosen">[H, T, k'] int64: blocks read, in order; null where the memory was empty.</param>
 /// <param name="Gates">[H, T, k']: their gates P; null where the memory was empty.</param>
-public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? Gates);
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? Gates)
+{
+    /// <summary>How long the landmarks were scanned and blocks chosen; known of the CPU's kernel alone, zero elsewhere.</summary>
+    public TimeSpan ScanTime { get; init; }
+}
 
 /// <summary>
 /// Attention past the window (the paper's section 3.2; landmark-attention.md 3.1): a query sees the blocks of its window and
@@ -15,29 +21,27 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 /// </summary>
 public sealed class RetrievedAttention : IDisposable
 {
-    private readonly int inMemory, k;
-    private readonly BlockLayout window;
+    private readonly int inMemory, keys, queries, length;
     private readonly Rotary rotary;
-    private readonly RetrievalOptions options;
-    private readonly RotaryTable windowTable;
-    private readonly BlockPositions? positions;
+    private readonly CpuRetrieval? kernel;
+    private readonly ReferenceRetrieval? reference;
 
     /// <summary>Computes what depends on places alone.</summary>
     /// <param name="inMemory">Blocks before the window, m: those that are retrieved from.</param>
-    /// <param name="window">The window's layout: S positions from block m on, of which the last T are the queries.</param>
+    /// <param name="keys">Positions of the window from the start of block m on, S.</param>
+    /// <param name="queries">Queries, 1 to S: the last T positions of the window.</param>
+    /// <param name="length">Positions of a block, its landmark counted, L.</param>
     /// <param name="rotary">The model's rotary embedding.</param>
     /// <param name="options">k, who shares a choice, and where retrieved blocks are placed.</param>
     /// <param name="type">Type of the queries.</param>
-    public RetrievedAttention(int inMemory, BlockLayout window, Rotary rotary, RetrievalOptions options, ScalarType type)
+    /// <param name="device">Where they live; the CPU when null.</param>
+    public RetrievedAttention(int inMemory, int keys, int queries, int length, Rotary rotary, RetrievalOptions options, ScalarType type, Device? device = null)
     {
-        (this.inMemory, this.window, this.rotary, this.options) = (inMemory, window, rotary, options);
-        using var scope = NewDisposeScope();
-        var device = window.Visible.device;
-        var place = arange(window.Keys - window.Queries, window.Keys, device: device);      // [T]: the queries' places in the window
-        windowTable = rotary.Table(place.unsqueeze(1) - (arange(window.Blocks, device: device) * window.Columns), type).Keep(); // [T, N]
-        k = Math.Min(options.TopK, inMemory);
-        if (k > 0)
-            positions = BlockPositions.Create(options.Positions, k, inMemory, window.Columns, place, rotary, type);
+        if (inMemory < 0 || length < 2 || queries < 1 || queries > keys)
+            throw new LandmarkException($"Retrieval by {queries} queries of a window of {keys} positions after {inMemory} blocks of {length} is not possible: queries are the window's last positions, at least one and at most all, and a block needs 2 positions or more.");
+        (this.inMemory, this.keys, this.queries, this.length, this.rotary) = (inMemory, keys, queries, length, rotary);
+        if (CpuRetrieval.Serves(options, type, device ?? CPU)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
+        else reference = new ReferenceRetrieval(inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
     }
 
     /// <summary>One layer's attention over a piece of text.</summary>
@@ -45,61 +49,23 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="blocks">[n, G, 2, ℓ, d]: all blocks, keys at block-local phase and values; the piece's own are in.</param>
     /// <param name="landmarks">[G, n, d]: landmark keys at block-local phase, offset ℓ.</param>
     /// <param name="tied">In the first layer every landmark has the same key: one stands for all, so that equal scores are equal.</param>
+    /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
     public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
     {
-        using var scope = NewDisposeScope();
-        q = q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
-        var (inner, gate) = Window(q, blocks, landmarks);                                   // [1, H, T, N, ℓ], [1, H, T, N]
-        if (positions is null)
-        {
-            var p = softmax(gate, -1) * window.GateVisible;
-            return new Retrieved(Combine(inner, p, blocks).MoveToOuterDisposeScope(), null, null);
-        }
-
-        var keys = landmarks.narrow(1, 0, inMemory);                                        // [G, m, d]
-        var forms = positions.Turn(q);
-        var chosen = BlockSelection.Choose(positions.Scan(forms, keys, tied), keys.shape[0], k, options.Selection, options.Reference);
-        var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
-        var read = BlockRead.Read(turned, chosen, blocks, options.Reference);
-        var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
-        var chosenKeys = keys.flatten(0, 1).index_select(0, (chosen + (group * inMemory)).flatten()).view_as(turned);
-        var chosenScores = (turned * chosenKeys).sum(-1);                                   // [H, T, k]
-
-        var whole = softmax(cat([chosenScores.to(gate.dtype).unsqueeze(0), gate], -1), -1); // one gate over memory and window
-        var remembered = whole.narrow(-1, 0, k).squeeze(0);
-        var seen = whole.narrow(-1, k, gate.shape[3]) * window.GateVisible;
-        var output = Combine(inner, seen, blocks) + (read * remembered.to(read.dtype).unsqueeze(-1)).sum(2);
-        return new Retrieved(output.MoveToOuterDisposeScope(), chosen.MoveToOuterDisposeScope(), remembered.MoveToOuterDisposeScope());
+        Check(q, blocks, landmarks);
+        return kernel?.Attend(q, blocks, landmarks, tied) ?? reference!.Attend(q, blocks, landmarks, tied);
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        windowTable.Dispose();
-        positions?.Dispose();
-    }
+    public void Dispose() => reference?.Dispose();
 
-    /// <summary>The grouped softmax over the window's blocks.</summary>
-    private (Tensor Inner, Tensor Gate) Window(Tensor q, Tensor blocks, Tensor landmarks)
+    // Kernels take addresses: what does not fit must not get that far.
+    private void Check(Tensor q, Tensor blocks, Tensor landmarks)
     {
-        var (n, l, d, t) = (window.Blocks, blocks.shape[3], q.shape[2], q.shape[1]);
-        var (h, g) = (q.shape[0], blocks.shape[1]);
-        var turned = windowTable.Rotate(q.unsqueeze(2));                                    // [H, T, N, d]
-        var queries = turned.permute(2, 0, 1, 3).reshape(n, g, h / g * t, d);               // [N, G, H/G·T, d]
-        var keys = blocks.narrow(0, inMemory, n).select(2, 0);                              // [N, G, ℓ, d]
-        var marks = landmarks.narrow(1, inMemory, n).transpose(0, 1).unsqueeze(3);          // [N, G, d, 1]
-        var scores = queries.matmul(keys.transpose(2, 3)).view(n, h, t, l).permute(1, 2, 0, 3).unsqueeze(0);
-        var marked = queries.matmul(marks).view(n, h, t).permute(1, 2, 0).unsqueeze(0);     // [1, H, T, N]
-        var wide = q.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-        scores.add_(window.Bias(q.dtype).narrow(4, 0, l));
-        return (softmax(scores, -1), GroupedSoftmax.Gate(scores, marked.to(wide), window));
-    }
-
-    /// <summary>Σ over the window's blocks of P_b · A_b · V_b: [H, T, d].</summary>
-    private Tensor Combine(Tensor inner, Tensor gate, Tensor blocks)
-    {
-        var weights = inner * gate.to(inner.dtype).unsqueeze(-1);                           // [1, H, T, N, ℓ]
-        var values = blocks.narrow(0, inMemory, window.Blocks).select(2, 1).transpose(0, 1).flatten(1, 2).unsqueeze(0);
-        return LandmarkAttention.Values(weights.flatten(3, 4), values).squeeze(0);          // values: [1, G, N·ℓ, d]
+        var (needed, width) = (inMemory + ((keys + length - 1) / length), rotary.HeadDim);
+        if (q.dim() != 3 || q.shape[1] != queries || q.shape[2] != width || blocks.dim() != 5 || blocks.shape[0] < needed
+            || q.shape[0] % blocks.shape[1] != 0 || !blocks.shape.AsSpan(2).SequenceEqual([2, length - 1, width])
+            || landmarks.dim() != 3 || landmarks.shape[0] != blocks.shape[1] || landmarks.shape[1] < needed || landmarks.shape[2] != width)
+            throw new LandmarkException($"Retrieval of {queries} queries of width {width} over {needed} blocks of {length} positions: found queries [{string.Join(", ", q.shape)}], blocks [{string.Join(", ", blocks.shape)}] and landmarks [{string.Join(", ", landmarks.shape)}]; expected [H, {queries}, {width}], [{needed} or more, G, 2, {length - 1}, {width}] and [G, {needed} or more, {width}] with G dividing H.");
     }
 }

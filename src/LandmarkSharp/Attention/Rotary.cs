@@ -13,6 +13,7 @@ namespace LandmarkSharp.Attention;
 public sealed class Rotary(double[] frequencies, double scoreScale = 1.0)
 {
     private readonly Dictionary<string, Tensor> angles = new(StringComparer.Ordinal);
+    private float[] distances = [];
 
     /// <summary>The head's width d.</summary>
     public int HeadDim => frequencies.Length * 2;
@@ -36,6 +37,30 @@ public sealed class Rotary(double[] frequencies, double scoreScale = 1.0)
         using var scope = NewDisposeScope();
         var angle = positions.to(ScalarType.Float64).unsqueeze(-1) * Frequencies(positions.device); // [..., d/2]
         return new RotaryTable(angle.cos().to(type).MoveToOuterDisposeScope(), angle.sin().to(type).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>
+    /// Rows for turning by 0, 1, 2 … positions: each d/2 cosines, then d/2 sines, rounded from float64. Made once and
+    /// shared by all who ask.
+    /// </summary>
+    /// <param name="count">Rows needed at least.</param>
+    internal float[] Distances(int count)
+    {
+        lock (angles)
+        {
+            if (distances.Length >= count * HeadDim) return distances;
+            var half = frequencies.Length;
+            var rows = new float[(int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)count) * HeadDim];
+            for (var i = 0; i < rows.Length / HeadDim; i++)
+            {
+                for (var j = 0; j < half; j++)
+                {
+                    var (sin, cos) = Math.SinCos(i * frequencies[j]);
+                    (rows[(i * HeadDim) + j], rows[(i * HeadDim) + half + j]) = ((float)cos, (float)sin);
+                }
+            }
+            return distances = rows;
+        }
     }
 
     private Tensor Frequencies(Device device)

@@ -17,6 +17,7 @@ namespace LandmarkSharp.Generation;
 public sealed class Session : IDisposable
 {
     private const int Slice = 4096;
+    private const int AnswerRoom = 256;         // or the memory, made to measure, is copied whole for the first tokens of an answer
 
     private readonly LandmarkEngine engine;
     private readonly ContextMemory memory;
@@ -198,7 +199,7 @@ public sealed class Session : IDisposable
 
     private void Reserve(int more)
     {
-        var tokens = text.Count + (long)more;
+        var tokens = text.Count + (long)more + AnswerRoom;
         memory.Reserve(landmark is { } l ? LandmarkStream.CountWithLandmarks(tokens, l.BlockTokens) : tokens);
     }
 

@@ -26,7 +26,6 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     private int count;
     private RotaryTable? phases;
     private BlockPlaces? places;
-    private BlockLayout? window;
     private RetrievedAttention? reading;
 
     /// <summary>Told what each layer reads; costs nothing when null.</summary>
@@ -56,7 +55,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
         if (needed > used) blocks.Clear(used, needed - used);
-        blocks.Write(phases!.Rotate(keys), values, places!);
+        if (blocks.IsDirect && !options.Reference) blocks.WriteRotated(keys, values, Positions, rotary);
+        else Write(blocks, keys, values);
 
         // In the first layer a key is a token's own: all landmarks have the same.
         var read = reading!.Attend(q.squeeze(0), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
@@ -70,8 +70,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <inheritdoc/>
     protected override void Finish()
     {
-        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, window, reading]) d?.Dispose();
-        (phases, places, window, reading) = (null, null, null, null);
+        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, reading]) d?.Dispose();
+        (phases, places, reading) = (null, null, null);
     }
 
     /// <inheritdoc/>
@@ -84,15 +84,19 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <summary>What depends on places alone, made in the first layer and used by all.</summary>
     private void Setup(Tensor q)
     {
-        if (places is not null) return;
+        if (reading is not null) return;
         if (q.shape[0] != 1)
             throw new LandmarkException($"A memory holds one sequence, and {q.shape[0]} were given at once; use a memory for each.");
         using var scope = NewDisposeScope();
-        places = new BlockPlaces(Positions, count, blockLength, q.device);
         var keys = (int)(Positions - (InMemory * blockLength)) + count;
-        window = BlockLayout.Regular(keys, count, blockLength, blockLength, q.device);
-        reading = new RetrievedAttention((int)InMemory, window, rotary, options, q.dtype);
-        phases = rotary.Table(arange(Positions, Positions + count, device: q.device) % blockLength, q.dtype).Keep();
+        reading = new RetrievedAttention((int)InMemory, keys, count, blockLength, rotary, options, q.dtype, q.device);
+    }
+
+    private void Write(LayerBlocks blocks, Tensor keys, Tensor values)
+    {
+        places ??= new BlockPlaces(Positions, count, blockLength, keys.device);
+        phases ??= rotary.Table(arange(Positions, Positions + count, device: keys.device) % blockLength, keys.dtype).Keep();
+        blocks.Write(phases.Rotate(keys), values, places);
     }
 
     private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;

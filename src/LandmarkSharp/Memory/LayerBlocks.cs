@@ -1,3 +1,5 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -70,10 +72,51 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
             Landmarks.index_copy_(1, places.Closed!, k.index_select(1, landmark));
     }
 
+    /// <summary>Whether <see cref="WriteRotated"/> can write what is held here.</summary>
+    public bool IsDirect { get; } = type == ScalarType.Float32 && device.type == DeviceType.CPU;
+
+    /// <summary>Turns a pass's keys to block-local phase on their way to their places: <see cref="Write"/> in one go.</summary>
+    /// <param name="k">[G, T, d], not rotated.</param>
+    /// <param name="v">[G, T, d].</param>
+    /// <param name="first">Position of the first, landmarks counted.</param>
+    /// <param name="rotary">The model's rotary embedding.</param>
+    public unsafe void WriteRotated(Tensor k, Tensor v, long first, Rotary rotary)
+    {
+        using var keyRows = Rows(k);
+        using var valueRows = Rows(v);
+        float* keys = (float*)Aten.DataPointer(keyRows), values = (float*)Aten.DataPointer(valueRows);
+        float* blocks = (float*)Aten.DataPointer(Blocks), landmarks = (float*)Aten.DataPointer(Landmarks);
+        var angles = rotary.Distances((int)blockTokens + 1);
+        var (width, capacity, count) = ((int)headDim, Capacity, (int)k.shape[1]);
+        CpuParallel.For(count, groups * headDim * 4, t =>
+        {
+            var (block, offset) = Math.DivRem(first + t, blockTokens + 1);
+            fixed (float* angle = &angles[offset * width])
+            {
+                for (var g = 0L; g < groups; g++)
+                {
+                    var from = ((t * groups) + g) * width;
+                    var home = blocks + (((block * groups) + g) * 2 * blockTokens * width);
+                    var isLandmark = offset == blockTokens;
+                    CpuVectors.Rotate(keys + from, angle, 1, width, isLandmark ? landmarks + (((g * capacity) + block) * width) : home + (offset * width));
+                    if (!isLandmark) new Span<float>(values + from, width).CopyTo(new Span<float>(home + ((blockTokens + offset) * width), width));
+                }
+            }
+        });
+        GC.KeepAlive(this);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
         Blocks.Dispose();
         Landmarks.Dispose();
+    }
+
+    // [T, G, d] is how projections leave it: no copy then.
+    private static Tensor Rows(Tensor x)
+    {
+        using var rows = x.transpose(0, 1);
+        return rows.contiguous();
     }
 }

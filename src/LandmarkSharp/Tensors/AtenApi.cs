@@ -61,4 +61,8 @@ internal static unsafe partial class AtenApi
 
     [LibraryImport(Library)]
     public static partial int torch_delete_list(nint list);
+
+    [LibraryImport(Library)]
+    public static partial int torch_parallel_for(
+        long begin, long end, long grain, delegate* unmanaged<long, long, void*, void> body, void* context);
 }

@@ -17,6 +17,7 @@ internal static partial class LibTorchLoader
     {
         CheckPlatform(
             OperatingSystem.IsLinux(), RuntimeInformation.ProcessArchitecture, RuntimeInformation.RuntimeIdentifier);
+        OpenMp.SpinBriefly();
         var folder = Choose(
             directory,
             Environment.GetEnvironmentVariable(LibTorch.DirectoryVariable),

@@ -172,8 +172,7 @@ public sealed class PaperCasesTests : IDisposable
     private static Retrieved CachedInference(int blocks, RetrievalOptions options, ScalarType type)
     {
         var (q, memory, landmarks) = Memory(blocks, type);
-        using var window = BlockLayout.Regular(2, 2, 3, 3);
-        using var attention = new RetrievedAttention(blocks, window, new RotaryScaling().Create(4), options, type);
+        using var attention = new RetrievedAttention(blocks, 2, 2, 3, new RotaryScaling().Create(4), options, type);
         return attention.Attend(q, memory, landmarks, tied: false);
     }
 

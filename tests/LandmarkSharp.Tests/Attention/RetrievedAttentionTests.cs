@@ -61,6 +61,40 @@ public sealed class RetrievedAttentionTests
         }
     }
 
+    /// <summary>Any shape: memories smaller and larger than k, windows of several blocks, heads that share keys, odd widths.</summary>
+    [Fact]
+    public void TheKernelEqualsTheReference()
+    {
+        for (var seed = 0; seed < 200; seed++)                                              // fixed: rounding may decide between scores as good as equal
+        {
+            using var scope = NewDisposeScope();
+            var random = new Random(seed);
+            var (inMemory, groups, repeat, width, l) = (random.Next(10), random.Next(1, 4), random.Next(1, 4), 2 * random.Next(1, 21), random.Next(1, 10));
+            var tied = random.Next(2) == 0;
+            var text = new Text(seed, groups * repeat, groups, width, l, (inMemory * (l + 1)) + random.Next(1, (3 * l) + 4)) { Type = ScalarType.Float32, TiedLandmarks = tied };
+            var queries = random.Next(1, text.Tokens - (inMemory * text.Length) + 1);
+            var options = new RetrievalOptions { TopK = random.Next(1, 7), Selection = (SelectionMode)random.Next(4) };
+            var fast = text.Retrieve(inMemory, queries, options, tied);
+            var reference = text.Retrieve(inMemory, queries, options with { Reference = true }, tied);
+            Assert.Equal(reference.Chosen?.contiguous().data<long>().ToArray(), fast.Chosen?.contiguous().data<long>().ToArray());
+            RowByRow.Close(reference.Output, fast.Output, 2e-5);
+            if (fast.Gates is { } gates) RowByRow.Close(reference.Gates!, gates, 2e-5);
+        }
+    }
+
+    [Fact]
+    public void TensorsOfOtherSizesAreRefused()
+    {
+        using var scope = NewDisposeScope();
+        var (options, rotary) = (new RetrievalOptions(), new RotaryScaling().Create(8));
+        using var attention = new RetrievedAttention(2, 5, 3, 4, rotary, options, ScalarType.Float32);
+        Tensor q = zeros(2, 3, 8), blocks = zeros([4, 2, 2, 3, 8]), landmarks = zeros(2, 4, 8);
+        attention.Attend(q, blocks, landmarks, tied: false);
+        foreach (var (a, b, c) in new[] { (q[.., 1..], blocks, landmarks), (q[.., .., 2..], blocks, landmarks), (q, blocks[1..], landmarks), (q, blocks, landmarks[.., 1..]) })
+            Assert.Contains("4 blocks of 4 positions", Assert.Throws<LandmarkException>(() => attention.Attend(a, b, c, tied: false)).Message, StringComparison.Ordinal);
+        Assert.Throws<LandmarkException>(() => new RetrievedAttention(2, 5, 6, 4, rotary, options, ScalarType.Float32));
+    }
+
     [Fact]
     public void TiedFirstLayerReadsTheLatestOfEqualBlocks()
     {
@@ -130,8 +164,7 @@ public sealed class RetrievedAttentionTests
             var local = Padded(rotary.Rotate(Keys, arange(Tokens) % Length));
             var memory = stack([local, Padded(Values)], 2).narrow(3, 0, l).transpose(0, 1).contiguous();
             var keys = Tokens - (inMemory * Length);
-            using var window = BlockLayout.Regular(keys, queries, Length, Length);
-            using var attention = new RetrievedAttention(inMemory, window, rotary, options, Type);
+            using var attention = new RetrievedAttention(inMemory, keys, queries, Length, rotary, options, Type);
             return attention.Attend(q.narrow(1, Tokens - queries, queries).to(Type), memory.to(Type), local.select(2, l).contiguous().to(Type), tied);
         }
 

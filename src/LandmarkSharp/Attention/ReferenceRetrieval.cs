@@ -1,0 +1,95 @@
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// <see cref="RetrievedAttention"/> in ordinary torch operators, of any type, on any device and for both rules of placing
+/// blocks: what the kernels are compared with, and what runs where there is none.
+/// </summary>
+internal sealed class ReferenceRetrieval : IDisposable
+{
+    private readonly int inMemory, k;
+    private readonly BlockLayout window;
+    private readonly Rotary rotary;
+    private readonly RetrievalOptions options;
+    private readonly RotaryTable windowTable;
+    private readonly BlockPositions? positions;
+
+    /// <summary>Computes what depends on places alone.</summary>
+    /// <param name="inMemory">Blocks before the window, m.</param>
+    /// <param name="window">The window's layout, this object's from here on: its queries are the last positions.</param>
+    /// <param name="rotary">The model's rotary embedding.</param>
+    /// <param name="options">k, who shares a choice, and where retrieved blocks are placed.</param>
+    /// <param name="type">Type of the queries.</param>
+    public ReferenceRetrieval(int inMemory, BlockLayout window, Rotary rotary, RetrievalOptions options, ScalarType type)
+    {
+        (this.inMemory, this.window, this.rotary, this.options) = (inMemory, window, rotary, options);
+        using var scope = NewDisposeScope();
+        var device = window.Visible.device;
+        var place = arange(window.Keys - window.Queries, window.Keys, device: device);      // [T]: the queries' places in the window
+        windowTable = rotary.Table(place.unsqueeze(1) - (arange(window.Blocks, device: device) * window.Columns), type).Keep(); // [T, N]
+        k = Math.Min(options.TopK, inMemory);
+        if (k > 0)
+            positions = BlockPositions.Create(options.Positions, k, inMemory, window.Columns, place, rotary, type);
+    }
+
+    /// <inheritdoc cref="RetrievedAttention.Attend"/>
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
+    {
+        using var scope = NewDisposeScope();
+        q = q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
+        var (inner, gate) = Window(q, blocks, landmarks);                                   // [1, H, T, N, ℓ], [1, H, T, N]
+        if (positions is null)
+        {
+            var p = softmax(gate, -1) * window.GateVisible;
+            return new Retrieved(Combine(inner, p, blocks).MoveToOuterDisposeScope(), null, null);
+        }
+
+        var keys = landmarks.narrow(1, 0, inMemory);                                        // [G, m, d]
+        var forms = positions.Turn(q);
+        var chosen = BlockSelection.Choose(positions.Scan(forms, keys, tied), keys.shape[0], k, options.Selection, options.Reference);
+        var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
+        var read = BlockRead.Read(turned, chosen, blocks, options.Reference);
+        var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
+        var chosenKeys = keys.flatten(0, 1).index_select(0, (chosen + (group * inMemory)).flatten()).view_as(turned);
+        var chosenScores = (turned * chosenKeys).sum(-1);                                   // [H, T, k]
+
+        var whole = softmax(cat([chosenScores.to(gate.dtype).unsqueeze(0), gate], -1), -1); // one gate over memory and window
+        var remembered = whole.narrow(-1, 0, k).squeeze(0);
+        var seen = whole.narrow(-1, k, gate.shape[3]) * window.GateVisible;
+        var output = Combine(inner, seen, blocks) + (read * remembered.to(read.dtype).unsqueeze(-1)).sum(2);
+        return new Retrieved(output.MoveToOuterDisposeScope(), chosen.MoveToOuterDisposeScope(), remembered.MoveToOuterDisposeScope());
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        window.Dispose();
+        windowTable.Dispose();
+        positions?.Dispose();
+    }
+
+    /// <summary>The grouped softmax over the window's blocks.</summary>
+    private (Tensor Inner, Tensor Gate) Window(Tensor q, Tensor blocks, Tensor landmarks)
+    {
+        var (n, l, d, t) = (window.Blocks, blocks.shape[3], q.shape[2], q.shape[1]);
+        var (h, g) = (q.shape[0], blocks.shape[1]);
+        var turned = windowTable.Rotate(q.unsqueeze(2));                                    // [H, T, N, d]
+        var queries = turned.permute(2, 0, 1, 3).reshape(n, g, h / g * t, d);               // [N, G, H/G·T, d]
+        var keys = blocks.narrow(0, inMemory, n).select(2, 0);                              // [N, G, ℓ, d]
+        var marks = landmarks.narrow(1, inMemory, n).transpose(0, 1).unsqueeze(3);          // [N, G, d, 1]
+        var scores = queries.matmul(keys.transpose(2, 3)).view(n, h, t, l).permute(1, 2, 0, 3).unsqueeze(0);
+        var marked = queries.matmul(marks).view(n, h, t).permute(1, 2, 0).unsqueeze(0);     // [1, H, T, N]
+        var wide = q.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        scores.add_(window.Bias(q.dtype).narrow(4, 0, l));
+        return (softmax(scores, -1), GroupedSoftmax.Gate(scores, marked.to(wide), window));
+    }
+
+    /// <summary>Σ over the window's blocks of P_b · A_b · V_b: [H, T, d].</summary>
+    private Tensor Combine(Tensor inner, Tensor gate, Tensor blocks)
+    {
+        var weights = inner * gate.to(inner.dtype).unsqueeze(-1);                           // [1, H, T, N, ℓ]
+        var values = blocks.narrow(0, inMemory, window.Blocks).select(2, 1).transpose(0, 1).flatten(1, 2).unsqueeze(0);
+        return LandmarkAttention.Values(weights.flatten(3, 4), values).squeeze(0);          // values: [1, G, N·ℓ, d]
+    }
+}
