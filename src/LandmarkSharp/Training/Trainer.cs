@@ -265,7 +265,14 @@ public sealed class Trainer : IDisposable
         TokenSource[] texts = [.. names.Select(n => shards[n])];
         return new RetrievalTasks(
             new FragmentEncoder(text => tokenizer.Encode(text)), texts,
-            new RetrievalTaskOptions { Split = split, EndOfText = tokenizer.EosId, Phrases = MadeUpWordings.Phrases(tokenizer, texts) });
+            new RetrievalTaskOptions
+            {
+                Split = split,
+                // What is kept out of training is asked in the same shares whatever the recipe, so that runs compare.
+                Shares = split == TaskSplit.Training ? options.TaskShares : RetrievalTaskOptions.DefaultShares,
+                EndOfText = tokenizer.EosId,
+                Phrases = MadeUpWordings.Phrases(tokenizer, texts),
+            });
     }
 
     private BatchOptions Batches(TrainingStage stage, long seed) => new()

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using LandmarkSharp.Models;
+using LandmarkSharp.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -35,6 +36,7 @@ public sealed record TrainingOptions
         ReadCommentHandling = JsonCommentHandling.Skip,
         AllowTrailingCommas = true,
         WriteIndented = true,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
     };
 
     /// <summary>Width of the residual stream, D.</summary>
@@ -72,6 +74,9 @@ public sealed record TrainingOptions
 
     /// <summary>Sources whose text fills retrieval tasks; all when empty.</summary>
     public IReadOnlyList<string> TaskSources { get; init; } = [];
+
+    /// <summary>The shares of the families of retrieval tasks; they need not sum to 1, and a family that is left out has none.</summary>
+    public IReadOnlyDictionary<TaskFamily, double> TaskShares { get; init; } = RetrievalTaskOptions.DefaultShares;
 
     /// <summary>Stages in order; the first begins at step 0.</summary>
     public IReadOnlyList<TrainingStage> Stages { get; init; } = [new TrainingStage()];
@@ -173,6 +178,7 @@ public sealed record TrainingOptions
         Require(PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0, "rates and clip must be above 0 and weight_decay 0 or more");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
+        Require(TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0), "task_shares must be 0 or more, and one of them above 0");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         _ = Compute(CPU);
         return this;

@@ -128,7 +128,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
 
     private FactSchema Schema(CounterRandom random, TaskFamily family)
     {
-        if (family == TaskFamily.Wording) return madeUp.Draw(random);
+        if (family is TaskFamily.Wording or TaskFamily.LongAnswer) return madeUp.Draw(random, family);
         var kinds = schemas[family].ToArray();
         return kinds[random.Weighted([.. kinds.Select(k => k.Weight)])];
     }

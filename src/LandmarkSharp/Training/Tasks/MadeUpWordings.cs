@@ -25,6 +25,12 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         "the {adjective} {animal} of {place}", "{verb} the {noun} [in|near|with|of] the {object}",
     ];
 
+    private static readonly string[] Parts =
+    [
+        "the {noun}", "the {object}", "the {object}", "the {adjective} {noun}", "a {animal}", "{name}", "{person}", "{place}",
+        "{invented}", "{number}", "{small} {noun}s", "{verb} the {noun}", "{food}", "{colour}",
+    ];
+
     private readonly string[][] phrases = phrases.Count > 0
         ? [.. phrases.Select(p => p.Split(' '))]
         : [LexiconWords.CommonNouns, LexiconWords.CommonAdjectives, LexiconWords.CommonVerbs];
@@ -48,12 +54,13 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         return found;
     }
 
-    /// <summary>A kind of fact.</summary>
-    public FactSchema Draw(CounterRandom random)
+    /// <summary>A kind of fact: of family <see cref="TaskFamily.Wording"/> or <see cref="TaskFamily.LongAnswer"/>.</summary>
+    public FactSchema Draw(CounterRandom random, TaskFamily family)
     {
-        var subject = random.Chance(0.15) ? Choice(random, 3) : random.Pick(Subjects);
-        var value = random.Chance(0.3) ? Choice(random, 8) : random.Pick(Values);
-        if (random.Chance(0.15)) return Reversed(random, subject, value);
+        var (subject, value) = family == TaskFamily.LongAnswer
+            ? (random.Chance(0.5) ? OneOf(random, 2) : random.Pick(Subjects), LongValue(random))
+            : (random.Pick(Subjects), random.Pick(Values));
+        if (random.Chance(0.15)) return Reversed(random, family, subject, value);
 
         var before = random.Chance(0.4) ? "" : Phrase(random, 4) + ' ';
         var words = Phrase(random, 6).Split(' ');
@@ -64,7 +71,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
 
         var statement = $"{before}{{S}} {middle}{{V}}{after}{end}";
         return new FactSchema(
-            TaskFamily.Wording, subject, value, [Sentence(statement)],
+            family, subject, value, [Sentence(statement)],
             [
                 Sentence($"{{S}} {middle}{{A}}"),
                 Sentence($"{before}{{S}} {middle}{{A}}"),
@@ -76,11 +83,11 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     }
 
     /// <summary>The value stands before the subject, and is found by what follows it.</summary>
-    private FactSchema Reversed(CounterRandom random, string subject, string value)
+    private FactSchema Reversed(CounterRandom random, TaskFamily family, string subject, string value)
     {
         var statement = $"{(random.Chance(0.5) ? "" : Phrase(random, 3) + ' ')}{{V}} {Phrase(random, 5)} {{S}}";
         return new FactSchema(
-            TaskFamily.Wording, subject, value, [Sentence(statement + random.Pick([".", ".", ";"]))],
+            family, subject, value, [Sentence(statement + random.Pick([".", ".", ";"]))],
             [Sentence($"{Phrase(random, 4)} {{S}}? {{A}}"), Sentence($"{Phrase(random, 3)} {{S}}: {{A}}")]);
     }
 
@@ -109,12 +116,25 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         return string.Join(' ', words);
     }
 
-    /// <summary>A template of phrases, one of which a fact draws.</summary>
-    private string Choice(CounterRandom random, int longest) =>
-        $"[{string.Join('|', Enumerable.Range(0, 12).Select(_ => Phrase(random, longest)))}]";
+    /// <summary>Some words that all values of a row share and some that tell them apart, or words of each value's own.</summary>
+    private string LongValue(CounterRandom random)
+    {
+        if (random.Chance(0.25)) return OneOf(random, 8);
+        var words = new List<string>();
+        for (var parts = random.Between(1, 3); parts > 0; parts--)
+        {
+            if (random.Chance(0.7)) words.Add(Phrase(random, 3));
+            words.Add(random.Chance(0.4) ? OneOf(random, 2) : random.Pick(Parts));
+        }
+        return string.Join(' ', words);
+    }
 
-    private static string Capital(string text, CounterRandom random) =>
-        text.Length > 0 && random.Chance(0.5) ? Lexicon.Capitalised(text) : text;
+    /// <summary>A template of phrases, one of which a fact draws.</summary>
+    private string OneOf(CounterRandom random, int longest) =>
+        $"[{string.Join('|', Enumerable.Range(0, 12).Select(_ => Capital(Phrase(random, longest), random, 0.2)))}]";
+
+    private static string Capital(string text, CounterRandom random, double chance = 0.5) =>
+        text.Length > 0 && random.Chance(chance) ? Lexicon.Capitalised(text) : text;
 
     private static Template Sentence(string template) => template.StartsWith("{S}", StringComparison.Ordinal)
         ? "{^S}" + template[3..]

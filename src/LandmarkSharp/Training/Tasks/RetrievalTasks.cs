@@ -6,18 +6,22 @@ public sealed record RetrievalTaskOptions
     /// <summary>Training's wordings, or those that are kept out of it.</summary>
     public TaskSplit Split { get; init; }
 
-    /// <summary>The share of each family; they need not sum to 1. Pass keys, quotes and made-up wordings are not held out.</summary>
-    public IReadOnlyDictionary<TaskFamily, double> Shares { get; init; } = new Dictionary<TaskFamily, double>
+    /// <summary>The shares of the families where none are given.</summary>
+    public static IReadOnlyDictionary<TaskFamily, double> DefaultShares { get; } = new Dictionary<TaskFamily, double>
     {
-        [TaskFamily.PassKey] = 0.20,
-        [TaskFamily.Key] = 0.10,
-        [TaskFamily.Keys] = 0.12,
+        [TaskFamily.PassKey] = 0.10,
+        [TaskFamily.Key] = 0.08,
+        [TaskFamily.Keys] = 0.14,
         [TaskFamily.Fact] = 0.10,
         [TaskFamily.Record] = 0.06,
-        [TaskFamily.Sentence] = 0.05,
-        [TaskFamily.Quote] = 0.07,
-        [TaskFamily.Wording] = 0.30,
+        [TaskFamily.Sentence] = 0.08,
+        [TaskFamily.Quote] = 0.06,
+        [TaskFamily.Wording] = 0.19,
+        [TaskFamily.LongAnswer] = 0.19,
     };
+
+    /// <summary>The share of each family; they need not sum to 1. Pass keys, quotes and made-up wordings are not held out.</summary>
+    public IReadOnlyDictionary<TaskFamily, double> Shares { get; init; } = DefaultShares;
 
     /// <summary>Runs of words that made-up wordings are made of; a few common words when empty.</summary>
     public IReadOnlyList<string> Phrases { get; init; } = [];

@@ -49,6 +49,9 @@ public enum TaskFamily
 
     /// <summary>Facts in a wording that no other row has.</summary>
     Wording,
+
+    /// <summary>The same, with answers of several words.</summary>
+    LongAnswer,
 }
 
 /// <summary>A row of regular tokens with something to find in it.</summary>

@@ -101,11 +101,13 @@ public class RetrievalTasksTests
         }
     }
 
-    [Fact]
-    public void MadeUpWordingsDifferFromRowToRow()
+    [Theory]
+    [InlineData(TaskFamily.Wording)]
+    [InlineData(TaskFamily.LongAnswer)]
+    public void MadeUpWordingsDifferFromRowToRow(TaskFamily family)
     {
         var made = new MadeUpWordings(["the old road to", "never had seen", "of", "a lamp in every window was"]);
-        var wordings = Enumerable.Range(0, 300).Select(i => made.Draw(new CounterRandom(9, i)).Statements[0].Source).ToList();
+        var wordings = Enumerable.Range(0, 300).Select(i => made.Draw(new CounterRandom(9, i), family).Statements[0].Source).ToList();
         Assert.InRange(wordings.Distinct().Count(), 270, 300);
         Assert.Contains(wordings, w => w.Contains("lamp in every", StringComparison.Ordinal));
     }
