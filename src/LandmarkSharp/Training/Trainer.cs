@@ -270,6 +270,7 @@ public sealed class Trainer : IDisposable
                 Split = split,
                 // What is kept out of training is asked in the same shares whatever the recipe, so that runs compare.
                 Shares = split == TaskSplit.Training ? options.TaskShares : RetrievalTaskOptions.DefaultShares,
+                Lookalikes = split == TaskSplit.Training ? options.TaskLookalikes : 0,
                 EndOfText = tokenizer.EosId,
                 Phrases = MadeUpWordings.Phrases(tokenizer, texts),
             });

@@ -78,6 +78,9 @@ public sealed record TrainingOptions
     /// <summary>The shares of the families of retrieval tasks; they need not sum to 1, and a family that is left out has none.</summary>
     public IReadOnlyDictionary<TaskFamily, double> TaskShares { get; init; } = RetrievalTaskOptions.DefaultShares;
 
+    /// <summary>The share of rows of facts whose subjects are easily mistaken for one another.</summary>
+    public double TaskLookalikes { get; init; } = 0.4;
+
     /// <summary>Stages in order; the first begins at step 0.</summary>
     public IReadOnlyList<TrainingStage> Stages { get; init; } = [new TrainingStage()];
 
@@ -179,6 +182,7 @@ public sealed record TrainingOptions
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
         Require(TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0), "task_shares must be 0 or more, and one of them above 0");
+        Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         _ = Compute(CPU);
         return this;

@@ -21,12 +21,13 @@ internal sealed record FactSchema(
     /// <summary>Every wording, for the test that the two splits have none in common.</summary>
     public IEnumerable<string> Wordings => Statements.Concat(Questions).Select(t => t.Source);
 
-    /// <summary>A fact of this kind.</summary>
-    public Binding Draw(CounterRandom random, Lexicon lexicon, string thing)
-    {
-        var subject = Subject.Expand(random, lexicon, new Binding(thing, "", ""));
-        return new Binding(thing, subject, Value.Expand(random, lexicon, new Binding(thing, subject, "")));
-    }
+    /// <summary>Whom or what a fact of this kind is about.</summary>
+    public string DrawSubject(CounterRandom random, Lexicon lexicon, string thing) =>
+        Subject.Expand(random, lexicon, new Binding(thing, "", ""));
+
+    /// <summary>A fact of this kind about someone.</summary>
+    public Binding Draw(CounterRandom random, Lexicon lexicon, string thing, string subject) =>
+        new(thing, subject, Value.Expand(random, lexicon, new Binding(thing, subject, "")));
 
     public static IReadOnlyList<FactSchema> Of(TaskSplit split) =>
         split == TaskSplit.Training ? TrainingFacts.All : HeldOutFacts.All;

@@ -161,9 +161,16 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         var thing = schema.Thing.Expand(random, lexicon, default);
         var facts = new List<Binding>();
         var taken = new HashSet<string>(StringComparer.Ordinal);
+        var alike = options.Lookalikes > 0 && random.Chance(options.Lookalikes);
         for (var tries = 2 * count; tries > 0 && facts.Count < count; tries--)
         {
-            var fact = schema.Draw(random, lexicon, thing);
+            var subject = schema.DrawSubject(random, lexicon, thing);
+            if (alike && (facts.Count > 0 || random.Chance(0.5)))
+            {
+                var model = facts.Count > 0 ? random.Pick(facts).Subject : schema.DrawSubject(random, lexicon, thing);
+                subject = Lookalike.Of(random, model, subject);
+            }
+            var fact = schema.Draw(random, lexicon, thing, subject);
             // Two facts that share their subject or their value could not be told apart.
             if (!taken.Contains(fact.Value) && taken.Add(fact.Subject))
             {

@@ -9,19 +9,22 @@ public sealed record RetrievalTaskOptions
     /// <summary>The shares of the families where none are given.</summary>
     public static IReadOnlyDictionary<TaskFamily, double> DefaultShares { get; } = new Dictionary<TaskFamily, double>
     {
-        [TaskFamily.PassKey] = 0.10,
-        [TaskFamily.Key] = 0.08,
-        [TaskFamily.Keys] = 0.14,
-        [TaskFamily.Fact] = 0.10,
+        [TaskFamily.PassKey] = 0.08,
+        [TaskFamily.Key] = 0.10,
+        [TaskFamily.Keys] = 0.18,
+        [TaskFamily.Fact] = 0.14,
         [TaskFamily.Record] = 0.06,
         [TaskFamily.Sentence] = 0.08,
         [TaskFamily.Quote] = 0.06,
-        [TaskFamily.Wording] = 0.19,
-        [TaskFamily.LongAnswer] = 0.19,
+        [TaskFamily.Wording] = 0.15,
+        [TaskFamily.LongAnswer] = 0.15,
     };
 
     /// <summary>The share of each family; they need not sum to 1. Pass keys, quotes and made-up wordings are not held out.</summary>
     public IReadOnlyDictionary<TaskFamily, double> Shares { get; init; } = DefaultShares;
+
+    /// <summary>The share of rows whose facts are about subjects that are easily mistaken for one another.</summary>
+    public double Lookalikes { get; init; }
 
     /// <summary>Runs of words that made-up wordings are made of; a few common words when empty.</summary>
     public IReadOnlyList<string> Phrases { get; init; } = [];
