@@ -25,6 +25,10 @@ internal sealed record FactSchema(
     public string DrawSubject(CounterRandom random, Lexicon lexicon, string thing) =>
         Subject.Expand(random, lexicon, new Binding(thing, "", ""));
 
+    /// <summary>A fact of this kind.</summary>
+    public Binding Draw(CounterRandom random, Lexicon lexicon, string thing) =>
+        Draw(random, lexicon, thing, DrawSubject(random, lexicon, thing));
+
     /// <summary>A fact of this kind about someone.</summary>
     public Binding Draw(CounterRandom random, Lexicon lexicon, string thing, string subject) =>
         new(thing, subject, Value.Expand(random, lexicon, new Binding(thing, subject, "")));
