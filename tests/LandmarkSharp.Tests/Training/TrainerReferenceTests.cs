@@ -194,7 +194,13 @@ public sealed class TrainerReferenceTests : IDisposable
     };
 
     private RetrievalTasks Tasks(TaskSplit split) => new(
-        new FragmentEncoder(text => tokenizer.Encode(text)), [shards["train"]], new RetrievalTaskOptions { Split = split, Phrases = MadeUpWordings.Phrases(tokenizer, [shards["train"]]), EndOfText = tokenizer.EosId });
+        new FragmentEncoder(text => tokenizer.Encode(text)), [shards["train"]], new RetrievalTaskOptions
+        {
+            Split = split,
+            Lookalikes = split == TaskSplit.Training ? TinyRun.Recipe.TaskLookalikes : 0,
+            Phrases = MadeUpWordings.Phrases(tokenizer, [shards["train"]]),
+            EndOfText = tokenizer.EosId,
+        });
 
     private static Decoder Wide(Decoder decoder) => new(
         decoder.Config, (name, _) => decoder.Parameters[name].detach().to(ScalarType.Float64).clone().requires_grad_(), ScalarType.Float64);

@@ -15,7 +15,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     private static readonly string[] Subjects =
     [
         "{person}", "{person}", "{name}", "{name}", "{object}", "the {object}", "{thing}", "the {adjective} {animal}",
-        "{invented}", "{^invented}", "{noun} {small}", "{code}", "{place}", "the {noun} of {name}", "{digits}",
+        "{invented}", "{^invented}", "{noun} {small}", "{code}", "{place}", "the {noun} of {name}", "{digits}", "the {thing}",
     ];
 
     private static readonly string[] Values =
@@ -23,6 +23,13 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         "{number}", "{digits}", "{digits}", "{number}", "{code}", "{letters}", "{small} {noun}s", "{word}", "{invented}",
         "{^invented}", "{name}", "{person}", "{place}", "the {object}", "{adjective} {noun}", "{price}", "{date}", "{time}",
         "the {adjective} {animal} of {place}", "{verb} the {noun} [in|near|with|of] the {object}",
+    ];
+
+    /// <summary>Values that can be told from the words around them, whatever these are.</summary>
+    private static readonly string[] PlainValues =
+    [
+        "{number}", "{digits}", "{digits}", "{digits}", "{code}", "{letters}", "{name}", "{person}", "{place}", "{^invented}", "{price}",
+        "{date}", "{time}",
     ];
 
     private static readonly string[] Parts =
@@ -57,26 +64,35 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     /// <summary>A kind of fact: of family <see cref="TaskFamily.Wording"/> or <see cref="TaskFamily.LongAnswer"/>.</summary>
     public FactSchema Draw(CounterRandom random, TaskFamily family)
     {
-        var (subject, value) = family == TaskFamily.LongAnswer
-            ? (random.Chance(0.5) ? OneOf(random, 2) : random.Pick(Subjects), LongValue(random))
-            : (random.Pick(Subjects), random.Pick(Values));
-        if (random.Chance(0.15)) return Reversed(random, family, subject, value);
+        var subject = random.Chance(family == TaskFamily.LongAnswer ? 0.5 : 0.25) ? OneOf(random, 2, capital: 0.5) : random.Pick(Subjects);
+        // Said in one way and asked in another: only the subject is said again, so the value must be plain to see.
+        var twoWays = family == TaskFamily.Wording && random.Chance(0.4);
+        var value = family == TaskFamily.LongAnswer ? LongValue(random) : random.Pick(twoWays ? PlainValues : Values);
+        if (!twoWays && random.Chance(0.15)) return Reversed(random, family, subject, value);
 
-        var before = random.Chance(0.4) ? "" : Phrase(random, 4) + ' ';
+        var (statement, questions) = Way(random);
+        if (!twoWays) return new FactSchema(family, subject, value, [statement], questions);
+        var other = Way(random);
+        return new FactSchema(family, subject, value, [statement, other.Statement], [.. questions, .. other.Questions]);
+    }
+
+    /// <summary>A wording: something before the subject, something between it and the value, something after.</summary>
+    private (Template Statement, Template[] Questions) Way(CounterRandom random)
+    {
+        var before = random.Chance(0.4) ? "" : Phrase(random, 4) + random.Pick([" ", " ", " ", ": ", ", ", ". "]);
         var words = Phrase(random, 6).Split(' ');
-        var middle = string.Join(' ', words) + random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]);
+        var link = random.Pick([" ", " ", " ", " ", " ", ", "]) + string.Join(' ', words);
+        var gap = random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]);
         var after = random.Chance(0.35) ? ' ' + Phrase(random, 5) : "";
         var end = random.Pick([".", ".", ".", "", ";", "!"]);
-        var tail = string.Join(' ', words[^Math.Min(words.Length, random.Between(1, 3))..]) + middle[middle.TrimEnd(' ', ':', ',', '=').Length..];
-
-        var statement = $"{before}{{S}} {middle}{{V}}{after}{end}";
-        return new FactSchema(
-            family, subject, value, [Sentence(statement)],
+        var tail = string.Join(' ', words[^Math.Min(words.Length, random.Between(1, 3))..]) + gap;
+        return (
+            Sentence($"{before}{{S}}{link}{gap}{{V}}{after}{end}"),
             [
-                Sentence($"{{S}} {middle}{{A}}"),
-                Sentence($"{before}{{S}} {middle}{{A}}"),
-                Sentence($"{Asked(random, words)} {Capital(before, random)}{{S}} {middle}{{A}}"),
-                Sentence($"{Asked(random, words)} {{S}} {middle}{{A}}"),
+                Sentence($"{{S}}{link}{gap}{{A}}"),
+                Sentence($"{before}{{S}}{link}{gap}{{A}}"),
+                Sentence($"{Asked(random, words)} {Capital(before, random)}{{S}}{link}{gap}{{A}}"),
+                Sentence($"{Asked(random, words)} {{S}}{link}{gap}{{A}}"),
                 Sentence($"{Asked(random, words)} {random.Pick(["It", "This", "They", Phrase(random, 2)])} {tail}{{A}}"),
                 Sentence($"{Asked(random, words)} {{A}}"),
             ]);
@@ -130,8 +146,8 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     }
 
     /// <summary>A template of phrases, one of which a fact draws.</summary>
-    private string OneOf(CounterRandom random, int longest) =>
-        $"[{string.Join('|', Enumerable.Range(0, 12).Select(_ => Capital(Phrase(random, longest), random, 0.2)))}]";
+    private string OneOf(CounterRandom random, int longest, double capital = 0.2) =>
+        $"[{string.Join('|', Enumerable.Range(0, 12).Select(_ => Capital(Phrase(random, longest), random, capital)))}]";
 
     private static string Capital(string text, CounterRandom random, double chance = 0.5) =>
         text.Length > 0 && random.Chance(chance) ? Lexicon.Capitalised(text) : text;
