@@ -8,8 +8,9 @@ namespace LandmarkSharp.Cli;
 /// <summary>Runs trials and tells how they went: the same for every retrieval test.</summary>
 internal static class TrialReport
 {
-    public static int Run(Output output, LandmarkEngine engine, int tokens, int trials, Func<long, IProgress<long>, RetrievalTrial> run)
+    public static int Run(Output output, LandmarkEngine engine, Trials asked, Func<long, IProgress<long>, RetrievalTrial> run)
     {
+        var (tokens, trials) = (asked.Tokens, asked.Count);
         var blockTokens = engine.Config.Landmark?.BlockTokens ?? int.MaxValue;
         List<RetrievalTrial> done = [];
         for (var trial = 0; trial < trials; trial++)
@@ -28,6 +29,7 @@ internal static class TrialReport
             trials,
             correct,
             accuracy = (double)correct / trials,
+            window_only = asked.WindowOnly,
             prefill_seconds = Math.Round(prefill, 3),
             decode_ms_per_token = Math.Round(decode, 3),
             peak_rss_mb = peak,
@@ -54,7 +56,7 @@ internal static class TrialReport
         var place = 100.0 * trial.Needle.Start.Value / trial.Tokens;
         var said = trial.Answer.Trim().ReplaceLineEndings(" ");
         output.Line($"{(trial.Correct ? "[green]right[/]" : "[red]wrong[/]")}  needle at token {trial.Needle.Start.Value:N0} ({place:F0} %), expected {Markup.Escape(trial.Expected)}, answered {Markup.Escape(said)}");
-        if (trials > 3) return;
+        if (trials > 3 || trial.Blocks.Count == 0) return;
         output.Line(BlockBar.Draw(trial, blockTokens, Output.Width));
         output.Line($"[grey]{BlockBar.Legend}[/]");
         foreach (var block in trial.Blocks.Take(4))

@@ -13,7 +13,7 @@ internal sealed class PassKeyCommand : LandmarkCommand
     public PassKeyCommand()
         : base(
             "passkey", "Hides a pass key in a long text and asks for it.",
-            "passkey --tokens 32768", "passkey --tokens 4096 --trials 50 --json", "passkey --tokens 131072 --depth 0.25 --seed 7")
+            "passkey --tokens 32768", "passkey --tokens 4096 --trials 50 --json", "passkey --tokens 131072 --depth 0.25 --seed 7", "passkey --tokens 16384 --trials 50 --window-only")
     {
         trials.AddTo(this);
         model.AddTo(this);
@@ -24,7 +24,8 @@ internal sealed class PassKeyCommand : LandmarkCommand
         var asked = trials.Read(parsed);
         using var engine = model.Load(parsed);
         var encoder = new FragmentEncoder(text => engine.Tokenizer.Encode(text));
-        return TrialReport.Run(output, engine, asked.Tokens, asked.Trials, (trial, progress) =>
-            RetrievalTest.PassKey(engine, encoder, asked.Tokens, asked.Seed, trial, asked.Depth, progress, cancel));
+        var test = new RetrievalTest(engine, asked.WindowOnly);
+        return TrialReport.Run(output, engine, asked, (trial, progress) =>
+            test.PassKey(encoder, asked.Tokens, asked.Seed, trial, asked.Depth, progress, cancel));
     }
 }

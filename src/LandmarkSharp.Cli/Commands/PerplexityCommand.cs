@@ -32,9 +32,7 @@ internal sealed class PerplexityCommand : LandmarkCommand
         using var engine = model.Load(parsed);
         var all = Contexts(engine, files, length, most);
         var about = most is { } m && length is { } n ? (long)files.Count * m * n : files.Sum(TextInput.TokensAbout);
-        var result = output.Progress("Scoring", about, progress => isPlain
-            ? Perplexity.Plain(engine, all, progress, cancel)
-            : Perplexity.WithRetrieval(engine, all, progress, cancel));
+        var result = output.Progress("Scoring", about, progress => Perplexity.Score(isPlain ? engine.Plain() : engine, all, progress, cancel));
         if (result.Tokens == 0) throw new LandmarkException($"'{path}' has too few tokens to predict any; give a longer text.");
         output.Table(["positions", "tokens", "loss", "perplexity"],
             result.Buckets.Select(b => new[] { $"{b.From:N0} to {b.To - 1:N0}", $"{b.Tokens:N0}", $"{b.Loss:F4}", $"{b.Perplexity:F2}" }));

@@ -30,10 +30,11 @@ internal sealed class RecallCommand : LandmarkCommand
         var encoder = new FragmentEncoder(t => engine.Tokenizer.Encode(t));
         using var filler = parsed.GetValue(text) is { } path ? TokenSource.FromTokens(Tokens(engine.Tokenizer, path)) : null;
         var tasks = new RetrievalTasks(encoder, filler is null ? [] : [filler], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
-        return TrialReport.Run(output, engine, asked.Tokens, asked.Trials, (trial, progress) =>
+        var test = new RetrievalTest(engine, asked.WindowOnly);
+        return TrialReport.Run(output, engine, asked, (trial, progress) =>
         {
             var prompt = RetrievalPrompt.Create(tasks, asked.Tokens, asked.Seed, trial, filler is null ? FillerKind.Grass : FillerKind.Books, asked.Depth);
-            return RetrievalTest.Recall(engine, prompt, trial, progress, cancel);
+            return test.Recall(prompt, trial, progress, cancel);
         });
     }
 

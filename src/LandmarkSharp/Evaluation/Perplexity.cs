@@ -1,10 +1,5 @@
-using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
-using LandmarkSharp.Models;
 using LandmarkSharp.Text;
-using TorchSharp;
-using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace LandmarkSharp.Evaluation;
 
@@ -37,12 +32,12 @@ public sealed class Perplexity
     public IReadOnlyList<PerplexityBucket> Buckets =>
         [.. buckets.Select(b => new PerplexityBucket(b.Key, End(b.Key), b.Value.Count, b.Value.Sum / b.Value.Count))];
 
-    /// <summary>Scores contexts with retrieval: each is read by a session of its own.</summary>
-    /// <param name="engine">The model.</param>
+    /// <summary>Scores contexts, each read by a session of its own.</summary>
+    /// <param name="engine">The model; its <see cref="LandmarkEngine.Plain"/> form scores without retrieval.</param>
     /// <param name="contexts">Regular tokens of each context.</param>
     /// <param name="progress">Told how many tokens have been read in all.</param>
     /// <param name="cancel">Stops between chunks.</param>
-    public static Perplexity WithRetrieval(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
+    public static Perplexity Score(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         var result = new Perplexity();
         var read = 0L;
@@ -57,17 +52,6 @@ public sealed class Perplexity
             read += context.Length;
         }
         return result;
-    }
-
-    /// <summary>Scores contexts plainly: the whole context is the window, as long as it is, at positions never trained.</summary>
-    /// <inheritdoc cref="WithRetrieval"/>
-    public static Perplexity Plain(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
-    {
-        var landmark = engine.Config.Landmark
-            ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out --plain.");
-        var options = new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
-        using var plain = new LandmarkEngine(engine.Decoder, engine.Tokenizer, options);
-        return WithRetrieval(plain, contexts, progress, cancel);
     }
 
     /// <summary>Cuts a text into contexts of a length; what is left at its end is a shorter one.</summary>

@@ -21,48 +21,53 @@ public sealed record RetrievalTrial(
     IReadOnlyList<BlockMass> Blocks, long BlockCount);
 
 /// <summary>Runs retrieval tests on an engine: read a prompt, generate an answer, judge it.</summary>
-public static class RetrievalTest
+/// <param name="engine">The model.</param>
+/// <param name="windowOnly">
+/// Reads only as much of the prompt's end as the model's trained window holds with the answer, without retrieval: what a plain
+/// model of the same size can know.
+/// </param>
+public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false)
 {
+    private const int AnswerTokens = 48;
+
+    private readonly LandmarkEngine engine = windowOnly ? engine.Plain() : engine;
+
     /// <summary>One trial of the pass key test (the paper's section 4.2): right if the first integer generated is the key.</summary>
-    /// <param name="engine">The model.</param>
-    /// <param name="encoder">Its tokenizer.</param>
+    /// <param name="encoder">The model's tokenizer.</param>
     /// <param name="tokens">Tokens of the prompt, landmarks not counted.</param>
     /// <param name="seed">Decides keys and places.</param>
     /// <param name="trial">The number of the trial.</param>
     /// <param name="depth">The share of the filler before the key; drawn when null.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops the trial.</param>
-    public static RetrievalTrial PassKey(
-        LandmarkEngine engine, FragmentEncoder encoder, int tokens, long seed, long trial, double? depth = null,
+    public RetrievalTrial PassKey(
+        FragmentEncoder encoder, int tokens, long seed, long trial, double? depth = null,
         IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         var prompt = PassKeyPrompt.Create(encoder, tokens, seed, trial, depth);
         // The answer is over when something that is no digit follows one.
         return Run(
-            engine, trial, prompt.Tokens, prompt.Needle, $"{prompt.Key}", prompt.IsAnswered,
+            trial, prompt.Tokens, prompt.Needle, $"{prompt.Key}", prompt.IsAnswered,
             said => said.AsSpan().TrimEnd().IndexOfAnyInRange('0', '9') is >= 0 and var at && said.AsSpan(at).IndexOfAnyExceptInRange('0', '9') > 0, progress, cancel);
     }
 
     /// <summary>One trial of a retrieval task.</summary>
-    /// <param name="engine">The model.</param>
     /// <param name="prompt">What is asked.</param>
     /// <param name="trial">The number of the trial.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops the trial.</param>
-    public static RetrievalTrial Recall(
-        LandmarkEngine engine, RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
+    public RetrievalTrial Recall(RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
         Run(
-            engine, trial, prompt.Tokens, prompt.Needle, prompt.Answer, prompt.IsAnswered,
+            trial, prompt.Tokens, prompt.Needle, prompt.Answer, prompt.IsAnswered,
             said => said.TrimStart().Length > prompt.Answer.Length + 2 || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel);
 
-    private static RetrievalTrial Run(
-        LandmarkEngine engine, long trial, int[] tokens, Range needle, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
+    private RetrievalTrial Run(
+        long trial, int[] tokens, Range needle, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
         IProgress<long>? progress, CancellationToken cancel)
     {
-        const int AnswerTokens = 48;
         using var session = engine.NewSession();
         var clock = Stopwatch.StartNew();
-        session.Append(tokens, progress, cancel);
+        session.Append(Seen(tokens), progress, cancel);
         var answer = new StringBuilder();
         var (generated, prefill) = (0, 0.0);
         foreach (var token in session.Generate(new GenerationOptions { MaxTokens = AnswerTokens }, cancel))
@@ -75,6 +80,15 @@ public static class RetrievalTest
         var decode = generated > 1 ? (clock.Elapsed.TotalSeconds - prefill) * 1000 / (generated - 1) : 0;
         var said = answer.ToString();
         return new RetrievalTrial(
-            trial, tokens.Length, needle, expected, said, isRight(said), prefill, decode, session.Trace.Blocks, session.Trace.BlockCount);
+            trial, tokens.Length, needle, expected, said, isRight(said), prefill, decode, windowOnly ? [] : session.Trace.Blocks, session.Trace.BlockCount);
+    }
+
+    /// <summary>What is read of a prompt.</summary>
+    private ReadOnlySpan<int> Seen(int[] tokens)
+    {
+        if (!windowOnly) return tokens;
+        var landmark = engine.Config.Landmark!;
+        var window = (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens;
+        return tokens.AsSpan(Math.Max(0, tokens.Length - window));
     }
 }

@@ -60,6 +60,19 @@ public sealed class LandmarkEngine : IDisposable
     /// <summary>A session that has read nothing yet.</summary>
     public Session NewSession() => new(this);
 
+    /// <summary>
+    /// The same model without retrieval: all that a session reads is one window, at positions as far as it goes. Past the trained
+    /// length that is what landmark attention is compared with.
+    /// </summary>
+    /// <returns>An engine that shares this one's weights; it needs no disposing, and must not outlive this one.</returns>
+    /// <exception cref="LandmarkException">The model has no landmarks, so it never retrieves.</exception>
+    public LandmarkEngine Plain()
+    {
+        var landmark = Config.Landmark
+            ?? throw new LandmarkException("A model without landmarks is always fed plainly, so there is nothing to compare it with.");
+        return new LandmarkEngine(Decoder, Tokenizer, new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 });
+    }
+
     /// <summary>An empty memory for this model.</summary>
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark
         ? new BlockMemory(Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!)

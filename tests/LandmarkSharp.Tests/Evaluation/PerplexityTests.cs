@@ -1,0 +1,52 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Evaluation;
+using LandmarkSharp.Tests.Generation;
+using LandmarkSharp.Tests.Memory;
+
+namespace LandmarkSharp.Tests.Evaluation;
+
+public sealed class PerplexityTests
+{
+    [Fact]
+    public void LossIsTheMeanOverTokensWhateverTheirContexts()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4));
+        int[][] contexts = [TinyModel.Tokens(50), TinyModel.Tokens(2, seed: 3), TinyModel.Tokens(700, seed: 4)];
+        List<(long Position, double Loss)> told = [];
+        foreach (var context in contexts)
+        {
+            using var session = engine.NewSession();
+            session.Score(context, (first, scores) => told.AddRange(scores.Select((s, i) => (first + i, -(double)s))));
+        }
+        var result = Perplexity.Score(engine, contexts);
+        Assert.Equal(contexts.Sum(c => c.Length - 1), result.Tokens);
+        Assert.Equal(told.Average(t => t.Loss), result.Loss, 1e-9);
+        Assert.Equal(Math.Exp(result.Loss), result.Value, 1e-9);
+        Assert.Equal([(0, 512), (512, 1024)], result.Buckets.Select(b => (b.From, b.To)));
+        Assert.Equal(told.Where(t => t.Position < 512).Average(t => t.Loss), result.Buckets[0].Loss, 1e-9);
+        Assert.Equal(told.Count(t => t.Position >= 512), result.Buckets[1].Tokens);
+    }
+
+    [Fact]
+    public void PlainIsOneDenseWindowAndLeavesTheEngineAsItWas()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4, windowBlocks: 1, topK: 1));
+        using var all = TinyEngine.Create(TinyModel.Config(4), new RetrievalOptions { TopK = 100 });
+        int[][] context = [TinyModel.Tokens(120)];
+        var plain = Perplexity.Score(engine.Plain(), context).Loss;
+        Assert.Equal(Perplexity.Score(all, context).Loss, plain, 1e-4);
+        Assert.NotEqual(plain, Perplexity.Score(engine, context).Loss, 1e-3);
+    }
+
+    [Fact]
+    public void ContextsAreTheTextInOrder()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4));
+        var text = string.Concat(Enumerable.Repeat("a red fox. ", 40));
+        var tokens = engine.Tokenizer.Encode(text);
+        var cut = Perplexity.Contexts(engine.Tokenizer, new StringReader(text), 100).ToArray();
+        Assert.Equal(tokens, cut.SelectMany(c => c));
+        Assert.All(cut[..^1], c => Assert.Equal(100, c.Length));
+        Assert.Equal(tokens, Assert.Single(Perplexity.Contexts(engine.Tokenizer, new StringReader(text), null)));
+    }
+}

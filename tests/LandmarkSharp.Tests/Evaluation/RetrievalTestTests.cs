@@ -1,0 +1,45 @@
+using LandmarkSharp.Evaluation;
+using LandmarkSharp.Tests.Generation;
+using LandmarkSharp.Tests.Memory;
+using LandmarkSharp.Training.Tasks;
+
+namespace LandmarkSharp.Tests.Evaluation;
+
+public sealed class RetrievalTestTests
+{
+    /// <summary>Of a trained window of 128 positions in blocks of 5, what is left beside an answer.</summary>
+    private const int Window = (128 * 4 / 5) - 48;
+
+    [Fact]
+    public void WindowOnlyReadsTheEndAndNothingElse()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4));
+        var (windowed, whole) = (new RetrievalTest(engine, windowOnly: true), new RetrievalTest(engine));
+        var tail = TinyModel.Tokens(Window, seed: 1);
+        int[] one = [.. TinyModel.Tokens(60, seed: 2), .. tail], other = [.. TinyModel.Tokens(60, seed: 3), .. tail];
+        var trial = windowed.Recall(Prompt(one), 0);
+        Assert.Equal(trial.Answer, windowed.Recall(Prompt(other), 0).Answer);
+        Assert.Equal(trial.Answer, windowed.Recall(Prompt(tail), 0).Answer);
+        Assert.Empty(trial.Blocks);
+        Assert.Equal(one.Length, trial.Tokens);
+        Assert.NotEqual(trial.Answer, windowed.Recall(Prompt([.. one[..^Window], (tail[0] + 1) % 30, .. tail[1..]]), 0).Answer);
+        Assert.NotEqual(whole.Recall(Prompt(one), 0).Answer, whole.Recall(Prompt(other), 0).Answer);
+        Assert.NotEmpty(whole.Recall(Prompt(one), 0).Blocks);
+    }
+
+    [Fact]
+    public void ATrialIsRightWhenTheAnswerIsWhatWasExpected()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4));
+        var test = new RetrievalTest(engine);
+        var tokens = TinyModel.Tokens(90);
+        var said = test.Recall(Prompt(tokens, new string('x', 20)), 4);
+        Assert.False(said.Correct);
+        var again = test.Recall(Prompt(tokens, said.Answer.Trim()), 4);
+        Assert.True(again.Correct);
+        Assert.Equal((4, 90, said.Answer.Trim()), (again.Trial, again.Tokens, again.Expected));
+    }
+
+    private static RetrievalPrompt Prompt(int[] tokens, string answer = "no such answer, and long") =>
+        new(TaskFamily.Fact, "?", tokens, answer, 3..9, []);
+}
