@@ -95,9 +95,9 @@ public sealed class Session : IDisposable
         Reserve(tokens.Length);
         if (tokens.Length > 0 && waiting.Count == 0 && last is not null)
             report(text.Count, LogProbabilities(last, [tokens[0]]));
+        var from = text.Count;    // tokens before this one are not asked for
         for (; tokens.Length > 0; tokens = tokens[Math.Min(Slice, tokens.Length)..])
         {
-            var scored = text.Count;    // tokens before these have been told, or are not asked for
             Push(tokens[..Math.Min(Slice, tokens.Length)]);
             var more = tokens.Length > Slice;
             while (waiting.Count > (more ? memory.Room : Trailing))
@@ -105,7 +105,7 @@ public sealed class Session : IDisposable
                 cancel.ThrowIfCancellationRequested();
                 var first = text.Count - Waiting;
                 var count = Math.Min(memory.Room, waiting.Count - Trailing);
-                Run(count, hidden => Tell(hidden, first, scored, report));
+                Run(count, hidden => Tell(hidden, first, from, report));
             }
         }
     }

@@ -27,6 +27,20 @@ public sealed class PerplexityTests
         Assert.Equal(told.Count(t => t.Position >= 512), result.Buckets[1].Tokens);
     }
 
+    /// <summary>Long texts go through in slices, which must leave out nothing.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void EveryTokenOfALongTextIsScored(bool plain)
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(7));
+        using var session = (plain ? engine.Plain() : engine).NewSession();
+        var tokens = TinyModel.Tokens(9000);
+        List<long> told = [];
+        session.Score(tokens, (first, scores) => told.AddRange(scores.Select((_, i) => first + i)));
+        Assert.Equal(Enumerable.Range(1, tokens.Length - 1).Select(i => (long)i), told);
+    }
+
     [Fact]
     public void PlainIsOneDenseWindowAndLeavesTheEngineAsItWas()
     {
