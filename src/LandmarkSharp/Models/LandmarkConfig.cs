@@ -42,12 +42,24 @@ public sealed record LandmarkConfig
     /// <summary>Positions in a block, L = ℓ + 1.</summary>
     public int BlockLength => BlockTokens + 1;
 
-    /// <summary>How texts are read: as trained, or with another number of blocks and the window that leaves room for them.</summary>
+    /// <summary>
+    /// How texts are read: as the model says, or with other numbers of blocks. The window that the model says is made smaller
+    /// where k + 1 slots and the window would not share the trained length (landmark-attention.md 3.2).
+    /// </summary>
     /// <param name="topK">Blocks read per query; null for <see cref="TopK"/>.</param>
-    public RetrievalOptions Retrieval(int? topK = null) => new RetrievalOptions
+    /// <param name="windowBlocks">Blocks of the window, as many as asked for; null for the model's.</param>
+    /// <exception cref="LandmarkException">A number is below 1.</exception>
+    public RetrievalOptions Retrieval(int? topK = null, int? windowBlocks = null)
     {
-        TopK = topK ?? TopK,
-        // k + 1 slots and the window share the trained length (landmark-attention.md 3.2).
-        WindowBlocks = topK is { } k && k != TopK ? Math.Max(1, (TrainContext / BlockLength) - k - 1) : WindowPositions / BlockLength,
-    }.Checked();
+        var k = topK ?? TopK;
+        var own = Math.Max(1, WindowPositions / BlockLength);
+        return new RetrievalOptions
+        {
+            TopK = k,
+            WindowBlocks = windowBlocks ?? (topK is null ? own : Math.Clamp((TrainContext / BlockLength) - k - 1, 1, own)),
+        }.Checked();
+    }
+
+    /// <summary>The positions that a query sees with stingy places: k + 1 slots and the window. More than <see cref="TrainContext"/> were not trained.</summary>
+    public long Span(RetrievalOptions options) => ((long)options.TopK + 1 + options.WindowBlocks) * BlockLength;
 }
