@@ -94,7 +94,7 @@ public sealed class LandmarkEngine : IDisposable
     public LandmarkEngine Plain()
     {
         var landmark = Config.Landmark
-            ?? throw new LandmarkException("A model without landmarks is always fed plainly, so there is nothing to compare it with.");
+            ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out the comparison with that.");
         return new LandmarkEngine(Decoder, Tokenizer, new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 });
     }
 

@@ -142,7 +142,8 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
         using var plain = model.Copy();
         File.WriteAllLines(plain[Config], File.ReadLines(model.Path + "/" + Config).TakeWhile(l => !l.Contains("mem_id", StringComparison.Ordinal)).Append("\"bos_token_id\": 1 }"));
         (await LandmarkTool.Run("generate", "abc", "--model", plain.Path, "--top-k", "3")).Says("is a model without landmarks");
-        (await LandmarkTool.Run("perplexity", "--text", model.Text, "--model", plain.Path, "--plain")).Says("leave out --plain");
+        (await LandmarkTool.Run("perplexity", "--text", model.Text, "--model", plain.Path, "--plain")).Says("is always fed plainly; leave out the comparison");
+        (await LandmarkTool.Run("passkey", "--tokens", "500", "--window-only", "--model", plain.Path)).Says("is always fed plainly; leave out the comparison");
     }
 
     private async Task Fails(string part, Action<TemporaryFolder> spoil)

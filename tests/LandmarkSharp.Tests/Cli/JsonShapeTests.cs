@@ -9,7 +9,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task PassKeyTellsOfEveryTrial()
     {
         var told = (await Run("passkey", "--tokens", "500", "--trials", "2")).Json;
-        Has(told, "tokens", "trials", "correct", "accuracy", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
+        Has(told, "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
         Assert.Equal((500, 2), (told.GetProperty("tokens").GetInt32(), told.GetProperty("trials").GetInt32()));
         Assert.Equal(told.GetProperty("correct").GetInt32() / 2.0, told.GetProperty("accuracy").GetDouble());
         Assert.True(told.GetProperty("peak_rss_mb").GetInt64() > 10);
@@ -26,7 +26,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     [Fact]
     public async Task RecallTellsTheSame() => Has(
         (await Run("recall", "--tokens", "3000", "--trials", "1")).Json,
-        "tokens", "trials", "correct", "accuracy", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
+        "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
 
     [Fact]
     public async Task AskStreamsTokensAndEndsWithTheAnswer()
