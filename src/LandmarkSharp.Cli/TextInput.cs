@@ -1,3 +1,5 @@
+using System.Text;
+using LandmarkSharp.Generation;
 using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Cli;
@@ -5,14 +7,41 @@ namespace LandmarkSharp.Cli;
 /// <summary>The text a command reads: a file, or standard input.</summary>
 internal static class TextInput
 {
+    private const int SampleCharacters = 1 << 16;
+
     /// <summary>Opens it, refusing what is empty or no text.</summary>
     public static TextReader Open(string? path)
     {
-        if (path is not null and not "-") return TextFile.Open(path);
+        if (IsFile(path)) return TextFile.Open(path!);
         if (!Console.IsInputRedirected) throw new LandmarkException("There is no text to read; give a file by --text, or pipe a text in.");
         return TextFile.Open(Console.OpenStandardInput(), "Standard input");
     }
 
+    /// <summary>A file, or those of a folder, each seen to be text: the last is not to fail when hours have been spent on the others.</summary>
+    public static IReadOnlyList<string> Files(string path)
+    {
+        var files = TextFile.Enumerate(path);
+        foreach (var file in files) TextFile.Open(file).Dispose();
+        return files;
+    }
+
     /// <summary>A guess at its tokens, for a progress bar; 0 when it cannot be known.</summary>
-    public static long TokensAbout(string? path) => path is not null && File.Exists(path) ? new FileInfo(path).Length * 10 / 38 : 0;
+    public static long TokensAbout(string? path) => IsFile(path) && File.Exists(path) ? new FileInfo(path).Length * 10 / 38 : 0;
+
+    /// <summary>Refuses a file that would not fit in memory. What is piped in is refused when it does not fit any more.</summary>
+    /// <param name="engine">The model that is to read it.</param>
+    /// <param name="path">The file; null for standard input.</param>
+    /// <param name="most">Tokens of it that are held at once.</param>
+    public static void RequireRoom(LandmarkEngine engine, string? path, long most = long.MaxValue)
+    {
+        if (!IsFile(path)) return;
+        using var reader = (StreamReader)TextFile.Open(path!);
+        var sample = new char[SampleCharacters];
+        var read = sample.AsSpan(0, reader.ReadBlock(sample));
+        var tokens = engine.Tokenizer.Encode(read.ToString()).Length;
+        var bytes = Math.Max(1, reader.CurrentEncoding.GetByteCount(read));
+        engine.RequireRoom(Math.Min(most, (long)((double)new FileInfo(path!).Length / bytes * tokens)), $"'{path}'");
+    }
+
+    private static bool IsFile(string? path) => path is not null and not "-";
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using LandmarkSharp.Cli.Commands;
 
@@ -8,6 +9,8 @@ namespace LandmarkSharp.Cli;
 internal static class Tool
 {
     public const int Success = 0, Failed = 1, Usage = 2, Cancelled = 130;
+
+    private static readonly string[] OutOfMemoryWords = ["not enough memory", "out of memory", "can't allocate memory"];
 
     public static RootCommand Commands() => new("Landmark attention: language models with random access to an unlimited context.")
     {
@@ -25,13 +28,9 @@ internal static class Tool
 
     public static async Task<int> RunAsync(string[] args)
     {
-        var parsed = Commands().Parse(args);
+        var parsed = CommandLine.Parse(Commands(), args);
         var json = args.Contains("--json");
-        if (parsed.Errors.Count > 0 && parsed.Action is System.CommandLine.Invocation.ParseErrorAction)
-        {
-            var path = parsed.CommandResult.Command is RootCommand ? "landmark" : $"landmark {parsed.CommandResult.Command.Name}";
-            return Error($"{parsed.Errors[0].Message.TrimEnd('.')}; see '{path} --help'.", json, Usage);
-        }
+        if (CommandLine.Problem(parsed) is { } problem) return Error(problem, json, Usage);
         try
         {
             return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
@@ -39,6 +38,10 @@ internal static class Tool
         catch (LandmarkException e)
         {
             return Error(e.Message, json, Failed);
+        }
+        catch (AggregateException e) when (e.GetBaseException() is LandmarkException inner)
+        {
+            return Error(inner.Message, json, Failed);
         }
         catch (OperationCanceledException)
         {
@@ -52,14 +55,23 @@ internal static class Tool
         {
             return Error($"{e.Message.TrimEnd('.')}; check the permissions.", json, Failed);
         }
+        catch (Exception e) when (IsOutOfMemory(e))
+        {
+            return Error("There is not enough memory for this; use a shorter text, a smaller model or batch, or a machine with more.", json, Failed);
+        }
         catch (Exception e) when (Environment.GetEnvironmentVariable("LANDMARK_DEBUG") is null)
         {
             return Error($"This should not have happened: {e.GetType().Name}, {e.Message.Split('\n')[0].TrimEnd('.')}; set LANDMARK_DEBUG=1 to see where, and report it.", json, Failed);
         }
     }
 
+    /// <summary>.NET's own, or libtorch's, which knows no type for it.</summary>
+    private static bool IsOutOfMemory(Exception e) => e is OutOfMemoryException
+        || (e is ExternalException && OutOfMemoryWords.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase)));
+
     private static int Error(string message, bool json, int code)
     {
+        message = message.ReplaceLineEndings(" ");      // one error, one line, whatever was typed
         Console.Error.WriteLine(json ? JsonSerializer.Serialize(new { error = message }, Output.Json) : message);
         return code;
     }

@@ -12,6 +12,7 @@ internal static class TrialReport
     {
         var (tokens, trials) = (asked.Tokens, asked.Count);
         var blockTokens = engine.Config.Landmark?.BlockTokens ?? int.MaxValue;
+        if (!asked.WindowOnly) engine.RequireRoom(tokens);
         List<RetrievalTrial> done = [];
         for (var trial = 0; trial < trials; trial++)
         {

@@ -33,11 +33,14 @@ internal sealed class AskCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var asked = parsed.GetValue(question)!.Trim();
+        var shown = parsed.GetValue(passages);
+        if (shown < 0) throw new LandmarkException($"The number of passages is {shown}; it must be 0 or more.");
         if (asked.Length == 0) throw new LandmarkException("The question is empty; write it in quotes.");
         var options = sampling.Read(parsed, "\n");
         var path = parsed.GetValue(text);
         using var reader = TextInput.Open(path);
         using var engine = model.Load(parsed);
+        TextInput.RequireRoom(engine, path);
         using var session = engine.NewSession();
 
         var clock = Stopwatch.StartNew();
@@ -60,7 +63,7 @@ internal sealed class AskCommand : LandmarkCommand
             if (piece.Length > 0) output.Event(new { @event = "token", text = piece });
         }
         output.Text("\n\n");
-        var sources = session.Trace.Blocks.Take(parsed.GetValue(passages)).Select(b => (Block: b, Text: Passage(engine, session, b))).ToArray();
+        var sources = session.Trace.Blocks.Take(shown).Select(b => (Block: b, Text: Passage(engine, session, b))).ToArray();
         foreach (var (block, passage) in sources)
             output.Line($"[grey]{block.Mass,6:P1}  tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}[/]  {Markup.Escape(Short(passage))}");
         output.Line($"[grey]{session.Trace.WindowMass,6:P1}  the last tokens and the question[/]");

@@ -29,7 +29,9 @@ internal sealed class GenerateCommand : LandmarkCommand
         var options = sampling.Read(parsed);
         var (begin, path) = (parsed.GetValue(prompt), parsed.GetValue(text));
         using var reader = path is not null || begin is null ? TextInput.Open(path) : null;
+        if (reader is null && string.IsNullOrWhiteSpace(begin)) throw new LandmarkException("The text is empty; give something to go on with.");
         using var engine = model.Load(parsed);
+        if (reader is not null) TextInput.RequireRoom(engine, path);
         using var session = engine.NewSession();
         var clock = Stopwatch.StartNew();
         if (reader is not null)

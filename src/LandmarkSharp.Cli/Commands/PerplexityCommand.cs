@@ -28,8 +28,9 @@ internal sealed class PerplexityCommand : LandmarkCommand
         var (path, length, most, isPlain) = (parsed.GetValue(text)!, parsed.GetValue(context), parsed.GetValue(contexts), parsed.GetValue(plain));
         if (length is < 2) throw new LandmarkException($"A context of {length} tokens predicts nothing; --context must be at least 2.");
         if (most is < 1) throw new LandmarkException($"The number of contexts is {most}; it must be at least 1.");
-        var files = TextFile.Enumerate(path);
+        var files = TextInput.Files(path);
         using var engine = model.Load(parsed);
+        foreach (var file in files) TextInput.RequireRoom(engine, file, length ?? long.MaxValue);
         var all = Contexts(engine, files, length, most);
         var about = most is { } m && length is { } n ? (long)files.Count * m * n : files.Sum(TextInput.TokensAbout);
         var result = output.Progress("Scoring", about, progress => Perplexity.Score(isPlain ? engine.Plain() : engine, all, progress, cancel));
@@ -41,14 +42,17 @@ internal sealed class PerplexityCommand : LandmarkCommand
         {
             result.Tokens,
             result.Loss,
-            perplexity = result.Value,
+            perplexity = Finite(result.Value),
             context = length,
             top_k = isPlain ? null : engine.Retrieval?.TopK,
             plain = isPlain,
-            by_position = result.Buckets.Select(b => new { b.From, b.To, b.Tokens, b.Loss, b.Perplexity }),
+            by_position = result.Buckets.Select(b => new { b.From, b.To, b.Tokens, b.Loss, perplexity = Finite(b.Perplexity) }),
         });
         return Tool.Success;
     }
+
+    /// <summary>JSON knows no infinity, which a loss above 709 makes.</summary>
+    private static double? Finite(double x) => double.IsFinite(x) ? x : null;
 
     private static IEnumerable<int[]> Contexts(LandmarkEngine engine, IReadOnlyList<string> files, int? length, int? most)
     {

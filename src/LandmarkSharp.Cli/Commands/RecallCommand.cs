@@ -26,9 +26,10 @@ internal sealed class RecallCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var asked = trials.Read(parsed);
+        var files = parsed.GetValue(text) is { } path ? TextInput.Files(path) : null;
         using var engine = model.Load(parsed);
         var encoder = new FragmentEncoder(t => engine.Tokenizer.Encode(t));
-        using var filler = parsed.GetValue(text) is { } path ? TokenSource.FromTokens(Tokens(engine.Tokenizer, path)) : null;
+        using var filler = files is null ? null : TokenSource.FromTokens(Tokens(engine.Tokenizer, files));
         var tasks = new RetrievalTasks(encoder, filler is null ? [] : [filler], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
         var test = new RetrievalTest(engine, asked.WindowOnly);
         return TrialReport.Run(output, engine, asked, (trial, progress) =>
@@ -38,13 +39,15 @@ internal sealed class RecallCommand : LandmarkCommand
         });
     }
 
-    private static int[] Tokens(Tokenizer tokenizer, string path)
+    /// <summary>The filler's tokens: of more text than this, trials see a small part, and reading it takes minutes.</summary>
+    private static int[] Tokens(Tokenizer tokenizer, IReadOnlyList<string> files)
     {
+        const int most = 1 << 24;
         List<int> tokens = [];
-        foreach (var file in TextFile.Enumerate(path))
+        foreach (var file in files)
         {
             using var reader = TextFile.Open(file);
-            foreach (var piece in tokenizer.EncodePieces(reader)) tokens.AddRange(piece);
+            foreach (var piece in tokenizer.EncodePieces(reader).TakeWhile(_ => tokens.Count < most)) tokens.AddRange(piece);
         }
         return [.. tokens];
     }

@@ -29,8 +29,7 @@ internal static class TokenizerCommand
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var tokenizer = Load(parsed, path);
-            var given = parsed.GetValue(text) ?? Console.In.ReadToEnd();
-            var ids = tokenizer.Encode(given);
+            var ids = parsed.GetValue(text) is { } given ? tokenizer.Encode(given) : [.. tokenizer.EncodePieces(TextInput.Open(null)).SelectMany(piece => piece)];
             output.Event(new { count = ids.Length, ids, pieces = ids.Select(tokenizer.Piece) });
             output.Text(string.Join(' ', ids) + "\n");
             return Tool.Success;
@@ -52,11 +51,11 @@ internal static class TokenizerCommand
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var tokenizer = Load(parsed, path);
-            var given = parsed.GetValue(ids) is { Length: > 0 } words ? words : Console.In.ReadToEnd().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            var given = parsed.GetValue(ids) is { Length: > 0 } words ? words : TextInput.Open(null).ReadToEnd().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
             var numbers = Array.ConvertAll(given, word =>
                 int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id < tokenizer.VocabularySize
                     ? id
-                    : throw new LandmarkException($"'{word}' is no token; ids go from 0 to {tokenizer.VocabularySize - 1}."));
+                    : throw new LandmarkException($"'{(word.Length > 40 ? word[..40] + "…" : word)}' is no token; ids go from 0 to {tokenizer.VocabularySize - 1}."));
             var text = tokenizer.Decode(numbers);
             output.Event(new { text });
             output.Text(text + "\n");

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Training;
+using Spectre.Console;
 
 namespace LandmarkSharp.Cli.Commands;
 
@@ -46,14 +47,14 @@ internal sealed class TrainCommand : LandmarkCommand
             ValidateEvery = parsed.GetValue(validate),
             SaveEvery = parsed.GetValue(save),
             Keep = parsed.GetValue(keep),
-            Limit = parsed.GetValue(limit) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            Limit = Limit(parsed.GetValue(limit)),
         };
         using var trainer = new Trainer(options, run);
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
         output.Line($"{parameters / 1e6:F1} M parameters on {trainer.Decoder.Device}, step {trainer.Step} of {options.Steps}");
         var done = trainer.Run(p => Report(output, p), cancel);
         output.Event(new { @event = "end", done, step = trainer.Step, positions = trainer.Positions, peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000 });
-        output.Line(done ? $"Done: the model is in {Path.Combine(run.Output, "model")}." : $"Stopped at step {trainer.Step}; the same command goes on from there.");
+        output.Line(done ? $"Done: the model is in {Markup.Escape(Path.Combine(run.Output, "model"))}." : $"Stopped at step {trainer.Step}; the same command goes on from there.");
         return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
     }
 
@@ -82,6 +83,13 @@ internal sealed class TrainCommand : LandmarkCommand
                 + (line.ValidationAnswerLoss is { } answers ? $", answer loss {answers:F4}, answers right {line.ValidationAnswersRight:P1}" : "")
             : $"step {line.Step} of {progress.Steps}: loss {line.Loss:F4}, text {line.TextLoss:F3}, answers {line.AnswerLoss:F4}, {progress.PositionsPerSecond / 1e3:F1} k positions/s, {progress.Left:hh\\:mm\\:ss} left");
     }
+
+    private static TimeSpan? Limit(double? seconds) => seconds switch
+    {
+        null => null,
+        > 0 and < 1e9 => TimeSpan.FromSeconds(seconds.Value),
+        _ => throw new LandmarkException($"The limit is {seconds} seconds; it must be above 0 and below a billion."),
+    };
 
     private static Option<int> Every(string name, int value, string description)
     {

@@ -31,12 +31,14 @@ internal static unsafe class CpuTopK
         for (var b = 0; b < scores.Length; b++)
         {
             var s = scores[b];
-            if (s < best[0]) continue;
+            if (!(s >= best[0])) continue;
             var i = 1;
             for (; i < best.Length && s >= best[i]; i++)
                 (best[i - 1], chosen[i - 1]) = (best[i], chosen[i]);
             (best[i - 1], chosen[i - 1]) = (s, b);
         }
+        // Scores that are no numbers, as damaged weights make them, are chosen by none; what is chosen must exist all the same.
+        foreach (ref var b in chosen) b = Math.Max(b, 0);
         chosen.Sort();
     }
 }

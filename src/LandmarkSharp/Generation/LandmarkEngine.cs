@@ -3,6 +3,7 @@ using LandmarkSharp.Memory;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Text;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Generation;
@@ -47,7 +48,7 @@ public sealed class LandmarkEngine : IDisposable
         options ??= new EngineOptions();
         LibTorch.Load();
         if (!Directory.Exists(folder))
-            throw new LandmarkException($"There is no model folder '{folder}'; check the path.");
+            throw new LandmarkException(File.Exists(folder) ? $"'{folder}' is a file; give the model's folder." : $"There is no model folder '{folder}'; check the path.");
         var config = ConfigFile.Load(folder);
         var tokenizer = Tokenizer.Load(folder);
         CheckTokenizer(folder, config, tokenizer);
@@ -55,6 +56,30 @@ public sealed class LandmarkEngine : IDisposable
             throw new LandmarkException($"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
         var retrieval = config.Landmark is null ? null : (options.Retrieval ?? config.Landmark.Retrieval()).Checked();
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
+    }
+
+    /// <summary>Bytes of keys and values that a session holds for each regular token, its part of a landmark counted.</summary>
+    public long BytesPerToken
+    {
+        get
+        {
+            var row = (long)Config.Layers * Config.KeyValueHeads * Config.HeadDim * Decoder.ComputeType.ElementSize();
+            return (2 * row) + (Config.Landmark is { } landmark ? (row + landmark.BlockTokens - 1) / landmark.BlockTokens : 0);
+        }
+    }
+
+    /// <summary>Makes sure that a text fits in memory, before hours are spent on reading it.</summary>
+    /// <param name="tokens">Its tokens, or about so many.</param>
+    /// <param name="text">What to call it in the error.</param>
+    /// <exception cref="LandmarkException">Its keys and values take more memory than there is.</exception>
+    public void RequireRoom(long tokens, string text = "a text")
+    {
+        var needed = (double)tokens * BytesPerToken;
+        var free = Decoder.Device.type == DeviceType.CUDA
+            ? CudaDriver.Devices().FirstOrDefault(d => d.Index == Decoder.Device.index)?.MemoryBytes ?? long.MaxValue
+            : ProcessMemory.AvailableBytes;
+        if (needed > free)
+            throw new LandmarkException($"Reading {text} of about {tokens:N0} tokens takes {needed / 1e9:N1} GB of memory ({BytesPerToken:N0} bytes each), and {free / 1e9:N1} GB are free; give a shorter text, or load the model in a type of fewer bytes.");
     }
 
     /// <summary>A session that has read nothing yet.</summary>
@@ -69,7 +94,7 @@ public sealed class LandmarkEngine : IDisposable
     public LandmarkEngine Plain()
     {
         var landmark = Config.Landmark
-            ?? throw new LandmarkException("A model without landmarks is always fed plainly, so there is nothing to compare it with.");
+            ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out the comparison with that.");
         return new LandmarkEngine(Decoder, Tokenizer, new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 });
     }
 

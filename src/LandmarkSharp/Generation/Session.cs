@@ -64,7 +64,7 @@ public sealed class Session : IDisposable
     /// <param name="tokens">Regular tokens; landmarks are put in on the way.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops between chunks; what was read stays.</param>
-    /// <exception cref="LandmarkException">A token is not the model's, or is the landmark.</exception>
+    /// <exception cref="LandmarkException">A token is not the model's, or is the landmark; or there is no memory for them.</exception>
     public void Append(ReadOnlySpan<int> tokens, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         Check(tokens);
@@ -187,7 +187,15 @@ public sealed class Session : IDisposable
         Trace.BlockCount = landmark is { } l ? (text.Count + l.BlockTokens - 1) / l.BlockTokens : 0;
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
-        return [.. engine.Decoder.Logits(last!).to(ScalarType.Float32).cpu().contiguous().data<float>()];
+        return Numbers(engine.Decoder.Logits(last!).to(ScalarType.Float32));
+    }
+
+    /// <summary>What the model computed, if it is numbers at all.</summary>
+    private float[] Numbers(Tensor computed)
+    {
+        float[] numbers = [.. computed.cpu().contiguous().data<float>()];
+        return Array.TrueForAll(numbers, float.IsFinite) ? numbers
+            : throw new LandmarkException($"The model computes no numbers (NaN or infinity); its weights are damaged, or {engine.Decoder.ComputeType} is too narrow for them: fetch them again, or load them as float32.");
     }
 
     private void Push(ReadOnlySpan<int> tokens)
@@ -199,6 +207,7 @@ public sealed class Session : IDisposable
 
     private void Reserve(int more)
     {
+        engine.RequireRoom(more);       // beside what is held: it is not free any more
         var tokens = text.Count + (long)more + AnswerRoom;
         memory.Reserve(landmark is { } l ? LandmarkStream.CountWithLandmarks(tokens, l.BlockTokens) : tokens);
     }
@@ -253,7 +262,7 @@ public sealed class Session : IDisposable
         var logits = engine.Decoder.Logits(hidden).to(ScalarType.Float32);                  // [n, V]
         if (landmark is { } l) logits.select(1, l.Id).fill_(float.NegativeInfinity);
         var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
-        return [.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()];
+        return Numbers(logits.log_softmax(-1).gather(1, picks).squeeze(1));
     }
 
     private void Check(ReadOnlySpan<int> tokens)

@@ -70,5 +70,5 @@ internal sealed class ConfigFields
     }
 
     private T Bad<T>(string name, string expected) =>
-        throw new LandmarkException($"{Path}: {prefix}{name} is {fields[name]}; expected {expected}.");
+        throw new LandmarkException($"{Path}: {prefix}{name} is {fields[name].GetRawText()}; expected {expected}.");
 }

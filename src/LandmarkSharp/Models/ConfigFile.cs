@@ -35,7 +35,7 @@ public static class ConfigFile
         }
         catch (JsonException e)
         {
-            throw new LandmarkException($"{path} is not valid JSON ({e.Message.TrimEnd('.')}); restore the file.", e);
+            throw new LandmarkException($"{path} is not valid JSON ({e.InBrief()}); restore the file.", e);
         }
     }
 

@@ -15,6 +15,8 @@ public static class LibTorch
     /// <summary>The environment variable that names the folder to load libtorch from.</summary>
     public const string DirectoryVariable = "LANDMARK_LIBTORCH";
 
+    private const int MostThreads = 1024;
+
     private static readonly Lock Gate = new();
     private static volatile LoadedLibTorch? loaded;
 
@@ -81,16 +83,16 @@ public static class LibTorch
                 if (name.StartsWith("cuda:", StringComparison.Ordinal)
                     && int.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, null, out var index))
                     return Cuda(name, index);
-                throw new LandmarkException($"There is no device called '{name}': use auto, cpu, cuda or cuda:N.");
+                throw new LandmarkException($"There is no device called '{name}'; use auto, cpu, cuda or cuda:N.");
         }
     }
 
     /// <summary>Sets how many threads libtorch's operators use.</summary>
-    /// <param name="n">The number of threads, at least 1.</param>
+    /// <param name="n">The number of threads, from 1 to 1,024: beyond, starting them takes minutes.</param>
     public static void SetThreads(int n)
     {
-        if (n < 1)
-            throw new LandmarkException($"The number of threads is {n}: it must be at least 1.");
+        if (n is < 1 or > MostThreads)
+            throw new LandmarkException($"The number of threads is {n}; it must be at least 1 and at most {MostThreads}.");
         Load();
         torch.set_num_threads(n);
     }

@@ -9,6 +9,19 @@ public static class ProcessMemory
     /// <summary>The memory the process has resident now, in bytes (the kernel's VmRSS), with mapped files.</summary>
     public static long ResidentBytes => Status("VmRSS:");
 
+    /// <summary>The memory in bytes that the process can still take: what the system can give, within its container's limit.</summary>
+    public static long AvailableBytes =>
+        Math.Min(ProcFile.KilobytesOf("/proc/meminfo", "MemAvailable:") ?? long.MaxValue, LeftInContainer() ?? long.MaxValue);
+
+    // What is held of files is given up when it is needed. Without a limit, limit reads "max".
+    private static long? LeftInContainer()
+    {
+        const string group = "/sys/fs/cgroup/memory.";
+        return long.TryParse(ProcFile.TextOf(group + "max", ""), out var most) && long.TryParse(ProcFile.TextOf(group + "current", ""), out var used)
+            ? most - used + (long.TryParse(ProcFile.TextOf(group + "stat", "inactive_file"), out var files) ? files : 0)
+            : null;
+    }
+
     private static long Status(string field) =>
         ProcFile.KilobytesOf("/proc/self/status", field) ?? Environment.WorkingSet;
 }

@@ -55,9 +55,9 @@ public sealed class SafeTensorFile : IDisposable
         {
             mapping?.Dispose();
             if (e is FileNotFoundException or DirectoryNotFoundException)
-                throw new LandmarkException($"There is no file {path}.", e);
+                throw new LandmarkException($"There is no file {path}; check the path.", e);
             if (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
-                throw new LandmarkException($"'{path}' cannot be read: {e.Message.TrimEnd('.')}.", e);
+                throw new LandmarkException($"'{path}' cannot be read ({e.Message.TrimEnd('.')}); check its permissions.", e);
             throw;
         }
     }

@@ -73,7 +73,7 @@ internal sealed class SafeTensorHeader
         {
             // InvalidOperationException: a name with half a surrogate pair.
             throw new LandmarkException(
-                $"{path} is not a safetensors file: its header is not valid JSON ({e.Message.TrimEnd('.')}).", e);
+                $"{path} is not a safetensors file: its header is not valid JSON ({e.InBrief()}); fetch or write it again.", e);
         }
 
         header.CheckLayout();

@@ -46,7 +46,8 @@ internal sealed class WeightFiles : IDisposable
 
     public SafeTensorFile Require(string name) =>
         Find(name) ?? throw new LandmarkException(
-            $"The weights in {source} have no tensor '{name}'{Near(name)}: the checkpoint is of another model.");
+            $"The weights in {source} have no tensor '{name}'{Near(name)}: the checkpoint is of another model; "
+            + "put the weights and the config.json of one model together.");
 
     public Tensor Get(string name, ReadOnlySpan<long> shape)
     {
@@ -55,7 +56,7 @@ internal sealed class WeightFiles : IDisposable
         if (!shape.SequenceEqual(found))
             throw new LandmarkException(
                 $"Tensor '{name}' of {file.Path} has the shape {Text(found)}, and the model needs {Text(shape)}: the "
-                + "configuration and the weights are of different models.");
+                + "configuration and the weights are of different models; put those of one model together.");
         read[name] = true;
         return file.Get(name);
     }
@@ -69,7 +70,7 @@ internal sealed class WeightFiles : IDisposable
     private static LandmarkException Nothing(string folder)
     {
         if (!Directory.Exists(folder))
-            return new LandmarkException($"There is no folder {folder} to read weights from.");
+            return new LandmarkException($"There is no folder {folder} to read weights from; check the path.");
         var pickles = Directory.EnumerateFiles(folder)
             .Select(file => Path.GetFileName(file))
             .Where(file => Path.GetExtension(file) is ".bin" or ".pth" or ".pt")
@@ -100,7 +101,7 @@ internal sealed class WeightFiles : IDisposable
                 // An index comes from outside: it names files of its own folder or nothing.
                 if (shard.Length == 0 || shard != Path.GetFileName(shard) || shard is "." or "..")
                     throw new LandmarkException(
-                        $"{index} names the file '{shard}', which is not one of its own folder.");
+                        $"{index} names the file '{shard}', which is not one of its own folder; fetch it again.");
                 var path = Path.Combine(folder, shard);
                 if (!File.Exists(path))
                     throw new LandmarkException(
@@ -110,7 +111,7 @@ internal sealed class WeightFiles : IDisposable
 
             if (!file.Contains(name))
                 throw new LandmarkException(
-                    $"{index} places tensor '{name}' in {shard}, which lacks it: the files are not of one model.");
+                    $"{index} places tensor '{name}' in {shard}, which lacks it: the files are not of one model; fetch them again.");
             Own(name, file);
         }
     }
@@ -123,13 +124,13 @@ internal sealed class WeightFiles : IDisposable
             if (document.RootElement.ValueKind != JsonValueKind.Object
                 || !document.RootElement.TryGetProperty("weight_map", out var map)
                 || map.ValueKind != JsonValueKind.Object)
-                throw new LandmarkException($"{index} has no weight_map, an object from tensors to files.");
+                throw new LandmarkException($"{index} has no weight_map, an object from tensors to files; fetch it again.");
             return [.. map.EnumerateObject().Select(entry => (entry.Name, entry.Value.GetString() ?? ""))];
         }
         catch (Exception e) when (
             e is JsonException or InvalidOperationException or IOException or UnauthorizedAccessException)
         {
-            throw new LandmarkException($"{index} cannot be read: {e.Message.TrimEnd('.')}.", e);
+            throw new LandmarkException($"{index} cannot be read ({e.InBrief()}); fetch it again.", e);
         }
     }
 
@@ -143,7 +144,7 @@ internal sealed class WeightFiles : IDisposable
     private void Own(string name, SafeTensorFile file)
     {
         if (!homes.TryAdd(name, file))
-            throw new LandmarkException($"The weights in {source} list tensor '{name}' twice.");
+            throw new LandmarkException($"The weights in {source} list tensor '{name}' twice; fetch them again.");
         names.Add(name);
     }
 

@@ -21,7 +21,7 @@ internal static class HuggingFaceTokenizer
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new LandmarkException($"'{path}' is not a tokenizer.json ({e.Message.TrimEnd('.')}); fetch the file again.", e);
+            throw new LandmarkException($"'{path}' is not a tokenizer.json ({e.InBrief()}); fetch the file again.", e);
         }
         throw new LandmarkException($"'{path}' is not a tokenizer.json: it is no JSON object; give a tokenizer.json or a tokenizer.model.");
     }

@@ -24,10 +24,7 @@ public static class TextFile
         if (!File.Exists(path)) throw new LandmarkException($"There is no file '{path}'; check the path.");
         try
         {
-            using (var blank = Open(File.OpenRead(path), path))
-            {
-                if (IsBlank(blank)) throw new LandmarkException($"'{path}' holds nothing but white space; give a file with text in it.");
-            }
+            using (var blank = Open(File.OpenRead(path), path)) RefuseBlank(blank, path);
             return Open(File.OpenRead(path), path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -49,6 +46,8 @@ public static class TextFile
         try
         {
             Check(sample.AsSpan(0, length), name);
+            // A stream that ends here can be judged before anything is done with it.
+            if (length < sample.Length) RefuseBlank(new StreamReader(new MemoryStream(sample, 0, length)), name);
         }
         catch (LandmarkException)
         {
@@ -82,13 +81,13 @@ public static class TextFile
         return files.Length > 0 ? files : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
     }
 
-    private static bool IsBlank(TextReader reader)
+    private static void RefuseBlank(TextReader reader, string name)
     {
         while (reader.Read() is >= 0 and var c)
         {
-            if (!char.IsWhiteSpace((char)c)) return false;
+            if (!char.IsWhiteSpace((char)c)) return;
         }
-        return true;
+        throw new LandmarkException($"'{name}' holds nothing but white space; give a file with text in it.");
     }
 
     private static void Check(ReadOnlySpan<byte> sample, string name)

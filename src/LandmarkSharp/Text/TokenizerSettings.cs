@@ -130,7 +130,7 @@ internal sealed class TokenizerSettings
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
-            throw new LandmarkException($"'{path}' cannot be read as JSON of its kind ({e.Message.TrimEnd('.')}); fetch the file again.", e);
+            throw new LandmarkException($"'{path}' cannot be read as JSON of its kind ({e.InBrief()}); fetch the file again.", e);
         }
     }
 }

@@ -70,7 +70,9 @@ public sealed class TokenShards : IDisposable
         try
         {
             var meta = JsonSerializer.Deserialize(File.ReadAllBytes(path), TokenShardsJson.Default.TokenShardsMeta);
-            if (meta is { BytesPerToken: 2 or 4, Sources.Count: > 0 }) return meta;
+            if (meta is { Vocabulary: not null, BytesPerToken: 2 or 4, Sources.Count: > 0 }
+                && meta.Sources.All(s => s is { Name: not null, File: not null, Tokens: > 0, Documents: not null })
+                && meta.Sources.DistinctBy(s => s.Name).Count() == meta.Sources.Count) return meta;
             throw new LandmarkException($"The file {path} does not describe token shards; make the shards again.");
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
@@ -79,7 +81,7 @@ public sealed class TokenShards : IDisposable
         }
         catch (JsonException e)
         {
-            throw new LandmarkException($"The file {path} is not valid JSON ({e.Message}); make the shards again.", e);
+            throw new LandmarkException($"The file {path} is not valid JSON ({e.InBrief()}); make the shards again.", e);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using LandmarkSharp.Text;
@@ -13,6 +14,7 @@ public sealed class TokenShardsBuilder(
     Func<string, int[]> encode, int vocabularySize, int endOfText, string vocabulary)
 {
     private const int ChunkCharacters = 1 << 18;
+    private const string Partial = ".partial";
 
     private readonly FragmentEncoder encoder = new(encode);
 
@@ -33,29 +35,43 @@ public sealed class TokenShardsBuilder(
     /// depth, are its documents in the order of their paths. Text is read in pieces and encoded in parallel, so a file
     /// may be larger than memory.
     /// </summary>
-    /// <param name="output">The folder to write; made if it is not there, files of the same names replaced.</param>
+    /// <param name="output">
+    /// The folder to write; made if it is not there. Files of the same names are replaced when all new ones are whole.
+    /// </param>
     /// <param name="sources">Names (which become file names) and paths.</param>
-    /// <param name="cancellation">Stops the work; <c>tokens.json</c> is then not written.</param>
+    /// <param name="cancellation">Stops the work; the folder then has what it had before.</param>
     /// <exception cref="LandmarkException">A source has no text, or a file of it is not text.</exception>
     public TokenShardsMeta Build(
         string output, IReadOnlyList<(string Name, string Path)> sources, CancellationToken cancellation = default)
     {
+        foreach (var (name, _) in sources)
+        {
+            if (name != Path.GetFileName(name) || name is "" or "." or "..")
+                throw new LandmarkException($"The source's name '{name}' is no file name; give one without slashes.");
+            if (sources.Count(s => s.Name == name) > 1)
+                throw new LandmarkException($"There are several sources named '{name}'; give each its own name.");
+        }
         Directory.CreateDirectory(output);
         var bytes = vocabularySize <= 1 << 16 ? 2 : 4;
         var shards = new List<TokenShard>();
+        var meta = new TokenShardsMeta(vocabulary, bytes, endOfText, shards);
+        string[] files = [.. sources.Select(s => Path.Combine(output, s.Name + ".bin")), Path.Combine(output, TokenShards.MetaFile)];
         try
         {
             foreach (var (name, path) in sources) shards.Add(Write(output, name, path, bytes, cancellation));
+            File.WriteAllBytes(files[^1] + Partial, JsonSerializer.SerializeToUtf8Bytes(meta, TokenShardsJson.Default.TokenShardsMeta));
+            // All is on the disk before the first old file goes.
+            foreach (var file in files) File.Move(file + Partial, file, overwrite: true);
         }
-        catch (AggregateException e) when (e.InnerExceptions.OfType<LandmarkException>().FirstOrDefault() is { } first)
+        catch (AggregateException e)
         {
             // What goes wrong on a worker thread comes wrapped.
-            throw new LandmarkException(first.Message, e);
+            ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
         }
-        var meta = new TokenShardsMeta(vocabulary, bytes, endOfText, shards);
-        File.WriteAllBytes(
-            Path.Combine(output, TokenShards.MetaFile),
-            JsonSerializer.SerializeToUtf8Bytes(meta, TokenShardsJson.Default.TokenShardsMeta));
+        finally
+        {
+            foreach (var file in files) File.Delete(file + Partial);
+        }
         return meta;
     }
 
@@ -64,7 +80,7 @@ public sealed class TokenShardsBuilder(
         var documents = new List<long>();
         var count = 0L;
         var file = name + ".bin";
-        using var stream = File.Create(Path.Combine(output, file));
+        using var stream = File.Create(Path.Combine(output, file + Partial));
         var encoded = Chunks(TextFile.Enumerate(path))
             .AsParallel().AsOrdered().WithCancellation(cancellation)
             .WithMergeOptions(ParallelMergeOptions.NotBuffered)

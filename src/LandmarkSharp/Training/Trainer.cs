@@ -67,6 +67,8 @@ public sealed class Trainer : IDisposable
     /// <summary>Set apart from every training seed.</summary>
     private const long ValidationSeed = -7_919;
 
+    private const string ModelFolder = "model";
+
     private readonly TrainingOptions options;
     private readonly TrainingRun run;
     private readonly Tokenizer tokenizer;
@@ -99,9 +101,12 @@ public sealed class Trainer : IDisposable
             TrainingCheckpoints.Restore(path, decoder, optimizer, options);
             Step = step;
         }
-        else if (run.StartFrom is { } start)
+        else
         {
-            TrainingCheckpoints.RestoreWeights(start, decoder);
+            // It would be replaced at the end, and nobody would know by what.
+            if (Directory.Exists(Path.Combine(run.Output, ModelFolder)))
+                throw new LandmarkException($"The folder {run.Output} has a finished model and no checkpoint to go on from; give another output folder.");
+            if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
         }
         Positions = Enumerable.Range(0, (int)Step).Sum(s => PositionsOf(options.Stage(s)));
     }
@@ -166,7 +171,7 @@ public sealed class Trainer : IDisposable
         }
         if (saved != Step) Save();
         if (Step < options.Steps) return false;
-        Export(Path.Combine(run.Output, "model"));
+        Export(Path.Combine(run.Output, ModelFolder));
         return true;
 
         void Save()

@@ -54,6 +54,10 @@ public sealed class TrainingCheckpoints(string folder)
     /// <exception cref="LandmarkException">There is no model, it is damaged, or a shape is another.</exception>
     public static void RestoreWeights(string path, Decoder decoder)
     {
+        // Token by token, another tokenizer's embeddings mean something else, though their shapes may agree.
+        if (File.Exists(Path.Combine(path, ConfigFile.Name)) && ConfigFile.Load(path).TokenizerFingerprint is { } theirs
+            && decoder.Config.TokenizerFingerprint is { } ours && theirs != ours)
+            throw new LandmarkException($"The model in {path} was trained with another tokenizer (fingerprint {theirs[..Math.Min(12, theirs.Length)]}…, this one is {ours[..Math.Min(12, ours.Length)]}…); give that tokenizer, or another folder.");
         using var quiet = no_grad();
         using var weights = Weights.Open(path);
         foreach (var (name, parameter) in decoder.Parameters)
@@ -74,6 +78,8 @@ public sealed class TrainingCheckpoints(string folder)
     /// <summary>A run goes on with the recipe that it began with: every field decides what is computed.</summary>
     private static void RequireSame(string recipe, TrainingOptions options)
     {
+        if (!File.Exists(recipe))
+            throw new LandmarkException($"{Path.GetDirectoryName(recipe)} is no checkpoint of a run: it has no {RecipeFile}; give another output folder.");
         using var then = JsonDocument.Parse(TrainingOptions.Load(recipe).ToJson());
         using var now = JsonDocument.Parse(options.ToJson());
         foreach (var field in then.RootElement.EnumerateObject())

@@ -104,6 +104,19 @@ public sealed class BlockSelectionTests
             Assert.Equal([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2], Chosen(rand(2, 2, 3), 1, 7, mode, reference: false));
     }
 
+    [Theory]
+    [InlineData(5, 2)]      // some scores are no numbers: none of those is chosen
+    [InlineData(1, 3)]      // fewer are than are asked for: whatever is chosen exists
+    public void ScoresThatAreNoNumbersChooseNothingOutside(int numbers, int k)
+    {
+        using var scope = NewDisposeScope();
+        var scores = full(1, 1, 8, double.NaN, dtype: ScalarType.Float32);
+        scores[.., .., 2..(2 + numbers)] = 1;
+        var chosen = Chosen(scores, 1, k, SelectionMode.PerTokenAndHead, reference: false);
+        Assert.All(chosen, b => Assert.InRange(b, 0, 7));
+        if (numbers >= k) Assert.Equal([5, 6], chosen);
+    }
+
     private static long[] Chosen(Tensor scores, long groups, int k, SelectionMode mode, bool reference)
     {
         var chosen = BlockSelection.Choose(scores, groups, k, mode, reference);

@@ -31,6 +31,19 @@ public sealed class SessionTests
             iter: 40, threads: 1);
 
     [Fact]
+    public void ATextThatDoesNotFitInMemoryIsRefusedBeforeItIsRead()
+    {
+        // Heads so wide that a token takes 3 MB: a few million are more than any machine has.
+        using var engine = TinyEngine.Create(TinyModel.Config(blockTokens: 4) with { HeadDim = 80_000 });
+        Assert.Equal(2 * 2 * 80_000 * 4 * 9 / 4, engine.BytesPerToken);
+        engine.RequireRoom(1);
+        using var session = engine.NewSession();
+        var error = Assert.Throws<LandmarkException>(() => session.Append(new int[5_000_000]));
+        Assert.Contains("of about 5,000,000 tokens takes 14,400.0 GB of memory (2,880,000 bytes each)", error.Message, StringComparison.Ordinal);
+        Assert.Empty(session.Tokens);
+    }
+
+    [Fact]
     public void ReadingAnAnswerEqualsHavingGeneratedIt() =>
         Gen.Select(Gen.Int[1, 6], Gen.Int[1, 50], Gen.Int[1, 20], Policies).Sample(
             (block, length, answer, policy) =>

@@ -122,7 +122,7 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("llama", "\"rope_scaling\": { \"type\": \"linear\" }", "rope type linear needs a positive factor")]
     [InlineData("llama", "\"rope_scaling\": [2]", "rope_scaling is no JSON object")]
     [InlineData("llama", "\"rope_scaling\": { \"type\": \"linear\", \"factor\": 2 }, \"rope_parameters\": { \"rope_theta\": 1 }", "has both rope_scaling and rope_parameters")]
-    [InlineData("llama", "\"rope_theta\": \"big\"", "rope_theta is big; expected a number")]
+    [InlineData("llama", "\"rope_theta\": \"big\"", "rope_theta is \"big\"; expected a number")]
     [InlineData("llama", "\"tie_word_embeddings\": 1", "tie_word_embeddings is 1; expected true or false")]
     [InlineData("llama", "\"head_dim\": 5", "head_dim is 5; rotary positions turn pairs")]
     [InlineData("llama", "\"head_dim\": 5.5", "head_dim is 5.5; expected an integer")]

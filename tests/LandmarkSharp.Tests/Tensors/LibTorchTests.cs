@@ -58,7 +58,7 @@ public sealed class LibTorchTests
         foreach (var name in new[] { "gpu", "", "CPU", "cuda:", "cuda:-1", "cuda:x", "cuda: 1", "mps" })
         {
             var e = Assert.Throws<LandmarkException>(() => LibTorch.Device(name));
-            Assert.Equal($"There is no device called '{name}': use auto, cpu, cuda or cuda:N.", e.Message);
+            Assert.Equal($"There is no device called '{name}'; use auto, cpu, cuda or cuda:N.", e.Message);
         }
     }
 
@@ -105,7 +105,7 @@ public sealed class LibTorchTests
     public void ThreadsAreAtLeastOne()
     {
         var e = Assert.Throws<LandmarkException>(() => LibTorch.SetThreads(0));
-        Assert.Equal("The number of threads is 0: it must be at least 1.", e.Message);
+        Assert.Equal("The number of threads is 0; it must be at least 1 and at most 1024.", e.Message);
         LibTorch.Load();
         LibTorch.SetThreads(get_num_threads());
     }

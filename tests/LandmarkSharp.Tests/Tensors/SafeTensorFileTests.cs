@@ -77,7 +77,7 @@ public sealed class SafeTensorFileTests
     {
         using var folder = new TemporaryFolder();
         var e = Assert.Throws<LandmarkException>(() => SafeTensorFile.Open(folder["none"]));
-        Assert.Equal($"There is no file {folder["none"]}.", e.Message);
+        Assert.Equal($"There is no file {folder["none"]}; check the path.", e.Message);
         Assert.Throws<LandmarkException>(() => SafeTensorFile.Open(folder.Path));
         Assert.Throws<LandmarkException>(() => SafeTensorFile.Open(""));
         Assert.Throws<LandmarkException>(() => SafeTensorFile.Open("/dev/null"));

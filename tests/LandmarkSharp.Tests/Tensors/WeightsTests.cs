@@ -37,7 +37,7 @@ public sealed class WeightsTests
         var e = Assert.Throws<LandmarkException>(() => weights["model"].Get("norm.weight", [32]));
         Assert.Equal(
             $"Tensor 'model.norm.weight' of {Path.Combine(Llama, "model.safetensors")} has the shape [64], and the "
-            + "model needs [32]: the configuration and the weights are of different models.",
+            + "model needs [32]: the configuration and the weights are of different models; put those of one model together.",
             e.Message);
         Assert.Contains("model.norm.weight", weights.Unread());
     }

@@ -40,6 +40,8 @@ public sealed class TextFileTests : IDisposable
         Fails("not UTF-8", folder.Write("bad.txt", Encoding.Latin1.GetBytes("Ça a été très agréable à Besançon.")));
         Fails("no file", Path.Combine(folder.Path, "bad.txt.gone"));
         Fails("is a folder", folder.Path, folder.Path);
+        using var blank = new MemoryStream(" \n\t\n"u8.ToArray());
+        Assert.Contains("'standard input' holds nothing but white space", Assert.Throws<LandmarkException>(() => TextFile.Open(blank, "standard input")).Message, StringComparison.Ordinal);
         using var empty = new MemoryStream();
         Assert.Contains("'standard input' is empty", Assert.Throws<LandmarkException>(() => TextFile.Open(empty, "standard input")).Message, StringComparison.Ordinal);
     }

@@ -21,8 +21,7 @@ internal sealed class TinyRun : IDisposable
     public TinyRun()
     {
         LibTorch.Load();
-        File.WriteAllBytes(Tokenizer, TokenizerBuilder.Model(
-            [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. TokenizerBuilder.BytePieces(), .. Letters.Select(c => new TestPiece(c.ToString()))]));
+        WriteTokenizer(Tokenizer);
         var tokenizer = LandmarkSharp.Text.Tokenizer.Load(Tokenizer);
         Shards = Build(tokenizer, "train", seed: 1, sentences: 1500);
         Validation = Build(tokenizer, "validation", seed: 2, sentences: 150);
@@ -54,6 +53,10 @@ internal sealed class TinyRun : IDisposable
     public string Validation { get; }
 
     public string this[string name] => folder[name];
+
+    /// <summary>Writes the tokenizer of single letters.</summary>
+    public static void WriteTokenizer(string path) => File.WriteAllBytes(path, TokenizerBuilder.Model(
+        [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. TokenizerBuilder.BytePieces(), .. Letters.Select(c => new TestPiece(c.ToString()))]));
 
     /// <summary>A run into a folder of this name.</summary>
     public TrainingRun Into(string name) => new()

@@ -1,0 +1,128 @@
+namespace LandmarkSharp.Tests.Cli;
+
+/// <summary>Command lines that ask for what there is not. No model is read for any of them.</summary>
+public sealed class BadArgumentsTests
+{
+    /// <summary>What the parser refuses.</summary>
+    public static TheoryData<string, string> Unparsable => new()
+    {
+        { "foo", "There is no command 'foo'" },
+        { "passkey --foo 3", "There is no option '--foo'" },
+        { "passkey extra", "'extra'" },
+        { "passkey --tokens", "'--tokens'" },
+        { "passkey --tokens many", "--tokens takes a whole number up to 2147483647, not 'many'" },
+        { "passkey --tokens 99999999999", "--tokens takes a whole number" },
+        { "passkey --tokens 5 --tokens 6", "'--tokens'" },
+        { "passkey --trials 1.5", "--trials takes a whole number" },
+        { "passkey --depth deep", "--depth takes a number, not 'deep'" },
+        { "passkey --seed x", "--seed takes a whole number" },
+        { "passkey --top-k few", "--top-k takes a whole number" },
+        { "passkey --threads all", "--threads takes a whole number" },
+        { "ask --text notes.txt", "QUESTION" },
+        { "ask --tempreture", "There is no option '--tempreture'" },
+        { "generate --max-token", "There is no option '--max-token'" },
+        { "generate x --temperature hot", "--temperature takes a number" },
+        { "perplexity --context 64", "'--text' is required" },
+        { "perplexity --text a.txt --contexts x", "--contexts takes a whole number" },
+        { "tokenizer shards --out x", "'--source' is required" },
+        { "train", "'--tokenizer' is required" },
+        { "train --foo", "'--foo'" },
+        { "train r.json --tokenizer t --shards s --out o --save-every 0", "--save-every must be at least 1" },
+        { "verify", "PATH" },
+        { "completion tcsh", "it must be one of 'bash', 'zsh', 'fish', 'pwsh'" },
+    };
+
+    /// <summary>What the parser takes and the commands refuse.</summary>
+    public static TheoryData<string, string> Senseless => new()
+    {
+        { "passkey --trials 0", "The number of trials is 0" },
+        { "passkey --trials -2", "The number of trials is -2" },
+        { "recall --trials 0", "The number of trials is 0" },
+        { "passkey --threads 0", "The number of threads is 0" },
+        { "passkey --threads 100000", "The number of threads is 100000" },
+        { "passkey --dtype int8", "--dtype takes float32, bfloat16 or float16" },
+        { "passkey --device gpu", "no device called 'gpu'" },
+        { "passkey --device cuda:99999999999", "no device called 'cuda:99999999999'" },
+        { "passkey --libtorch /proc/self", "/proc/self holds no libtorch" },
+        { "info --libtorch /nowhere/at/all", "/nowhere/at/all holds no libtorch" },
+        { "perplexity --text a.txt --context 1", "--context must be at least 2" },
+        { "perplexity --text a.txt --contexts 0", "The number of contexts is 0" },
+        { "generate x --max-tokens -1", "The number of tokens to generate is -1" },
+        { "generate x --temperature -1", "The temperature is -1" },
+        { "generate x --temperature NaN", "The temperature is NaN" },
+        { "generate x --top-p 0", "top-p is 0" },
+        { "generate x --min-p 2", "min-p is 2" },
+        { "generate x --sample-top-k -1", "top-k is -1" },
+        { "generate x --repetition-penalty 0", "The repetition penalty is 0" },
+        { "ask x --passages -1", "The number of passages is -1" },
+        { "tokenizer decode 999999", "'999999' is no token" },
+        { "tokenizer shards --out x --source books", "The source 'books' has no name" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Unparsable))]
+    public async Task TheParserRefusesInOneSentence(string line, string part)
+    {
+        // Before the first option, which might take it for its value.
+        var (names, options) = (Words(line).TakeWhile(w => w[0] != '-').ToArray(), Words(line).SkipWhile(w => w[0] != '-'));
+        (await LandmarkTool.Run([.. names, "--json", .. options])).SaysAsJson(part, code: 2);
+    }
+
+    [Theory]
+    [MemberData(nameof(Senseless))]
+    public async Task ACommandRefusesInOneSentence(string line, string part)
+    {
+        (await LandmarkTool.Run(Words(line))).Says(part);
+    }
+
+    [Fact]
+    public async Task PeopleAndProgramsAreToldTheSame()
+    {
+        const string unknown = "There is no option '--foo'; see 'landmark tokenizer encode --help', or put -- before a text that begins so.";
+        (await LandmarkTool.Run("tokenizer", "encode", "--foo")).Says(unknown, code: 2);
+        (await LandmarkTool.Run("tokenizer", "encode", "--foo", "--json")).SaysAsJson(unknown, code: 2);
+        const string id = "'x' is no token; ids go from 0 to";
+        (await LandmarkTool.Run("tokenizer", "decode", "x")).Says(id);
+        (await LandmarkTool.Run("tokenizer", "decode", "x", "--json")).SaysAsJson(id);
+    }
+
+    [Fact]
+    public async Task ACudaDeviceThatIsNotThereIsRefused() =>
+        // A hundred thousand devices are nowhere, with CUDA or without.
+        (await LandmarkTool.Run("passkey", "--device", "cuda:100000", "--json")).SaysAsJson("The device 'cuda:100000' is not there");
+
+    [Fact]
+    public async Task AnEmptyQuestionIsRefused()
+    {
+        (await LandmarkTool.RunOn("A text.", "ask", "")).Says("The question is empty");
+        (await LandmarkTool.RunOn("A text.", "ask", " \n\t", "--json")).SaysAsJson("The question is empty");
+    }
+
+    [Fact]
+    public async Task AnEmptyPromptIsRefused()
+    {
+        (await LandmarkTool.Run("generate", "")).Says("The text is empty");
+        (await LandmarkTool.Run("generate", " \n ", "--json")).SaysAsJson("The text is empty");
+        (await LandmarkTool.Run("generate", "x", "--stop", "")).Says("A stop string is empty");
+    }
+
+    [Fact]
+    public async Task WordsAreTakenAsTheyAre()
+    {
+        // Not a file of options, and not an option.
+        Assert.Equal("@home", await BackAndForth("@home"));
+        Assert.Equal("--foo", await BackAndForth("--", "--foo"));
+        (await LandmarkTool.Run("one\ntwo")).Says("'one two'", code: 2);
+        (await LandmarkTool.Run("--foo")).Says("There is no option '--foo'; see 'landmark --help'", code: 2);
+        (await LandmarkTool.Run()).Says("see 'landmark --help'", code: 2);
+        (await LandmarkTool.Run("tokenizer")).Says("see 'landmark tokenizer --help'", code: 2);
+
+        static async Task<string> BackAndForth(params string[] words)
+        {
+            var ids = (await LandmarkTool.Run(["tokenizer", "encode", .. words])).Output.Split(' ', StringSplitOptions.TrimEntries);
+            return (await LandmarkTool.Run(["tokenizer", "decode", .. ids])).Output.TrimEnd('\n');
+        }
+    }
+
+    private static string[] Words(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+}

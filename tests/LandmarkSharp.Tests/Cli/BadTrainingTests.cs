@@ -1,0 +1,131 @@
+using LandmarkSharp.Tests.Tensors;
+using LandmarkSharp.Tests.Training;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Tests.Cli;
+
+/// <summary><c>landmark train</c> and <c>landmark tokenizer shards</c> given what does not fit: nothing that was there is lost.</summary>
+public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>, IDisposable
+{
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Fact]
+    public async Task ABrokenRecipeIsRefused()
+    {
+        await Fails("""{"steps": 1""", "is not JSON");
+        await Fails("", "is not JSON");
+        await Fails("null", "is empty");
+        await Fails("""{"sources": {"train": 1}, "stages": [{}], "stepz": 5}""", "has a field 'stepz' that is unknown");
+        await Fails("""{"sources": {"train": 1}, "stages": [{}], "steps": "many"}""", "'steps'");
+        await Fails("""{"sources": {"train": 1}, "stages": []}""", "from_step 0");
+        await Fails("""{"sources": {"elsewhere": 1}, "stages": [{"task_share": 0}]}""", "The token shards have no source 'elsewhere'");
+
+        // A tenth of an exabyte; and retrieval tasks that need a longer window.
+        await Fails((TinyRun.Recipe with { HiddenSize = 100_000_000, IntermediateSize = 100_000_000 }).ToJson(), "not enough memory");
+        await Fails((TinyRun.Recipe with { Stages = [new TrainingStage { Window = 64, Rows = 2, TaskShare = 1 }] }).ToJson(), "use longer windows");
+
+        async Task Fails(string recipe, string part)
+        {
+            File.WriteAllText(tiny["recipe.json"], recipe);
+            (await Train("new", "--json")).SaysAsJson(part);
+            Assert.False(Directory.Exists(Path.Combine(tiny["new"], "model")));
+        }
+    }
+
+    [Fact]
+    public async Task WhatIsNotThereOrDoesNotFitIsNamed()
+    {
+        File.WriteAllText(tiny["recipe.json"], TinyRun.Recipe.ToJson());
+        (await LandmarkTool.Run("train", tiny["nowhere.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny["new"])).Says("There is no recipe");
+        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny["nowhere"], "--shards", tiny.Shards, "--out", tiny["new"])).Says("There is no tokenizer");
+        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny["nowhere"], "--out", tiny["new"])).Says("There are no token shards");
+        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"), "--shards", tiny.Shards, "--out", tiny["new"]))
+            .Says("were made with another tokenizer");
+        (await Train("new", "--validation", tiny["nowhere"])).Says("There are no token shards");
+        (await Train("new", "--from", tiny["nowhere"])).Says("There is no folder");
+        (await Train("new", "--from", model.Path)).Says("model needs");
+        (await Train("new", "--from", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"))).Says("was trained with another tokenizer");
+        (await Train("new", "--limit", "-1")).Says("The limit is -1 seconds");
+        (await Train("new", "--limit", "1e300")).Says("The limit is 1E+300 seconds");
+        File.WriteAllText(Path.Combine(tiny.Shards, "train.bin"), "short");
+        (await Train("new")).Says("make the shards again");
+        File.WriteAllText(Path.Combine(tiny.Shards, "tokens.json"), """{"vocabulary": "v", "bytes_per_token": 2, "end_of_text": 2, "sources": [{}]}""");
+        (await Train("new")).Says("does not describe token shards");
+        Assert.False(Directory.Exists(tiny["new"]));
+    }
+
+    [Fact]
+    public async Task AFolderOfAnotherRunIsLeftAsItIs()
+    {
+        using (var trainer = new Trainer(TinyRun.Recipe, tiny.Into("run") with { SaveEvery = 6 })) Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        var run = tiny["run"];
+        var newest = Directory.EnumerateDirectories(run, "step-*").Max()!;
+        var before = FolderState.Of(run);
+
+        await Fails("The run was begun with layers 2 and cannot go on with 3", TinyRun.Recipe with { Layers = 3 });
+        await Fails("is no checkpoint of a run: it has no recipe.json", TinyRun.Recipe, () => File.Delete(Path.Combine(newest, "recipe.json")));
+        await Fails("is not a whole safetensors file", TinyRun.Recipe, () => File.WriteAllText(Path.Combine(newest, "model.safetensors"), "short"));
+        await Fails("There is no folder", TinyRun.Recipe, () => Directory.Delete(Path.Combine(newest, "optimizer"), recursive: true));
+        await Fails("was trained with another tokenizer", TinyRun.Recipe, () =>
+        {
+            var config = Path.Combine(newest, "config.json");
+            File.WriteAllText(config, File.ReadAllText(config).Replace("\"tokenizer_fingerprint\": \"", "\"tokenizer_fingerprint\": \"0123456789ab", StringComparison.Ordinal));
+        });
+        await Fails("has a finished model and no checkpoint to go on from", TinyRun.Recipe, () =>
+        {
+            foreach (var step in Directory.EnumerateDirectories(run, "step-*")) Directory.Delete(step, recursive: true);
+        });
+
+        async Task Fails(string part, TrainingOptions recipe, Action? spoil = null)
+        {
+            using var aside = new TemporaryFolder();
+            CopyAll(run, aside.Path);
+            spoil?.Invoke();
+            var spoilt = FolderState.Of(run);
+            File.WriteAllText(tiny["recipe.json"], recipe.ToJson());
+            (await Train("run")).Says(part);
+            Assert.Equal(spoilt, FolderState.Of(run));
+            Directory.Delete(run, recursive: true);
+            CopyAll(aside.Path, run);
+            Assert.Equal(before, FolderState.Of(run));
+        }
+    }
+
+    [Fact]
+    public async Task ShardsAreReplacedAtOnceOrNotAtAll()
+    {
+        var before = FolderState.Of(tiny.Shards);
+        await Fails("nowhere.txt'; check the path", "train=" + tiny["validation.txt"], "more=" + tiny["nowhere.txt"]);
+        File.WriteAllBytes(tiny["binary.txt"], [1, 0, 2]);
+        await Fails("is not text: byte 1 is NUL", "train=" + tiny["validation.txt"], "more=" + tiny["binary.txt"]);
+        await Fails("There are several sources named 'train'", "train=" + tiny["validation.txt"], "train=" + tiny["train.txt"]);
+        await Fails("The source's name '../train' is no file name", "../train=" + tiny["validation.txt"]);
+
+        var built = await LandmarkTool.Run("tokenizer", "shards", "--tokenizer", tiny.Tokenizer, "--out", tiny.Shards, "--source", "train=" + tiny["validation.txt"], "--json");
+        Assert.Equal(1, built.Json.GetProperty("sources")[0].GetProperty("documents").GetInt32());
+        Assert.Equal(before.Keys.Order(), FolderState.Of(tiny.Shards).Keys.Order());
+        using var shards = TokenShards.Open(tiny.Shards);
+        Assert.Equal(new FileInfo(tiny["validation.txt"]).Length + 2, shards["train"].Count);
+
+        async Task Fails(string part, params string[] sources)
+        {
+            (await LandmarkTool.Run(["tokenizer", "shards", "--tokenizer", tiny.Tokenizer, "--out", tiny.Shards, .. sources.SelectMany(s => (string[])["--source", s])])).Says(part);
+            Assert.Equal(before, FolderState.Of(tiny.Shards));
+        }
+    }
+
+    private Task<ToolRun> Train(string output, params string[] more) => LandmarkTool.Run(
+        ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny[output], "--threads", "1", .. more]);
+
+    private static void CopyAll(string from, string to)
+    {
+        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+        {
+            var target = Path.Combine(to, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Text.Json;
+
+namespace LandmarkSharp.Tests.Cli;
+
+/// <summary>What each command writes for programs, which scripts rely on.</summary>
+public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
+{
+    [Fact]
+    public async Task PassKeyTellsOfEveryTrial()
+    {
+        var told = (await Run("passkey", "--tokens", "500", "--trials", "2")).Json;
+        Has(told, "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
+        Assert.Equal((500, 2), (told.GetProperty("tokens").GetInt32(), told.GetProperty("trials").GetInt32()));
+        Assert.Equal(told.GetProperty("correct").GetInt32() / 2.0, told.GetProperty("accuracy").GetDouble());
+        Assert.True(told.GetProperty("peak_rss_mb").GetInt64() > 10);
+        var trials = told.GetProperty("per_trial").EnumerateArray().ToArray();
+        Assert.Equal(2, trials.Length);
+        foreach (var trial in trials)
+        {
+            Has(trial, "trial", "needle_first_token", "needle_last_token", "needle_blocks", "expected", "answer", "correct", "prefill_seconds", "decode_ms_per_token", "blocks", "blocks_read");
+            Assert.InRange(trial.GetProperty("needle_first_token").GetInt32(), 0, trial.GetProperty("needle_last_token").GetInt32());
+            Assert.Equal(34, trial.GetProperty("blocks").GetInt32(), tolerance: 4);
+        }
+    }
+
+    [Fact]
+    public async Task RecallTellsTheSame() => Has(
+        (await Run("recall", "--tokens", "3000", "--trials", "1")).Json,
+        "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
+
+    [Fact]
+    public async Task AskStreamsTokensAndEndsWithTheAnswer()
+    {
+        var lines = (await Run("ask", "Which key?", "--text", model.Text, "--max-tokens", "6", "--passages", "2", "--stop", "\u0001")).Lines;
+        Assert.All(lines[..^1], l => Assert.Equal("token", l.GetProperty("event").GetString()));
+        var answer = lines[^1];
+        Has(answer, "event", "answer", "tokens", "prefill_seconds", "window_mass", "peak_rss_mb", "passages");
+        Assert.Equal("answer", answer.GetProperty("event").GetString());
+        Assert.Equal(new FileInfo(model.Text).Length, answer.GetProperty("tokens").GetInt64(), tolerance: 3);
+        Assert.Equal(2, answer.GetProperty("passages").GetArrayLength());
+        foreach (var passage in answer.GetProperty("passages").EnumerateArray()) Has(passage, "block", "mass", "first_token", "tokens", "text");
+    }
+
+    [Fact]
+    public async Task GenerateStreamsTokensAndEndsWithTheText()
+    {
+        var lines = (await Run("generate", "Once", "--max-tokens", "5")).Lines;
+        Has(lines[^1], "event", "text", "finish", "prompt_tokens", "generated_tokens", "prefill_seconds", "decode_seconds", "peak_rss_mb");
+        Assert.Equal("end", lines[^1].GetProperty("event").GetString());
+        Assert.Equal(string.Concat(lines[..^1].Select(l => l.GetProperty("text").GetString())), lines[^1].GetProperty("text").GetString());
+
+        var again = (await Run("generate", "Once", "--max-tokens", "0")).Lines;
+        Assert.Equal(0, Assert.Single(again).GetProperty("generated_tokens").GetInt32());
+    }
+
+    [Fact]
+    public async Task PerplexityTellsOfPositions()
+    {
+        var told = (await Run("perplexity", "--text", model.Text, "--context", "100", "--contexts", "2")).Json;
+        Has(told, "tokens", "loss", "perplexity", "context", "top_k", "plain", "by_position");
+        Assert.Equal(198, told.GetProperty("tokens").GetInt64());
+        Assert.Equal(Math.Exp(told.GetProperty("loss").GetDouble()), told.GetProperty("perplexity").GetDouble(), 1e-6 * told.GetProperty("perplexity").GetDouble());
+        foreach (var bucket in told.GetProperty("by_position").EnumerateArray()) Has(bucket, "from", "to", "tokens", "loss", "perplexity");
+    }
+
+    [Fact]
+    public async Task InfoDescribesTheMachine()
+    {
+        var told = (await LandmarkTool.Run("info", "--json")).Json;
+        foreach (var name in (string[])["operating_system", "processor", "processors", "memory_bytes", "available_memory_bytes", "instruction_sets", "dot_net", "lib_torch", "threads", "cuda_devices"])
+            Assert.True(told.TryGetProperty(name, out _), $"no {name}");
+    }
+
+    [Fact]
+    public async Task TokenizerGoesThereAndBack()
+    {
+        string[] tokenizer = ["--tokenizer", model.Path, "--json"];
+        var encoded = (await LandmarkTool.Run(["tokenizer", "encode", "The key, größer.", .. tokenizer])).Json;
+        Has(encoded, "count", "ids", "pieces");
+        string[] ids = [.. encoded.GetProperty("ids").EnumerateArray().Select(i => i.ToString())];
+        Assert.Equal((ids.Length, ids.Length), (encoded.GetProperty("count").GetInt32(), encoded.GetProperty("pieces").GetArrayLength()));
+        Assert.Equal("The key, größer.", (await LandmarkTool.Run(["tokenizer", "decode", .. ids, .. tokenizer])).Json.GetProperty("text").GetString());
+        // A text that comes through a pipe is read in pieces, and is the same.
+        Assert.Equal(encoded.ToString(), (await LandmarkTool.RunOn("The key, größer.", ["tokenizer", "encode", .. tokenizer])).Json.ToString());
+        Has((await LandmarkTool.Run(["tokenizer", "info", .. tokenizer])).Json, "kind", "vocabulary_size", "bos", "eos", "adds_bos", "fingerprint");
+    }
+
+    private Task<ToolRun> Run(params string[] arguments) => LandmarkTool.Run([.. arguments, "--model", model.Path, "--threads", "1", "--json"]);
+
+    private static void Has(JsonElement told, params string[] names) => Assert.Equal(names.Order(), told.EnumerateObject().Select(p => p.Name).Order());
+}
