@@ -7,7 +7,7 @@ namespace LandmarkSharp.Cli;
 /// <summary>A text as a bar of blocks: which were read for an answer, and where what was asked for stands.</summary>
 internal static class BlockBar
 {
-    public const string Legend = "▒ needle  █ needle, read  ▓ read  · not read";
+    public const string Legend = "▒ needle  █ needle, read  ▓ read  · read little or not";
 
     /// <summary>The bar, in Spectre's markup.</summary>
     /// <param name="trial">Blocks and needle.</param>

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Help;
-using System.CommandLine.Invocation;
 
 namespace LandmarkSharp.Cli;
 
@@ -17,26 +15,11 @@ internal abstract class LandmarkCommand : Command
         : base(name, description)
     {
         Options.Add(json);
-        Options.Add(new HelpOption { Action = new HelpWithExamples(examples) });
+        Options.Add(new HelpWithExamples([.. examples.Select(e => $"landmark {e}")]).Option);
         SetAction((parsed, cancel) => Task.Run(() => Run(parsed, new Output(parsed.GetValue(json)), cancel), CancellationToken.None));
     }
 
     /// <summary>Does the command's work.</summary>
     /// <returns>The exit code.</returns>
     protected abstract int Run(ParseResult parsed, Output output, CancellationToken cancel);
-
-    private sealed class HelpWithExamples(string[] examples) : SynchronousCommandLineAction
-    {
-        public override bool ClearsParseErrors => true;
-
-        public override int Invoke(ParseResult parseResult)
-        {
-            var code = new HelpAction().Invoke(parseResult);
-            var output = parseResult.InvocationConfiguration.Output;
-            if (examples.Length > 0) output.WriteLine("Examples:");
-            foreach (var example in examples) output.WriteLine($"  landmark {example}");
-            output.WriteLine();
-            return code;
-        }
-    }
 }

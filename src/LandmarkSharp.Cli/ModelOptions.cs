@@ -2,33 +2,9 @@ using System.CommandLine;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
-using LandmarkSharp.Tensors;
 using TorchSharp;
 
 namespace LandmarkSharp.Cli;
-
-/// <summary>Where a command runs: libtorch, device and threads.</summary>
-internal class DeviceOptions
-{
-    private readonly Option<string> device = new("--device") { Description = "Where to run: auto, cpu, cuda or cuda:N.", DefaultValueFactory = _ => "auto", HelpName = "NAME" };
-    private readonly Option<string?> libtorch = new("--libtorch") { Description = "Folder of another libtorch, such as an installed PyTorch's lib; also LANDMARK_LIBTORCH.", HelpName = "DIR" };
-    private readonly Option<int?> threads = new("--threads") { Description = "Threads that compute; as many as processors when not given.", HelpName = "N" };
-
-    public virtual void AddTo(Command command)
-    {
-        command.Options.Add(device);
-        command.Options.Add(libtorch);
-        command.Options.Add(threads);
-    }
-
-    /// <summary>Loads libtorch and finds the device.</summary>
-    public torch.Device Device(ParseResult parsed)
-    {
-        LibTorch.Load(parsed.GetValue(libtorch));
-        if (parsed.GetValue(threads) is { } n) LibTorch.SetThreads(n);
-        return LibTorch.Device(parsed.GetValue(device)!);
-    }
-}
 
 /// <summary>Which model, and how it reads.</summary>
 internal sealed class ModelOptions : DeviceOptions
@@ -36,6 +12,7 @@ internal sealed class ModelOptions : DeviceOptions
     private readonly Option<string?> model = new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
     private readonly Option<string> type = new("--dtype") { Description = "Type of parameters and memory: float32, bfloat16 or float16.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
     private readonly Option<int?> topK = new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
+    private readonly Option<int?> window = new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
     private readonly Option<string?> select = new("--select") { Description = "Who shares a choice of blocks: token-head, token-group (default), token or head.", HelpName = "MODE" };
     private readonly Option<string?> positions = new("--positions") { Description = "Where blocks are placed: stingy (default) or true.", HelpName = "MODE" };
 
@@ -47,10 +24,10 @@ internal sealed class ModelOptions : DeviceOptions
         command.Options.Add(model);
         base.AddTo(command);
         command.Options.Add(type);
-        command.Options.Add(topK);
-        command.Options.Add(select);
-        command.Options.Add(positions);
+        foreach (var option in Retrieving) command.Options.Add(option);
     }
+
+    private Option[] Retrieving => [topK, window, select, positions];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -72,14 +49,23 @@ internal sealed class ModelOptions : DeviceOptions
         return new EngineOptions { Device = device, Type = dtype, Retrieval = Retrieval(parsed) };
     }
 
+    /// <summary>Refuses options about retrieval beside one that reads without.</summary>
+    public void RefuseRetrieval(ParseResult parsed, string because)
+    {
+        foreach (var option in Retrieving)
+            if (parsed.GetResult(option) is { Implicit: false })
+                throw new LandmarkException($"{because} reads without retrieval, so {option.Name} would do nothing; leave one of them out.");
+    }
+
     private RetrievalOptions? Retrieval(ParseResult parsed)
     {
-        var (k, mode, place) = (parsed.GetValue(topK), parsed.GetValue(select), parsed.GetValue(positions));
-        if (k is null && mode is null && place is null) return null;
+        if (Retrieving.All(o => parsed.GetResult(o) is null or { Implicit: true })) return null;
+        var (k, blocks, mode, place) = (parsed.GetValue(topK), parsed.GetValue(window), parsed.GetValue(select), parsed.GetValue(positions));
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
-            ?? throw new LandmarkException($"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --select and --positions.");
-        return landmark.Retrieval(k) with
+            ?? throw new LandmarkException(
+                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --select and --positions.");
+        var options = landmark.Retrieval(k, blocks) with
         {
             Selection = mode switch
             {
@@ -96,5 +82,10 @@ internal sealed class ModelOptions : DeviceOptions
                 _ => throw new LandmarkException($"The mode '{place}' is not known; --positions takes stingy or true."),
             },
         };
+        if (options.Positions == PositionMode.Stingy && landmark.Span(options) > landmark.TrainContext)
+            Tool.Warn(
+                $"{options.TopK} blocks and a window of {options.WindowBlocks} take {landmark.Span(options):N0} positions, "
+                + $"and the model was trained on {landmark.TrainContext:N0}; it may read badly.", parsed);
+        return options;
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using LandmarkSharp.Cli.Commands;
@@ -12,19 +13,25 @@ internal static class Tool
 
     private static readonly string[] OutOfMemoryWords = ["not enough memory", "out of memory", "can't allocate memory"];
 
-    public static RootCommand Commands() => new("Landmark attention: language models with random access to an unlimited context.")
+    public static RootCommand Commands()
     {
-        new PassKeyCommand(),
-        new RecallCommand(),
-        new AskCommand(),
-        new GenerateCommand(),
-        new PerplexityCommand(),
-        new VerifyCommand(),
-        new TrainCommand(),
-        TokenizerCommand.Create(),
-        new InfoCommand(),
-        new CompletionCommand(),
-    };
+        var root = new RootCommand("Landmark attention: language models with random access to an unlimited context.")
+        {
+            new PassKeyCommand(),
+            new RecallCommand(),
+            new AskCommand(),
+            new GenerateCommand(),
+            new PerplexityCommand(),
+            new VerifyCommand(),
+            new TrainCommand(),
+            TokenizerCommand.Create(),
+            new InfoCommand(),
+            new CompletionCommand(),
+        };
+        root.Options.OfType<HelpOption>().Single().Action =
+            new HelpWithExamples("landmark passkey --tokens 32768", "landmark ask --text notes.txt \"What is the code of the archive?\"");
+        return root;
+    }
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -68,6 +75,13 @@ internal static class Tool
     /// <summary>.NET's own, or libtorch's, which knows no type for it.</summary>
     private static bool IsOutOfMemory(Exception e) => e is OutOfMemoryException
         || (e is ExternalException && OutOfMemoryWords.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase)));
+
+    /// <summary>Says on stderr what goes on all the same.</summary>
+    public static void Warn(string message, ParseResult parsed)
+    {
+        var json = parsed.Tokens.Any(t => t.Value == "--json");
+        Console.Error.WriteLine(json ? JsonSerializer.Serialize(new { warning = message }, Output.Json) : message);
+    }
 
     private static int Error(string message, bool json, int code)
     {

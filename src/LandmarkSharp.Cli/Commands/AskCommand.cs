@@ -21,7 +21,7 @@ internal sealed class AskCommand : LandmarkCommand
     public AskCommand()
         : base(
             "ask", "Answers a question about a text, and shows the passages it read.",
-            "ask --text notes.txt \"What is the code of the archive?\"", "cat notes.txt | landmark ask \"Who owns the lighthouse?\" --json")
+            "ask --text notes.txt \"What is the code of the archive?\"", "ask \"Who owns the lighthouse?\" --json < notes.txt")
     {
         Arguments.Add(question);
         Options.Add(text);

@@ -28,7 +28,10 @@ internal sealed class InfoCommand : LandmarkCommand
             ["libtorch", report.LibTorch is { } version ? $"{version}, {report.Threads} threads" : $"none: {report.LibTorchProblem}"],
             ["libtorch's folder", report.LibTorchFolder ?? "-"],
             ["CUDA driver", report.CudaDriver?.ToString() ?? "none"],
-            .. report.CudaDevices.Select((d, i) => new[] { $"cuda:{i}", d.ToString() }),
+            .. report.CudaDevices.Select(d => new[]
+            {
+                $"cuda:{d.Index}", $"{d.Name}, {d.MemoryBytes / 1e9:F1} GB, compute capability {d.ComputeCapability}, {d.Multiprocessors} processors",
+            }),
         ];
         if (report.CudaProblem is { } problem) rows.Add(["CUDA", $"not used: {problem}"]);
         output.Table(["", ""], rows);

@@ -13,7 +13,8 @@ internal sealed class PassKeyCommand : LandmarkCommand
     public PassKeyCommand()
         : base(
             "passkey", "Hides a pass key in a long text and asks for it.",
-            "passkey --tokens 32768", "passkey --tokens 4096 --trials 50 --json", "passkey --tokens 131072 --depth 0.25 --seed 7", "passkey --tokens 16384 --trials 50 --window-only")
+            "passkey --tokens 32768", "passkey --tokens 4096 --trials 50 --json", "passkey --tokens 131072 --depth 0.25 --seed 7",
+            "passkey --tokens 16384 --trials 50 --window-only")
     {
         trials.AddTo(this);
         model.AddTo(this);
@@ -22,6 +23,7 @@ internal sealed class PassKeyCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var asked = trials.Read(parsed);
+        if (asked.WindowOnly) model.RefuseRetrieval(parsed, "--window-only");
         using var engine = model.Load(parsed);
         var encoder = new FragmentEncoder(text => engine.Tokenizer.Encode(text));
         var test = new RetrievalTest(engine, asked.WindowOnly);

@@ -28,6 +28,7 @@ internal sealed class PerplexityCommand : LandmarkCommand
         var (path, length, most, isPlain) = (parsed.GetValue(text)!, parsed.GetValue(context), parsed.GetValue(contexts), parsed.GetValue(plain));
         if (length is < 2) throw new LandmarkException($"A context of {length} tokens predicts nothing; --context must be at least 2.");
         if (most is < 1) throw new LandmarkException($"The number of contexts is {most}; it must be at least 1.");
+        if (isPlain) model.RefuseRetrieval(parsed, "--plain");
         var files = TextInput.Files(path);
         using var engine = model.Load(parsed);
         foreach (var file in files) TextInput.RequireRoom(engine, file, length ?? long.MaxValue);

@@ -26,6 +26,7 @@ internal sealed class RecallCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var asked = trials.Read(parsed);
+        if (asked.WindowOnly) model.RefuseRetrieval(parsed, "--window-only");
         var files = parsed.GetValue(text) is { } path ? TextInput.Files(path) : null;
         using var engine = model.Load(parsed);
         var encoder = new FragmentEncoder(t => engine.Tokenizer.Encode(t));

@@ -8,7 +8,11 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark tokenizer</c>: text to tokens, tokens to text, texts to shards.</summary>
 internal static class TokenizerCommand
 {
-    public static Command Create() => new("tokenizer", "Works with a model's tokenizer.") { new Encode(), new Decode(), new Show(), new Shards() };
+    public static Command Create() => new("tokenizer", "Works with a model's tokenizer.")
+    {
+        new Encode(), new Decode(), new Show(), new Shards(),
+        new HelpWithExamples("landmark tokenizer encode \"The grass is green.\"", "landmark tokenizer info --json").Option,
+    };
 
     private static Option<string?> PathOption() => new("--tokenizer") { Description = "Tokenizer file or model folder; the model that ships when not given.", HelpName = "PATH" };
 

@@ -36,6 +36,9 @@ public sealed class BadArgumentsTests
     public static TheoryData<string, string> Senseless => new()
     {
         { "passkey --trials 0", "The number of trials is 0" },
+        { "passkey --window-only --top-k 3", "--window-only reads without retrieval, so --top-k would do nothing" },
+        { "recall --window-only --positions true", "--positions would do nothing" },
+        { "perplexity --text a.txt --plain --window 4", "--plain reads without retrieval, so --window would do nothing" },
         { "passkey --trials -2", "The number of trials is -2" },
         { "recall --trials 0", "The number of trials is 0" },
         { "passkey --threads 0", "The number of threads is 0" },

@@ -29,6 +29,17 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
 
     [Fact]
+    public async Task MorePositionsThanWereTrainedAreAWarning()
+    {
+        var run = await LandmarkTool.Run("passkey", "--tokens", "500", "--model", model.Path, "--threads", "1", "--json", "--top-k", "9");
+        Assert.Equal(0, run.Code);
+        using var told = JsonDocument.Parse(run.Error);
+        Assert.Contains("9 blocks and a window of 1 take 176 positions", told.RootElement.GetProperty("warning").GetString(), StringComparison.Ordinal);
+        Has(ToolRun.Parse(run.Output), "correct");
+        Assert.Equal("", (await Run("passkey", "--tokens", "500", "--top-k", "3", "--window", "4")).Error);
+    }
+
+    [Fact]
     public async Task AskStreamsTokensAndEndsWithTheAnswer()
     {
         var lines = (await Run("ask", "Which key?", "--text", model.Text, "--max-tokens", "6", "--passages", "2", "--stop", "\u0001")).Lines;
