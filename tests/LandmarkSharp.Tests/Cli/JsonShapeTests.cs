@@ -35,7 +35,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         Assert.Equal(0, run.Code);
         using var told = JsonDocument.Parse(run.Error);
         Assert.Contains("9 blocks and a window of 1 take 176 positions", told.RootElement.GetProperty("warning").GetString(), StringComparison.Ordinal);
-        Has(ToolRun.Parse(run.Output), "correct");
+        Assert.True(ToolRun.Parse(run.Output).TryGetProperty("correct", out _));
         Assert.Equal("", (await Run("passkey", "--tokens", "500", "--top-k", "3", "--window", "4")).Error);
     }
 
