@@ -76,6 +76,7 @@ public sealed class BlockLayout : IDisposable
     /// <param name="block">Positions in a block, its landmark counted, L.</param>
     /// <param name="firstBlock">Positions of the first block, its landmark counted, 1 to L: a window may start anywhere.</param>
     /// <param name="device">Where the masks live.</param>
+    /// <exception cref="LandmarkException">There are not so many keys as queries, or no such blocks.</exception>
     public static BlockLayout Regular(int keys, int queries, int block, int firstBlock, Device? device = null)
     {
         if (block < 2 || firstBlock < 1 || firstBlock > block)
@@ -90,6 +91,7 @@ public sealed class BlockLayout : IDisposable
     /// <param name="isLandmark">[B, S] bool.</param>
     /// <param name="queries">Queries, T ≤ S: the last T positions.</param>
     /// <param name="keyMask">[B, S] bool: false where a key is padding and never seen; all are seen when null.</param>
+    /// <exception cref="LandmarkException">There are not so many keys as queries.</exception>
     public static BlockLayout Irregular(Tensor isLandmark, int queries, Tensor? keyMask = null)
     {
         var landmark = Rows(isLandmark);

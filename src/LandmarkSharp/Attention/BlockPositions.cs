@@ -9,9 +9,6 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal abstract class BlockPositions : IDisposable
 {
-    /// <summary>Position of the window's first token.</summary>
-    public abstract long WindowStart { get; }
-
     /// <summary>The rule for a memory of so many blocks.</summary>
     /// <param name="mode">The rule.</param>
     /// <param name="k">Blocks chosen, 1 to m.</param>
@@ -58,12 +55,11 @@ internal sealed class StingyPositions : BlockPositions
 
     public StingyPositions(int k, int blocks, long length, Tensor place, Rotary rotary, ScalarType type)
     {
-        (this.k, old, WindowStart) = (k, blocks - k, (k + 1) * length);
+        (this.k, old) = (k, blocks - k);
+        var windowStart = (k + 1) * length;
         using var scope = NewDisposeScope();
-        table = rotary.Table((place + WindowStart).unsqueeze(1) - (arange(k + 1, device: place.device) * length), type).Keep(); // [T, k+1]
+        table = rotary.Table((place + windowStart).unsqueeze(1) - (arange(k + 1, device: place.device) * length), type).Keep(); // [T, k+1]
     }
-
-    public override long WindowStart { get; }
 
     /// <summary>A form for each slot, [H, T, k+1, d].</summary>
     public override Tensor Turn(Tensor q) => table.Rotate(q.unsqueeze(2));
@@ -97,15 +93,12 @@ internal sealed class TruePositions : BlockPositions
 
     public TruePositions(int blocks, long length, Tensor place, Rotary rotary, ScalarType type)
     {
-        WindowStart = blocks * length;
         using var scope = NewDisposeScope();
         var start = arange(blocks, device: place.device) * length;
-        queries = rotary.Table(place + WindowStart, type).Keep();                           // [T]
+        queries = rotary.Table(place + (blocks * length), type).Keep();                     // [T]
         starts = rotary.Table(start, type).Keep();                                          // [m]
         back = rotary.Table(-start, type).Keep();
     }
-
-    public override long WindowStart { get; }
 
     /// <summary>The queries at their own positions, [H, T, d].</summary>
     public override Tensor Turn(Tensor q) => queries.Rotate(q);

@@ -11,8 +11,9 @@ namespace LandmarkSharp.Attention;
 /// <summary>
 /// Reads chosen blocks: for each query and each of its blocks, softmax over the block's regular tokens and the sum of their
 /// values (the inner softmax A_b of landmark-attention.md 1.3). The gates are the caller's. Only chosen blocks are touched.
+/// The kernel takes shapes and indices as they come: <see cref="RetrievedAttention"/> has checked them.
 /// </summary>
-public static class BlockRead
+internal static class BlockRead
 {
     /// <summary>Reads each query's chosen blocks.</summary>
     /// <param name="q">[H, T, k, d]: the query in the form of each block's slot, scaled.</param>

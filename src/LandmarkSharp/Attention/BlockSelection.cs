@@ -3,8 +3,11 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
-/// <summary>Which blocks are read (landmark-attention.md 3.3): the k that score highest; among equal scores the later block.</summary>
-public static class BlockSelection
+/// <summary>
+/// Which blocks are read (landmark-attention.md 3.3): the k that score highest; among equal scores the later block. NaN is
+/// lower than any score.
+/// </summary>
+internal static class BlockSelection
 {
     /// <summary>Chooses blocks by landmark scores.</summary>
     /// <param name="scores">[H, T, m]: each query's score of each block's landmark.</param>
@@ -13,6 +16,7 @@ public static class BlockSelection
     /// <param name="mode">Who shares a choice.</param>
     /// <param name="reference">Use sorting in torch where a kernel exists.</param>
     /// <returns>[H, T, k] int64, ascending, so in the order of the text.</returns>
+    /// <exception cref="LandmarkException">The mode is none of those there are.</exception>
     public static Tensor Choose(Tensor scores, long groups, int k, SelectionMode mode, bool reference = false)
     {
         using var scope = NewDisposeScope();
@@ -34,7 +38,7 @@ public static class BlockSelection
         return top.expand(h, t, k).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The last k of a stable ascending sort are the highest, and among equals the latest.</summary>
-    internal static Tensor SortTopK(Tensor scores, int k) =>
-        scores.sort(-1, descending: false, stable: true).Indices.narrow(-1, scores.shape[^1] - k, k).sort(-1).Values;
+    /// <summary>The last k of a stable ascending sort are the highest, and among equals the latest; torch sorts NaN as the highest.</summary>
+    internal static Tensor SortTopK(Tensor scores, int k) => scores.masked_fill(scores.isnan(), float.NegativeInfinity)
+        .sort(-1, descending: false, stable: true).Indices.narrow(-1, scores.shape[^1] - k, k).sort(-1).Values;
 }

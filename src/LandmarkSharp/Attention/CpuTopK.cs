@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
-/// <summary>The k highest of each row on the CPU in one pass, the later of equals, in ascending order of index.</summary>
+/// <summary>The k highest of each row on the CPU in one pass, the later of equals, NaN last, in ascending order of index.</summary>
 internal static unsafe class CpuTopK
 {
     /// <summary>Chooses in every row.</summary>
@@ -26,19 +26,16 @@ internal static unsafe class CpuTopK
     {
         // A small sorted list of the best so far, worst first: almost every score fails the first comparison.
         Span<float> best = stackalloc float[chosen.Length];
-        best.Fill(float.NegativeInfinity);
-        chosen.Fill(-1);
+        best.Fill(float.NegativeInfinity);                                                  // so the first k scores all enter
         for (var b = 0; b < scores.Length; b++)
         {
-            var s = scores[b];
-            if (!(s >= best[0])) continue;
+            var s = float.IsNaN(scores[b]) ? float.NegativeInfinity : scores[b];            // NaN would leave its place unfilled
+            if (s < best[0]) continue;
             var i = 1;
             for (; i < best.Length && s >= best[i]; i++)
                 (best[i - 1], chosen[i - 1]) = (best[i], chosen[i]);
             (best[i - 1], chosen[i - 1]) = (s, b);
         }
-        // Scores that are no numbers, as damaged weights make them, are chosen by none; what is chosen must exist all the same.
-        foreach (ref var b in chosen) b = Math.Max(b, 0);
         chosen.Sort();
     }
 }

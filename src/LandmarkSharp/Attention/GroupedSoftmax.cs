@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,8 +19,10 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoftmax>
 {
-    // On CUDA, backward runs on a thread of libtorch's, where no dispose scope is open: what it leaves is freed by the next forward.
-    private static readonly ConcurrentQueue<Tensor> Left = new();
+    // libtorch takes hold of a gradient only when backward has returned it, and on CUDA the thread is libtorch's own, where no
+    // dispose scope is open: so each thread keeps the last one until it comes here again, and no other thread touches it.
+    [ThreadStatic]
+    private static Tensor? returned;
 
     public override string Name => nameof(GroupedSoftmax);
 
@@ -33,7 +34,7 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        while (Left.TryDequeue(out var left)) left.Dispose();
+        Return(null);
         var (scores, layout) = ((Tensor)vars[0], (BlockLayout)vars[1]);
         using var scope = NewDisposeScope();
         var (inner, gate) = Halves(scores, layout);
@@ -57,10 +58,15 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
         scores.addcmul_(weights, each.to(weights.dtype).unsqueeze(-1), -1);
         var landmarks = (u - (p * all)).masked_fill(isOwn, 0);
         scores.select(4, columns - 1).copy_(landmarks);                                 // a complete block's last column
-        scores.DetachFromDisposeScope();
-        Left.Enqueue(scores);
-        Left.Enqueue(grad_output);
+        grad_output.Dispose();
+        Return(scores.DetachFromDisposeScope());
         return [scores, null!];
+    }
+
+    private static void Return(Tensor? gradient)
+    {
+        returned?.Dispose();
+        returned = gradient;
     }
 
     /// <summary>A of every block, and what each block brings to the gate.</summary>

@@ -16,6 +16,7 @@ public static class LandmarkAttention
     /// <param name="layout">Where the blocks lie; its S and T are the tensors'.</param>
     /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
+    /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
     public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null)
     {
         Check(q, k, layout);

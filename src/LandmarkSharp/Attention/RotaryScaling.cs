@@ -38,6 +38,7 @@ public sealed record RotaryScaling(
     double? AttentionFactor = null)
 {
     /// <summary>The rotary embedding for heads of <paramref name="headDim"/>, which must be even.</summary>
+    /// <exception cref="LandmarkException">It is odd, or below 2.</exception>
     public Rotary Create(int headDim)
     {
         if (headDim < 2 || headDim % 2 != 0)

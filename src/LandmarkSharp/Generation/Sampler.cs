@@ -8,14 +8,17 @@ namespace LandmarkSharp.Generation;
 internal sealed class Sampler(GenerationOptions options, int? forbidden)
 {
     private readonly Random random = new(options.Seed);
+    private readonly LikeliestTokens tokens = new();
 
     /// <summary>The next token.</summary>
     /// <param name="logits">[V]; changed.</param>
     /// <param name="history">Tokens so far.</param>
+    /// <exception cref="LandmarkException">A logit is not finite.</exception>
     public int Next(Span<float> logits, IReadOnlyList<int> history)
     {
-        if (forbidden is { } landmark) logits[landmark] = float.NegativeInfinity;
         Penalize(logits, history);
+        Finite.Check(logits);
+        if (forbidden is { } landmark) logits[landmark] = float.NegativeInfinity;
         return options.Temperature == 0 ? TensorPrimitives.IndexOfMax<float>(logits) : Draw(logits);
     }
 
@@ -32,37 +35,30 @@ internal sealed class Sampler(GenerationOptions options, int? forbidden)
         }
     }
 
-    private int Draw(Span<float> logits)
+    private int Draw(ReadOnlySpan<float> logits)
     {
-        var order = new int[logits.Length];
-        var scores = logits.ToArray();
-        for (var i = 0; i < order.Length; i++) order[i] = i;
-        Array.Sort(scores, order, Comparer<float>.Create((a, b) => b.CompareTo(a)));
+        tokens.Weigh(logits, options.Temperature);
+        var kept = options.TopK == 0 ? tokens.Count : Math.Min(options.TopK, tokens.Count);
+        kept = Nucleus(kept);
+        if (options.MinP > 0) kept = Math.Min(kept, tokens.CountFrom(options.MinP));        // the likeliest weighs 1
 
-        var kept = options.TopK == 0 ? scores.Length : Math.Min(options.TopK, scores.Length);
-        var weights = new double[kept];
-        for (var i = 0; i < kept; i++) weights[i] = Math.Exp((scores[i] - scores[0]) / options.Temperature);
-
-        kept = Nucleus(weights, kept);
-        while (kept > 1 && weights[kept - 1] < options.MinP * weights[0]) kept--;
-
-        var left = random.NextDouble() * TensorPrimitives.Sum<double>(weights.AsSpan(0, kept));
+        var left = random.NextDouble() * tokens.Sum(kept);
         for (var i = 0; i < kept; i++)
         {
-            left -= weights[i];
-            if (left < 0) return order[i];
+            left -= tokens[i].Weight;
+            if (left < 0) return tokens[i].Id;
         }
-        return order[kept - 1];
+        return tokens[kept - 1].Id;
     }
 
     /// <summary>How many of the likeliest reach the sum top-p.</summary>
-    private int Nucleus(double[] weights, int kept)
+    private int Nucleus(int kept)
     {
         if (options.TopP >= 1) return kept;
-        var (enough, sum) = (options.TopP * TensorPrimitives.Sum<double>(weights.AsSpan(0, kept)), 0.0);
+        var (enough, sum) = (options.TopP * tokens.Sum(kept), 0.0);
         for (var i = 0; i < kept; i++)
         {
-            sum += weights[i];
+            sum += tokens[i].Weight;
             if (sum >= enough) return i + 1;
         }
         return kept;

@@ -47,6 +47,8 @@ public sealed class Session : IDisposable
     /// <param name="more">Any text.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops between chunks; what was read stays.</param>
+    /// <exception cref="LandmarkException">The text spells a token that is not the model's, there is no memory for it, or the model computes no numbers.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Append(string more, IProgress<long>? progress = null, CancellationToken cancel = default) =>
         Append(engine.Tokenizer.Encode(more, addSpecial: AddsMark, atStart: text.Count == 0), progress, cancel);
 
@@ -64,7 +66,10 @@ public sealed class Session : IDisposable
     /// <param name="tokens">Regular tokens; landmarks are put in on the way.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops between chunks; what was read stays.</param>
-    /// <exception cref="LandmarkException">A token is not the model's, or is the landmark; or there is no memory for them.</exception>
+    /// <exception cref="LandmarkException">
+    /// A token is not the model's, or is the landmark; there is no memory for them; or the model computes no numbers.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Append(ReadOnlySpan<int> tokens, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         Check(tokens);
@@ -89,6 +94,10 @@ public sealed class Session : IDisposable
     /// first token of a session has none before it and is not reported. The landmark's own share is not part of the softmax.
     /// </param>
     /// <param name="cancel">Stops between chunks; what was read stays.</param>
+    /// <exception cref="LandmarkException">
+    /// A token is not the model's, or is the landmark; there is no memory for them; or the model computes no numbers.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Score(ReadOnlySpan<int> tokens, Action<long, float[]> report, CancellationToken cancel = default)
     {
         Check(tokens);
@@ -117,7 +126,10 @@ public sealed class Session : IDisposable
     /// Steps as they come; the last one says why it ended. A token that ends the text, unlike a stop string's, does not become
     /// part of the session.
     /// </returns>
-    /// <exception cref="LandmarkException">An option is out of range, or the session has read nothing.</exception>
+    /// <exception cref="LandmarkException">
+    /// An option is out of range, or the session has read nothing; while it steps, the model computes no numbers.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">It was cancelled, while it steps.</exception>
     public IEnumerable<GeneratedToken> Generate(GenerationOptions options, CancellationToken cancel = default)
     {
         if (text.Count == 0)
@@ -187,15 +199,7 @@ public sealed class Session : IDisposable
         Trace.BlockCount = landmark is { } l ? (text.Count + l.BlockTokens - 1) / l.BlockTokens : 0;
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
-        return Numbers(engine.Decoder.Logits(last!).to(ScalarType.Float32));
-    }
-
-    /// <summary>What the model computed, if it is numbers at all.</summary>
-    private float[] Numbers(Tensor computed)
-    {
-        float[] numbers = [.. computed.cpu().contiguous().data<float>()];
-        return Array.TrueForAll(numbers, float.IsFinite) ? numbers
-            : throw new LandmarkException($"The model computes no numbers (NaN or infinity); its weights are damaged, or {engine.Decoder.ComputeType} is too narrow for them: fetch them again, or load them as float32.");
+        return [.. engine.Decoder.Logits(last!).to(ScalarType.Float32).cpu().contiguous().data<float>()];
     }
 
     private void Push(ReadOnlySpan<int> tokens)
@@ -220,14 +224,17 @@ public sealed class Session : IDisposable
         var ids = waiting.Take(count).Select(t => (long)t).ToArray();
         memory.Begin(count);
         var hidden = engine.Decoder.Forward(tensor(ids, device: engine.Decoder.Device).unsqueeze(0), memory).squeeze(0); // [T, D]
-        memory.End();
+        var at = count - 1;
+        while (at >= 0 && !Predicts(at)) at--;
+        var state = at < 0 ? null : Finite.Checked(hidden.narrow(0, at, 1).clone());
         see?.Invoke(hidden);
-        for (var i = count - 1; i >= 0; i--)
+
+        // Nothing can fail any more: only now does the pass count.
+        memory.End();
+        if (state is not null)
         {
-            if (!Predicts(i)) continue;
             last?.Dispose();
-            last = hidden.narrow(0, i, 1).clone().DetachFromDisposeScope();
-            break;
+            last = state.DetachFromDisposeScope();
         }
         waiting.RemoveRange(0, count);
     }
@@ -262,7 +269,7 @@ public sealed class Session : IDisposable
         var logits = engine.Decoder.Logits(hidden).to(ScalarType.Float32);                  // [n, V]
         if (landmark is { } l) logits.select(1, l.Id).fill_(float.NegativeInfinity);
         var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
-        return Numbers(logits.log_softmax(-1).gather(1, picks).squeeze(1));
+        return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
     }
 
     private void Check(ReadOnlySpan<int> tokens)

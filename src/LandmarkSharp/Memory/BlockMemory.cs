@@ -1,4 +1,5 @@
 using LandmarkSharp.Attention;
+using LandmarkSharp.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -18,6 +19,7 @@ public delegate void ReadObserver(int layer, Retrieved read);
 /// <param name="callPositions">With <see cref="RetrievalOptions.WindowIsCall"/>, the most positions of a pass.</param>
 /// <param name="rotary">The model's rotary embedding.</param>
 /// <param name="options">What is read.</param>
+/// <exception cref="LandmarkException">The options make no sense.</exception>
 public sealed class BlockMemory(int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options) : ContextMemory
 {
     private readonly RetrievalOptions options = options.Checked();
@@ -52,6 +54,7 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
         var blocks = held[layer] ??= new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], keys.dtype, keys.device);
+        Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
         if (needed > used) blocks.Clear(used, needed - used);
@@ -90,6 +93,16 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         using var scope = NewDisposeScope();
         var keys = (int)(Positions - (InMemory * blockLength)) + count;
         reading = new RetrievedAttention((int)InMemory, keys, count, blockLength, rotary, options, q.dtype, q.device);
+    }
+
+    // Keys and values are written to their places by address: what does not fit must not get that far.
+    private void Check(LayerBlocks blocks, Tensor k, Tensor v)
+    {
+        foreach (var x in (ReadOnlySpan<Tensor>)[k, v])
+        {
+            if (!Aten.Sizes(x).SequenceEqual([1, blocks.Groups, count, rotary.HeadDim]) || x.dtype != blocks.Type)
+                throw new LandmarkException($"A pass over {count} positions was begun, and its keys or values are {x.dtype} [{string.Join(", ", x.shape)}]; expected {blocks.Type} [1, {blocks.Groups}, {count}, {rotary.HeadDim}].");
+        }
     }
 
     private void Write(LayerBlocks blocks, Tensor keys, Tensor values)

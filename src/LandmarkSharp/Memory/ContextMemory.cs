@@ -20,12 +20,13 @@ public abstract class ContextMemory : IAttention, IDisposable
     /// <summary>Bytes of keys and values held.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>Readies the memory for a pass over so many new positions.</summary>
+    /// <summary>Readies the memory for a pass over so many new positions. One that was begun and not ended counts for nothing.</summary>
     /// <exception cref="LandmarkException">None, or more than <see cref="Room"/>.</exception>
     public void Begin(int count)
     {
         if (count < 1 || count > Room)
             throw new LandmarkException($"A pass over {count} positions does not fit: from 1 to {Room} are possible here.");
+        Finish();                       // what a pass that failed has left belongs to its positions
         pending = count;
         Prepare(count);
     }

@@ -24,6 +24,12 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
     /// <summary>[G, capacity, d]: landmark keys, at offset ℓ.</summary>
     public Tensor Landmarks { get; private set; } = empty([groups, 0, headDim], type, device).DetachFromDisposeScope();
 
+    /// <summary>Key-value heads, G.</summary>
+    public long Groups => groups;
+
+    /// <summary>Type of keys and values.</summary>
+    public ScalarType Type => type;
+
     /// <summary>Bytes allocated.</summary>
     public long Bytes => (Blocks.numel() + Landmarks.numel()) * Blocks.element_size();
 

@@ -51,6 +51,7 @@ public static class Checkpoint
     public static void Save(Decoder decoder, string folder, ScalarType type)
     {
         ConfigFile.Save(decoder.Config, folder);
+        using var scope = NewDisposeScope();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" };
         SafeTensors.WriteSharded(folder, decoder.Parameters.Select(p => (p.Key, p.Value.detach().to(type))), ShardBytes, metadata);
     }

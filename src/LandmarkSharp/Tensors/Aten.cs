@@ -16,6 +16,7 @@ public static unsafe class Aten
     /// <param name="weight">The scale, <c>[D]</c>, of the same type as <paramref name="x"/>.</param>
     /// <param name="eps">ε, which keeps the root away from 0.</param>
     /// <returns>A tensor of the shape of <paramref name="x"/>.</returns>
+    /// <exception cref="LandmarkException">The weight is not of the input's last dimension, or libtorch refuses.</exception>
     public static Tensor RmsNorm(Tensor x, Tensor weight, double eps)
     {
         var input = Sizes(x);
@@ -37,6 +38,7 @@ public static unsafe class Aten
     /// <param name="weight">The table, <c>[V, D]</c>.</param>
     /// <param name="indices">Row numbers, int64 of any shape, each below V.</param>
     /// <returns><c>[..., D]</c>.</returns>
+    /// <exception cref="LandmarkException">libtorch refuses: a row is not in the table, or the indices are not int64.</exception>
     public static Tensor Embedding(Tensor weight, Tensor indices)
     {
         using var stack = new AtenStack();
@@ -58,6 +60,7 @@ public static unsafe class Aten
     /// <param name="scale">The factor of the scores; null for 1/√D.</param>
     /// <param name="enableGqa">Lets several query heads share a key head: their number divides H.</param>
     /// <returns><c>[B, H, T, D]</c>.</returns>
+    /// <exception cref="LandmarkException">A mask and causal order at once, shapes that do not fit together, or libtorch refuses.</exception>
     public static Tensor ScaledDotProductAttention(
         Tensor q,
         Tensor k,
@@ -110,6 +113,7 @@ public static unsafe class Aten
     /// <param name="beta2">Decay of the second moment.</param>
     /// <param name="weightDecay">Decoupled decay, multiplied by <paramref name="lr"/>.</param>
     /// <param name="eps">Added to the root of the second moment.</param>
+    /// <exception cref="LandmarkException">The lists differ in length, or their tensors in shape, type or device, or libtorch refuses.</exception>
     public static void FusedAdamW(
         IReadOnlyList<Tensor> parameters,
         IReadOnlyList<Tensor> gradients,
@@ -162,6 +166,7 @@ public static unsafe class Aten
     /// <param name="gradients">The gradients, of one device.</param>
     /// <param name="maxNorm">The largest norm left as it is.</param>
     /// <returns>The norm before clipping, a float32 scalar on the gradients' device.</returns>
+    /// <exception cref="LandmarkException">There are no gradients, or libtorch refuses.</exception>
     public static Tensor ClipGradientNorm(IReadOnlyList<Tensor> gradients, double maxNorm)
     {
         if (gradients.Count == 0)
@@ -178,6 +183,7 @@ public static unsafe class Aten
     /// <summary>Multiplies each tensor in place by the same scalar tensor, in one call.</summary>
     /// <param name="tensors">The tensors, of one device.</param>
     /// <param name="factor">A scalar tensor on their device.</param>
+    /// <exception cref="LandmarkException">libtorch refuses: the tensors are of several devices, or the factor is no scalar.</exception>
     public static void MultiplyEach(IReadOnlyList<Tensor> tensors, Tensor factor)
     {
         using var stack = new AtenStack();
@@ -190,6 +196,7 @@ public static unsafe class Aten
     /// <param name="data">The address of the first element.</param>
     /// <param name="shape">The shape; elements lie in row-major order without gaps.</param>
     /// <param name="type">The type of the elements.</param>
+    /// <exception cref="LandmarkException">More dimensions than a tensor has, or libtorch refuses.</exception>
     public static Tensor FromBlob(nint data, ReadOnlySpan<long> shape, ScalarType type)
     {
         if (shape.Length > MaxRank)
@@ -215,6 +222,7 @@ public static unsafe class Aten
     /// <summary>
     /// The address of a tensor's first element, on its device. It stays good while the tensor is alive and not resized.
     /// </summary>
+    /// <exception cref="LandmarkException">libtorch refuses.</exception>
     public static nint DataPointer(Tensor tensor)
     {
         nint pointer;
@@ -226,6 +234,7 @@ public static unsafe class Aten
     /// <summary>
     /// A tensor's shape as libtorch keeps it: no copy, no garbage. Good while the tensor is alive and not resized.
     /// </summary>
+    /// <exception cref="LandmarkException">libtorch refuses.</exception>
     public static ReadOnlySpan<long> Sizes(Tensor tensor)
     {
         long rank;

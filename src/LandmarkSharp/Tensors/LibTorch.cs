@@ -97,16 +97,6 @@ public static class LibTorch
         torch.set_num_threads(n);
     }
 
-    /// <summary>
-    /// The full path of a library that comes with the loaded libtorch, such as <c>libnvrtc.so.*</c>: searched in its
-    /// folder and in the NVIDIA packages beside it. Null when none is there.
-    /// </summary>
-    /// <param name="pattern">A file name; <c>*</c> stands for any text.</param>
-    public static string? FindLibrary(string pattern) =>
-        LibTorchFolders.WithLibraries(Location)
-            .SelectMany(folder => System.IO.Directory.EnumerateFiles(folder, pattern).Order(StringComparer.Ordinal))
-            .FirstOrDefault();
-
     private static torch.Device Cuda(string name, int index)
     {
         if (CudaUnavailableReason is { } reason)

@@ -4,10 +4,7 @@ namespace LandmarkSharp.Tensors;
 public static class ProcessMemory
 {
     /// <summary>The most memory the process has had resident so far, in bytes (the kernel's VmHWM).</summary>
-    public static long PeakResidentBytes => Status("VmHWM:");
-
-    /// <summary>The memory the process has resident now, in bytes (the kernel's VmRSS), with mapped files.</summary>
-    public static long ResidentBytes => Status("VmRSS:");
+    public static long PeakResidentBytes => ProcFile.KilobytesOf("/proc/self/status", "VmHWM:") ?? Environment.WorkingSet;
 
     /// <summary>The memory in bytes that the process can still take: what the system can give, within its container's limit.</summary>
     public static long AvailableBytes =>
@@ -21,7 +18,4 @@ public static class ProcessMemory
             ? most - used + (long.TryParse(ProcFile.TextOf(group + "stat", "inactive_file"), out var files) ? files : 0)
             : null;
     }
-
-    private static long Status(string field) =>
-        ProcFile.KilobytesOf("/proc/self/status", field) ?? Environment.WorkingSet;
 }

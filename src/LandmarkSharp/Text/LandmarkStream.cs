@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace LandmarkSharp.Text;
 
 /// <summary>
@@ -52,6 +50,7 @@ public sealed class LandmarkStream
     }
 
     /// <summary>How many positions so many regular tokens take with their landmarks, from the start of a block.</summary>
+    /// <exception cref="LandmarkException">A block has no token.</exception>
     public static long CountWithLandmarks(long tokens, int blockTokens)
     {
         CheckBlock(blockTokens);
@@ -59,22 +58,12 @@ public sealed class LandmarkStream
     }
 
     /// <summary>A whole token sequence with its landmarks, from the start of a block.</summary>
+    /// <exception cref="LandmarkException">A block has no token, or the landmark is among the tokens.</exception>
     public static int[] Insert(ReadOnlySpan<int> tokens, int blockTokens, int landmarkId)
     {
         var output = new List<int>((int)CountWithLandmarks(tokens.Length, blockTokens));
         new LandmarkStream(blockTokens, landmarkId).Push(tokens, output);
         return [.. output];
-    }
-
-    /// <summary>The regular tokens of a sequence: every landmark is left out.</summary>
-    public static int[] Remove(ReadOnlySpan<int> tokens, int landmarkId)
-    {
-        var output = new List<int>(tokens.Length);
-        foreach (var token in tokens)
-        {
-            if (token != landmarkId) output.Add(token);
-        }
-        return [.. CollectionsMarshal.AsSpan(output)];
     }
 
     private static void CheckBlock(int blockTokens)

@@ -12,8 +12,8 @@ public static class TextFile
     private const int SampleBytes = 1 << 16;
 
     /// <summary>
-    /// Opens a text file for reading from its start; a file of any size, since nothing but a sample is read ahead.
-    /// Line ends are left as they are; a stray invalid byte reads as U+FFFD.
+    /// Opens a text file for reading from its start; a file of any size, since little is read ahead. It is opened once,
+    /// so a pipe will do. Line ends are left as they are; a stray invalid byte reads as U+FFFD.
     /// </summary>
     /// <exception cref="LandmarkException">
     /// There is no such file, it cannot be read, it is empty or all white space, or it is not text.
@@ -24,7 +24,6 @@ public static class TextFile
         if (!File.Exists(path)) throw new LandmarkException($"There is no file '{path}'; check the path.");
         try
         {
-            using (var blank = Open(File.OpenRead(path), path)) RefuseBlank(blank, path);
             return Open(File.OpenRead(path), path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -38,34 +37,18 @@ public static class TextFile
     /// </summary>
     /// <param name="stream">The bytes; need not be seekable.</param>
     /// <param name="name">What to call it in an error.</param>
-    /// <exception cref="LandmarkException">The stream is empty or does not start like text.</exception>
+    /// <exception cref="LandmarkException">The stream is empty or all white space, or does not start like text.</exception>
     public static TextReader Open(Stream stream, string name)
     {
-        var sample = new byte[SampleBytes];
-        var length = stream.ReadAtLeast(sample, sample.Length, throwOnEndOfStream: false);
         try
         {
-            Check(sample.AsSpan(0, length), name);
-            // A stream that ends here can be judged before anything is done with it.
-            if (length < sample.Length) RefuseBlank(new StreamReader(new MemoryStream(sample, 0, length)), name);
+            return new StreamReader(new ReplayStream(Beginning(stream, name), stream), Encoding.UTF8, true, SampleBytes);
         }
-        catch (LandmarkException)
+        catch
         {
             stream.Dispose();
             throw;
         }
-        if (!stream.CanSeek)
-            return new StreamReader(new ReplayStream(sample.AsMemory(0, length), stream), Encoding.UTF8);
-        stream.Seek(-length, SeekOrigin.Current);
-        return new StreamReader(stream, Encoding.UTF8, detectEncodingFromByteOrderMarks: true, SampleBytes);
-    }
-
-    /// <summary>Reads a whole text file into a string; as <see cref="Open(string)"/>.</summary>
-    /// <exception cref="LandmarkException">As for <see cref="Open(string)"/>.</exception>
-    public static string ReadAll(string path)
-    {
-        using var reader = Open(path);
-        return reader.ReadToEnd();
     }
 
     /// <summary>
@@ -81,14 +64,32 @@ public static class TextFile
         return files.Length > 0 ? files : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
     }
 
-    private static void RefuseBlank(TextReader reader, string name)
+    /// <summary>What a stream begins with: a sample, or more where that is white space, until there is something to read.</summary>
+    private static ReadOnlyMemory<byte> Beginning(Stream stream, string name)
     {
-        while (reader.Read() is >= 0 and var c)
+        var seen = new byte[SampleBytes];
+        var chars = new char[SampleBytes + 1];
+        Decoder? decoder = null;
+        for (var length = 0; ;)
         {
-            if (!char.IsWhiteSpace((char)c)) return;
+            if (length == seen.Length) Array.Resize(ref seen, 2 * length);
+            var more = seen.AsSpan(length, Math.Min(SampleBytes, seen.Length - length));
+            more = more[..stream.ReadAtLeast(more, more.Length, throwOnEndOfStream: false)];
+            if (decoder is null)
+            {
+                Check(more, name);
+                decoder = more is [0xFF, 0xFE, ..] ? Encoding.Unicode.GetDecoder()
+                    : more is [0xFE, 0xFF, ..] ? Encoding.BigEndianUnicode.GetDecoder() : Encoding.UTF8.GetDecoder();
+            }
+            length += more.Length;
+            if (!IsBlank(chars.AsSpan(0, decoder.GetChars(more, chars, flush: more.Length < SampleBytes)))) return seen.AsMemory(0, length);
+            if (more.Length < SampleBytes)
+                throw new LandmarkException($"'{name}' holds nothing but white space; give a file with text in it.");
         }
-        throw new LandmarkException($"'{name}' holds nothing but white space; give a file with text in it.");
     }
+
+    // A mark at the start is as good as white space.
+    private static bool IsBlank(ReadOnlySpan<char> chars) => chars.TrimStart('\uFEFF').IsWhiteSpace();
 
     private static void Check(ReadOnlySpan<byte> sample, string name)
     {

@@ -34,8 +34,10 @@ internal sealed class PackedBatch : IDisposable
                 parts[count + i] = 1;
             }
         }
-        Ids = Packed(tensor(ids, ScalarType.Int32), pinned).view(2, count).DetachFromDisposeScope();
-        Parts = Packed(tensor(parts, ScalarType.Float32), pinned).view(3, count).DetachFromDisposeScope();
+        using var scope = NewDisposeScope();
+        var (packedIds, packedParts) = (tensor(ids, ScalarType.Int32).view(2, count), tensor(parts, ScalarType.Float32).view(3, count));
+        Ids = (pinned ? packedIds.pin_memory() : packedIds).DetachFromDisposeScope();
+        Parts = (pinned ? packedParts.pin_memory() : packedParts).DetachFromDisposeScope();
     }
 
     /// <summary>What was packed.</summary>
@@ -61,11 +63,5 @@ internal sealed class PackedBatch : IDisposable
     {
         Ids.Dispose();
         Parts.Dispose();
-    }
-
-    private static Tensor Packed(Tensor values, bool pinned)
-    {
-        if (!pinned) return values;
-        using (values) return values.pin_memory();
     }
 }

@@ -71,6 +71,33 @@ public sealed class GroupedSoftmaxTests
             },
             iter: 25, threads: 1);
 
+    /// <summary>Each thread trains for itself: none may free what another is about to return.</summary>
+    [Fact]
+    public async Task ManyThreadsAtOnceGetTheirOwnGradients()
+    {
+        static double[] Gradients(int seed)
+        {
+            using var scope = NewDisposeScope();
+            using var random = new Generator((ulong)seed, CPU);
+            var (q, k) = (Made().requires_grad_(), Made().requires_grad_());
+            using var layout = BlockLayout.Regular(23, 23, 4, 1 + (seed % 4));
+            var output = LandmarkAttention.Attend(q, k, Made(), layout);
+            (LandmarkAttention.Attend(output, k, Made(), layout) * Made()).sum().backward();
+            return [.. q.grad!.contiguous().data<double>(), .. k.grad!.contiguous().data<double>()];
+
+            Tensor Made() => randn([1, 2, 23, 4], dtype: ScalarType.Float64, generator: random);
+        }
+        var expected = Enumerable.Range(0, 16).Select(Gradients).ToArray();
+        var threads = Enumerable.Range(0, 4).Select(t => Task.Factory.StartNew(
+            () =>
+            {
+                for (var i = 0; i < 300; i++)
+                    Assert.Equal(expected[(i + (4 * t)) % 16], Gradients((i + (4 * t)) % 16));
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+        await Task.WhenAll(threads);
+    }
+
     [Fact]
     public void WithoutLandmarksItIsCausalSoftmax()
     {

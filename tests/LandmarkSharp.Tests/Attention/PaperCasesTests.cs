@@ -1,9 +1,13 @@
 using System.Text.Json;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Evaluation;
+using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
+using LandmarkSharp.Tests.Generation;
+using LandmarkSharp.Tests.Memory;
 using LandmarkSharp.Tests.Training;
 using LandmarkSharp.Text;
+using LandmarkSharp.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -144,6 +148,28 @@ public sealed class PaperCasesTests : IDisposable
         Assert.Equal(expected, LandmarkStream.Insert([.. Enumerable.Range(10, 8)], 3, 99));
     }
 
+    /// <summary>A token's score comes from the place that was taught it: by the policy of either official code.</summary>
+    [Theory]
+    [InlineData(LandmarkLoss.Ignored, "M_targets_lm_benchmark")]
+    [InlineData(LandmarkLoss.Predicted, "M_targets_llama")]
+    public void MTokensAreScoredWhereTheyAreTargets(LandmarkLoss policy, string name)
+    {
+        var config = TinyModel.Config(3, loss: policy);
+        using var engine = TinyEngine.Create(config, new RetrievalOptions { TopK = 8 });
+        int[] tokens = [.. Enumerable.Range(10, 8)];
+        var targets = Case(name).EnumerateArray().Select(x => x.ValueKind == JsonValueKind.Null ? -1 : x.GetInt32()).ToArray();
+        var dense = TinyModel.Dense(engine.Decoder, TinyModel.WithLandmarks(config, tokens));
+        using var session = engine.NewSession();
+        var told = new List<float>();
+        session.Score(tokens, (_, scores) => told.AddRange(scores));
+        for (var i = 1; i < tokens.Length; i++)
+        {
+            var place = Array.IndexOf(targets, tokens[i]);
+            var row = Enumerable.Range(0, config.Landmark!.Id).Select(j => Math.Exp(dense[place, j])).ToArray(); // the landmark has no share
+            Assert.Equal(Math.Log(row[tokens[i]] / row.Sum()), told[i - 1], 1e-3);
+        }
+    }
+
     [Fact]
     public void OPromptIsItsFillerAndTheCharactersAroundIt()
     {
@@ -153,6 +179,26 @@ public sealed class PaperCasesTests : IDisposable
             var lines = prompt.Text.Split('\n');
             var around = prompt.Text.Length - lines[1].Length - lines[3].Length;
             Assert.Equal(Number("O_passkey_0") - (2 * (5 - $"{prompt.Key}".Length)), around); // counted with a key of five digits
+        }
+    }
+
+    /// <summary>With a token for each character a prompt has the official length, and so the official amount of filler.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100)]
+    [InlineData(1000)]
+    [InlineData(38000)]
+    public void OPromptsAreAsLongAsTheOfficialOnes(int filler)
+    {
+        var characters = new FragmentEncoder(text => [.. text.Select(c => (int)c)]);
+        for (var trial = 0; trial < 5; trial++)
+        {
+            var digits = $"{PassKeyPrompt.Create(characters, 5000, seed: 4, trial).Key}".Length;
+            var length = (int)Number($"O_passkey_{filler}") - (2 * (5 - digits));           // counted with a key of five digits
+            var prompt = PassKeyPrompt.Create(characters, length, seed: 4, trial);
+            var lines = prompt.Text.Split('\n');
+            Assert.Equal(length, prompt.Text.Length);
+            Assert.Equal(filler, lines[1].Length + lines[3].Length);
         }
     }
 
@@ -166,6 +212,11 @@ public sealed class PaperCasesTests : IDisposable
         var weights = layout.Restore(LandmarkAttention.Weights(scores.view(1, 1, 5, 5), Identity(5), layout, 1));
         Equal("P_excluded", weights[0, 0, 4], 1e-15);
         Assert.Equal(0, weights[0, 0, 0].abs().sum().item<double>());
+
+        // The official code lets the empty block take its share of the gate, and that share is lost.
+        var official = Doubles(Case("P_official"));
+        Assert.Equal(2.0 / 3, official.sum().item<double>(), 1e-15);
+        RowByRow.Close(official / official.sum(), weights[0, 0, 4], 1e-15);
     }
 
     /// <summary>Section 7 J: keys, values and queries by formula; the window is two tokens of the block after the memory.</summary>

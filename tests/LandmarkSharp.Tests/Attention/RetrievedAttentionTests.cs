@@ -96,6 +96,40 @@ public sealed class RetrievedAttentionTests
     }
 
     [Fact]
+    public void TensorsOfOtherTypesAndOptionsThatMakeNoSenseAreRefused()
+    {
+        using var scope = NewDisposeScope();
+        var rotary = new RotaryScaling().Create(8);
+        using var attention = new RetrievedAttention(2, 5, 3, 4, rotary, new RetrievalOptions(), ScalarType.Float32);
+        Tensor q = zeros(2, 3, 8), blocks = zeros([4, 2, 2, 3, 8]), landmarks = zeros(2, 4, 8);
+        var half = blocks.to(ScalarType.Float16);                                           // half the memory that the kernel would read
+        Assert.Contains("given Float16", Assert.Throws<LandmarkException>(() => attention.Attend(q, half, landmarks, tied: false)).Message, StringComparison.Ordinal);
+        foreach (var k in (int[])[0, -1])
+        {
+            var error = Assert.Throws<LandmarkException>(
+                () => new RetrievedAttention(2, 5, 3, 4, rotary, new RetrievalOptions { TopK = k }, ScalarType.Float32));
+            Assert.Contains("at least 1", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>A model gone wrong must not take the process with it.</summary>
+    [Fact]
+    public void WhateverTheScoresOnlyBlocksThatAreThereAreRead()
+    {
+        foreach (var (positions, reference) in new[] { (PositionMode.Stingy, false), (PositionMode.Stingy, true), (PositionMode.True, false), (PositionMode.True, true) })
+        {
+            using var scope = NewDisposeScope();
+            var options = new RetrievalOptions { TopK = 3, Positions = positions, Reference = reference };
+            using var attention = new RetrievedAttention(9, 6, 2, 4, new RotaryScaling().Create(8), options, ScalarType.Float32);
+            var q = randn(4, 2, 8);
+            q[1] = float.NaN;
+            q[3, 1] = float.PositiveInfinity;
+            var got = attention.Attend(q, randn([11, 2, 2, 3, 8]), randn(2, 11, 8), tied: false);
+            Assert.All(got.Chosen!.contiguous().data<long>().ToArray(), b => Assert.InRange(b, 0, 8));
+        }
+    }
+
+    [Fact]
     public void TiedFirstLayerReadsTheLatestOfEqualBlocks()
     {
         using var scope = NewDisposeScope();

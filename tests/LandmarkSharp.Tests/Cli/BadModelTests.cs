@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Tests.Text;
 using static TorchSharp.torch;
 

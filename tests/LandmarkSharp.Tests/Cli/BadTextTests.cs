@@ -1,5 +1,4 @@
 using System.Text;
-using LandmarkSharp.Tests.Tensors;
 
 namespace LandmarkSharp.Tests.Cli;
 

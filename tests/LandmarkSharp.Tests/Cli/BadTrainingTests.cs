@@ -1,4 +1,3 @@
-using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Tests.Training;
 using LandmarkSharp.Training;
 

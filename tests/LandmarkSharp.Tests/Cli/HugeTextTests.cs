@@ -1,4 +1,3 @@
-using LandmarkSharp.Tests.Tensors;
 
 namespace LandmarkSharp.Tests.Cli;
 

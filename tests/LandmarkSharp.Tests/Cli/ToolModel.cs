@@ -1,7 +1,6 @@
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tests.Memory;
-using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Tests.Training;
 using LandmarkSharp.Text;
 using TorchSharp;

@@ -1,6 +1,5 @@
 using LandmarkSharp.Evaluation;
 using LandmarkSharp.Tensors;
-using LandmarkSharp.Tests.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

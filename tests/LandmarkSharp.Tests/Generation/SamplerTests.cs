@@ -41,7 +41,7 @@ public sealed class SamplerTests
                     TopK = topK,
                     TopP = topP,
                     MinP = minP,
-                    RepetitionPenalty = 1.3,
+                    RepetitionPenalty = 2,                                                  // exact in any precision: no tie is made or broken
                     Seed = seed,
                 };
                 var probabilities = Probabilities(logits, history, options, landmark: 3);
@@ -76,6 +76,47 @@ public sealed class SamplerTests
         var chi = kept.Sum(i => Math.Pow(counts[i] - (draws * probabilities[i]), 2) / (draws * probabilities[i]));
         // A mean of n − 1 and a deviation of √2(n − 1): five of them off is no chance.
         Assert.InRange(chi, 0, kept.Length - 1 + (5 * Math.Sqrt(2 * kept.Length)));
+    }
+
+    /// <summary>Tokens are sorted as far as a draw looks; what it finds is what sorting all of them gives.</summary>
+    [Fact]
+    public void DrawsAreThoseOfAFullSort() =>
+        Gen.Select(Gen.Int[1, 3000], Gen.Int[0, 200], Gen.Double[0.5, 1], Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 0.3]), Gen.Double[0.05, 6], Gen.Bool, Gen.Int[0, 1 << 20]).Sample(
+            (size, topK, topP, minP, temperature, whole, seed) =>
+            {
+                var options = new GenerationOptions { Temperature = temperature, TopK = topK, TopP = whole ? 1 : topP, MinP = minP, Seed = seed };
+                var (made, random, sampler) = (new Random(seed), new Random(seed), new Sampler(options, 0));
+                for (var n = 0; n < 4; n++)
+                {
+                    float[] logits = [.. Enumerable.Range(0, size + 1).Select(_ => (float)(30 * made.NextDouble() * made.NextDouble()))];
+                    Assert.Equal(BySorting(logits[1..], options, random) + 1, sampler.Next(logits, []));
+                }
+            }, iter: 200);
+
+    private static int BySorting(float[] logits, GenerationOptions options, Random random)
+    {
+        var max = logits.Max();
+        var weighed = logits.Select((x, i) => (Id: i, Weight: Math.Exp((x - max) / options.Temperature))).OrderByDescending(t => t.Weight)
+            .Take(options.TopK == 0 ? logits.Length : options.TopK).ToArray();
+        var (enough, sum) = (options.TopP < 1 ? options.TopP * weighed.Sum(t => t.Weight) : double.PositiveInfinity, 0.0);
+        var kept = weighed.TakeWhile(t => (sum += t.Weight) - t.Weight < enough && t.Weight >= options.MinP).ToArray();
+        var left = random.NextDouble() * kept.Sum(t => t.Weight);
+        return kept.First(t => (left -= t.Weight) < 0).Id;
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void LogitsThatAreNotFiniteAreRefused(float broken)
+    {
+        foreach (var temperature in (double[])[0, 1])
+        {
+            var logits = new float[Vocabulary];
+            logits[5] = broken;
+            var error = Assert.Throws<LandmarkException>(() => new Sampler(new GenerationOptions { Temperature = temperature }, 3).Next(logits, []));
+            Assert.Contains("computes no numbers", error.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

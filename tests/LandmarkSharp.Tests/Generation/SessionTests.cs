@@ -169,6 +169,45 @@ public sealed class SessionTests
         Assert.Equal(Ids(whole, 8), Ids(session, 8));
     }
 
+    /// <summary>A damaged model must say so: text sampled from what is no number looks like an answer.</summary>
+    [Theory]
+    [InlineData("model.embed_tokens.weight", true)]
+    [InlineData("model.layers.1.mlp.down_proj.weight", true)]
+    [InlineData("model.layers.0.self_attn.k_proj.weight", true)]
+    [InlineData("model.layers.0.self_attn.q_proj.weight", false)]
+    [InlineData("lm_head.weight", true)]
+    [InlineData("lm_head.weight", false)]
+    public void NumbersThatAreNotFiniteAreRefused(string name, bool landmarks)
+    {
+        using var engine = TinyEngine.Create(landmarks ? TinyModel.Config(3) : TinyModel.Plain());
+        using (TorchSharp.torch.no_grad()) engine.Decoder.Parameters[name].fill_(name == "lm_head.weight" ? float.PositiveInfinity : float.NaN);
+        void Fails(Action<Session> action)
+        {
+            using var session = engine.NewSession();
+            Assert.Contains("computes no numbers", Assert.Throws<LandmarkException>(() => action(session)).Message, StringComparison.Ordinal);
+        }
+        Fails(s =>
+        {
+            s.Append(TinyModel.Tokens(5));
+            Ids(s, 1);
+        });
+        Fails(s => s.Score(TinyModel.Tokens(5), (_, _) => { }));
+        if (name != "lm_head.weight") Fails(s => s.Append(TinyModel.Tokens(2000)));
+    }
+
+    [Fact]
+    public void AReportThatThrowsLosesNothing()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(3));
+        var tokens = TinyModel.Tokens(40);
+        using var session = engine.NewSession();
+        Assert.Throws<InvalidOperationException>(() => session.Score(tokens, (_, _) => throw new InvalidOperationException()));
+        using var whole = engine.NewSession();
+        whole.Append(tokens);
+        Assert.Equal(whole.Tokens, session.Tokens);
+        Assert.Equal(Ids(whole, 8), Ids(session, 8));
+    }
+
     [Fact]
     public void WrongTokensAndEmptySessionsAreRefused()
     {

@@ -12,7 +12,7 @@ internal static class TinyEngine
 {
     public static LandmarkEngine Create(ModelConfig config, RetrievalOptions? retrieval = null)
     {
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         var letters = "abcdefghijklmnopqrstuvwxyz0123456789 .!".Select(c => c.ToString()).ToArray();
         var path = Path.Combine(folder.Path, "tokenizer.json");
         File.WriteAllText(path, TokenizerBuilder.Json(letters, [], decoder: """{"type":"Fuse"}"""));

@@ -1,6 +1,8 @@
 using CsCheck;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Memory;
 
@@ -76,6 +78,36 @@ public sealed class BlockMemoryTests
         using var memory = TinyModel.Memory(decoder, new RetrievalOptions { TopK = 1, WindowBlocks = 1 });
         var (dense, read) = (TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, 100));
         Assert.True(Enumerable.Range(0, TinyModel.Vocabulary).Max(j => Math.Abs(dense[input.Length - 1, j] - read[input.Length - 1, j])) > 0.01);
+    }
+
+    /// <summary>Cancelled, or out of memory: what a failed pass left must not serve the next one.</summary>
+    [Fact]
+    public void APassThatFailedCountsForNothing()
+    {
+        using var decoder = TinyModel.Create(TinyModel.Config(3));
+        var input = TinyModel.WithLandmarks(decoder.Config, TinyModel.Tokens(30));
+        foreach (var reference in (bool[])[false, true])
+        {
+            var options = new RetrievalOptions { TopK = 1, WindowBlocks = 2, Reference = reference };
+            using var whole = TinyModel.Memory(decoder, options);
+            using var failing = TinyModel.Memory(decoder, options);
+            var expected = TinyModel.Run(decoder, whole, input, 3);
+            TinyModel.Close(expected, TinyModel.RunWithFailures(decoder, failing, input, 3, failed: 2), 1e-6);
+        }
+    }
+
+    [Fact]
+    public void KeysThatThePassWasNotBegunForAreRefused()
+    {
+        using var decoder = TinyModel.Create(TinyModel.Config(3));
+        using var memory = TinyModel.Memory(decoder, new RetrievalOptions { WindowBlocks = 2 });
+        using var scope = NewDisposeScope();
+        memory.Begin(2);
+        foreach (var k in (Tensor[])[zeros(1, 2, 3, 16), zeros(1, 2, 2, 8), zeros(1, 2, 2, 16, dtype: ScalarType.Float16)])
+        {
+            var error = Assert.Throws<LandmarkException>(() => memory.Attend(0, zeros(1, 4, 2, 16), k, k));
+            Assert.Contains("A pass over 2 positions was begun", error.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -18,6 +18,19 @@ public sealed class PlainMemoryTests
             },
             iter: 30, threads: 1);
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData(4)]
+    public void APassThatFailedCountsForNothing(int? window)
+    {
+        using var decoder = TinyModel.Create(TinyModel.Plain());
+        var input = TinyModel.Tokens(20);
+        using var whole = new PlainMemory(2, decoder.Rotary, window);
+        using var failing = new PlainMemory(2, decoder.Rotary, window);
+        var expected = TinyModel.Run(decoder, whole, input, 3);
+        TinyModel.Close(expected, TinyModel.RunWithFailures(decoder, failing, input, 3, failed: 5), 1e-6);
+    }
+
     [Fact]
     public void ASlidingWindowForgetsWhatIsOlder()
     {

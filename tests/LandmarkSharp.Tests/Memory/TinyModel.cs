@@ -79,6 +79,32 @@ internal static class TinyModel
         return logits;
     }
 
+    /// <summary>As <see cref="Run"/>, but before each pass one over so many positions fails in the second layer.</summary>
+    public static float[,] RunWithFailures(Decoder decoder, ContextMemory memory, int[] input, int piece, int failed)
+    {
+        var logits = new float[input.Length, decoder.Config.VocabularySize];
+        for (var at = 0; at < input.Length; at += piece)
+        {
+            using var quiet = inference_mode();
+            using var scope = NewDisposeScope();
+            var wrong = Tokens(Math.Min(failed, memory.Room), seed: at);
+            memory.Begin(wrong.Length);
+            Assert.Throws<OperationCanceledException>(() => decoder.Forward(Ids(wrong), new FailsInTheSecondLayer(memory)));
+            var part = Run(decoder, memory, input[at..Math.Min(at + piece, input.Length)], piece);
+            Buffer.BlockCopy(part, 0, logits, at * logits.GetLength(1) * sizeof(float), part.Length * sizeof(float));
+        }
+        return logits;
+    }
+
+    private sealed class FailsInTheSecondLayer(ContextMemory memory) : IAttention
+    {
+        public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+        {
+            var result = memory.Attend(layer, q, k, v);
+            return layer < 1 ? result : throw new OperationCanceledException();
+        }
+    }
+
     /// <summary>Logits of one dense pass.</summary>
     public static float[,] Dense(Decoder decoder, int[] input)
     {

@@ -1,6 +1,5 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
-using LandmarkSharp.Tests.Tensors;
 
 namespace LandmarkSharp.Tests.Models;
 

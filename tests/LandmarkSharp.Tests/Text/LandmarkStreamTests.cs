@@ -33,7 +33,7 @@ public sealed class LandmarkStreamTests
             Assert.Equal(expected, output);
             Assert.Equal(before + tokens.Length, stream.Position);
             Assert.Equal((before + tokens.Length) % block, stream.Phase);
-            Assert.Equal(tokens, LandmarkStream.Remove(output.ToArray(), Landmark));
+            Assert.Equal(tokens, output.Where(t => t != Landmark));
             if (before > 0) return;
             Assert.Equal(expected, LandmarkStream.Insert(tokens, block, Landmark));
             Assert.Equal(expected.Length, LandmarkStream.CountWithLandmarks(tokens.Length, block));

@@ -24,7 +24,7 @@ public sealed class LlamaCppGoldenTests
     public void Qwen2() => Check("qwen2", (folder, vocabulary) => folder.Write(
         "tokenizer.json", ByteLevel(vocabulary, TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Qwen2Split), """{"type":"NFC"}""")));
 
-    private static void Check(string name, Func<TempFolder, Dictionary<string, object>, string> write)
+    private static void Check(string name, Func<TemporaryFolder, Dictionary<string, object>, string> write)
     {
         var file = LlamaCppVocabularies.Require(name);
         var texts = File.ReadAllText(file + ".inp").Split(Separator);
@@ -32,7 +32,7 @@ public sealed class LlamaCppGoldenTests
         Assert.Equal(46, expected.Length);
         Assert.InRange(texts.Length, 46, 47);
 
-        using var folder = new TempFolder();
+        using var folder = new TemporaryFolder();
         var tokenizer = Tokenizer.Load(write(folder, Gguf.ReadMetadata(file)));
         for (var i = 0; i < expected.Length; i++)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
 using LandmarkSharp.Text;
@@ -6,7 +7,7 @@ namespace LandmarkSharp.Tests.Text;
 
 public sealed class TextFileTests : IDisposable
 {
-    private readonly TempFolder folder = new();
+    private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 
@@ -14,9 +15,9 @@ public sealed class TextFileTests : IDisposable
     public void TextIsReadWhateverItsMark()
     {
         const string text = "Ein Schiff,\r\nund 漢字 😀.\n";
-        Assert.Equal(text, TextFile.ReadAll(folder.Write("plain.txt", text)));
+        Assert.Equal(text, Read(folder.Write("plain.txt", text)));
         foreach (var encoding in (Encoding[])[new UTF8Encoding(true), Encoding.Unicode, Encoding.BigEndianUnicode])
-            Assert.Equal(text, TextFile.ReadAll(folder.Write("marked.txt", [.. encoding.GetPreamble(), .. encoding.GetBytes(text)])));
+            Assert.Equal(text, Read(folder.Write("marked.txt", [.. encoding.GetPreamble(), .. encoding.GetBytes(text)])));
     }
 
     [Fact]
@@ -24,10 +25,7 @@ public sealed class TextFileTests : IDisposable
     {
         // Longer than what is looked at first, with a character across its end.
         var text = new string('x', 65_535) + "é and the rest " + new string('y', 100_000);
-        using var packed = new MemoryStream();
-        using (var zip = new GZipStream(packed, CompressionMode.Compress, leaveOpen: true)) zip.Write(Encoding.UTF8.GetBytes(text));
-        packed.Position = 0;
-        using var reader = TextFile.Open(new GZipStream(packed, CompressionMode.Decompress), "standard input");
+        using var reader = TextFile.Open(Pipe(Encoding.UTF8.GetBytes(text)), "standard input");
         Assert.Equal(text, reader.ReadToEnd());
     }
 
@@ -51,7 +49,7 @@ public sealed class TextFileTests : IDisposable
     {
         var bytes = Encoding.UTF8.GetBytes(new string('a', 3000));
         bytes[1000] = 0xFF;
-        Assert.Equal(1, TextFile.ReadAll(folder.Write("nearly.txt", bytes)).Count(c => c == '\uFFFD'));
+        Assert.Equal(1, Read(folder.Write("nearly.txt", bytes)).Count(c => c == '\uFFFD'));
     }
 
     [Fact]
@@ -64,6 +62,57 @@ public sealed class TextFileTests : IDisposable
         Assert.Single(TextFile.Enumerate(Path.Combine(folder.Path, "notes.md")));
         Directory.CreateDirectory(Path.Combine(folder.Path, "empty"));
         Assert.Contains("no *.txt", Assert.Throws<LandmarkException>(() => TextFile.Enumerate(Path.Combine(folder.Path, "empty"))).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A pipe can be read once: what was looked at must not be lost.</summary>
+    [Fact]
+    public async Task APipeGivenAsAFileIsReadFromItsStart()
+    {
+        var (path, text) = (folder["pipe"], string.Concat(Enumerable.Range(0, 40_000).Select(i => $"{i} ")));
+        using (var mkfifo = Process.Start("mkfifo", path)) await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        var written = Task.Run(() => File.WriteAllText(path, text), TestContext.Current.CancellationToken);
+        var read = Task.Run(() => Read(path), TestContext.Current.CancellationToken);
+        Assert.Equal(text, await read.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        await written;
+    }
+
+    [Fact]
+    public void WhatComesThroughAPipeIsCheckedAsAFileIs()
+    {
+        Assert.Contains("nothing but white space", Refusal(Encoding.UTF8.GetBytes(new string('\n', 65_536))), StringComparison.Ordinal);
+        Assert.Contains("nothing but white space", Refusal(Encoding.UTF8.GetBytes(new string('\u3000', 100_000))), StringComparison.Ordinal);
+        Assert.Contains("nothing but white space", Refusal([.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes(new string(' ', 70_000))]), StringComparison.Ordinal);
+        Assert.Contains("is not text", Refusal([1, 2, 0, 3]), StringComparison.Ordinal);
+        Assert.Contains("is empty", Refusal([]), StringComparison.Ordinal);
+
+        string Refusal(byte[] bytes) =>
+            Assert.Throws<LandmarkException>(() => TextFile.Open(Pipe(bytes), "standard input")).Message;
+    }
+
+    [Theory]
+    [InlineData(65_535)]
+    [InlineData(65_536)]
+    [InlineData(400_000)]
+    public void WhiteSpaceBeforeATextIsPartOfIt(int length)
+    {
+        var text = new string('\u3000', length) + "text";                                   // three bytes each: some lie across the pieces read
+        using var reader = TextFile.Open(Pipe(Encoding.UTF8.GetBytes(text)), "standard input");
+        Assert.Equal(text, reader.ReadToEnd());
+    }
+
+    /// <summary>A stream that cannot go back.</summary>
+    private static GZipStream Pipe(byte[] bytes)
+    {
+        var packed = new MemoryStream();
+        using (var zip = new GZipStream(packed, CompressionMode.Compress, leaveOpen: true)) zip.Write(bytes);
+        packed.Position = 0;
+        return new GZipStream(packed, CompressionMode.Decompress);
+    }
+
+    private static string Read(string path)
+    {
+        using var reader = TextFile.Open(path);
+        return reader.ReadToEnd();
     }
 
     private static void Fails(string part, string path, string? name = null)

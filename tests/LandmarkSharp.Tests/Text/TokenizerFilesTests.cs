@@ -7,7 +7,7 @@ public sealed class TokenizerFilesTests : IDisposable
 {
     private const string Marks = """[{"id":256,"content":"<s>","special":true},{"id":257,"content":"<e>","special":true}]""";
 
-    private readonly TempFolder folder = new();
+    private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 

@@ -1,5 +1,4 @@
 using LandmarkSharp.Tensors;
-using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Training;
 using TorchSharp;
 using static TorchSharp.torch;

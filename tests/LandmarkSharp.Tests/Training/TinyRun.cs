@@ -1,6 +1,5 @@
 using System.Text;
 using LandmarkSharp.Tensors;
-using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Tests.Text;
 using LandmarkSharp.Text;
 using LandmarkSharp.Training;

@@ -1,4 +1,3 @@
-using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Tests.Training;
