@@ -21,7 +21,8 @@ internal static class TextInput
     public static IReadOnlyList<string> Files(string path)
     {
         var files = TextFile.Enumerate(path);
-        foreach (var file in files) TextFile.Open(file).Dispose();
+        if (Directory.Exists(path) || CanBeReadTwice(path))
+            foreach (var file in files) TextFile.Open(file).Dispose();
         return files;
     }
 
@@ -34,13 +35,22 @@ internal static class TextInput
     /// <param name="most">Tokens of it that are held at once.</param>
     public static void RequireRoom(LandmarkEngine engine, string? path, long most = long.MaxValue)
     {
-        if (!IsFile(path)) return;
+        if (!CanBeReadTwice(path)) return;
         using var reader = (StreamReader)TextFile.Open(path!);
         var sample = new char[SampleCharacters];
         var read = sample.AsSpan(0, reader.ReadBlock(sample));
         var tokens = engine.Tokenizer.Encode(read.ToString()).Length;
         var bytes = Math.Max(1, reader.CurrentEncoding.GetByteCount(read));
         engine.RequireRoom(Math.Min(most, (long)((double)new FileInfo(path!).Length / bytes * tokens)), $"'{path}'");
+    }
+
+    /// <summary>Whether it is a file that keeps what is in it. A pipe gives its text once, and its writer stops when it is closed.</summary>
+    private static bool CanBeReadTwice(string? path)
+    {
+        if (!IsFile(path) || !File.Exists(path) || new FileInfo(path).Length == 0) return false;
+        // A shell's /dev/fd/N is a link with a length of its own.
+        using var opened = File.OpenRead(path);
+        return opened.CanSeek;
     }
 
     private static bool IsFile(string? path) => path is not null and not "-";

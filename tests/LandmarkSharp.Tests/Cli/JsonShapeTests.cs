@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 
 namespace LandmarkSharp.Tests.Cli;
@@ -50,6 +51,24 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         Assert.Equal(new FileInfo(model.Text).Length, answer.GetProperty("tokens").GetInt64(), tolerance: 3);
         Assert.Equal(2, answer.GetProperty("passages").GetArrayLength());
         foreach (var passage in answer.GetProperty("passages").EnumerateArray()) Has(passage, "block", "mass", "first_token", "tokens", "text");
+    }
+
+    /// <summary>A pipe gives its text once: whoever looks at it first must not lose it.</summary>
+    [Fact]
+    public async Task APipeIsReadAsAFileIs()
+    {
+        using var folder = new TemporaryFolder();
+        var pipe = folder["pipe"];
+        using (var mkfifo = Process.Start("mkfifo", pipe)) await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        foreach (var command in (string[][])[["perplexity"], ["generate", "--max-tokens", "1"]])
+        {
+            var writer = Task.Run(() => File.WriteAllText(pipe, File.ReadAllText(model.Text)), TestContext.Current.CancellationToken);
+            var piped = (await Run([.. command, "--text", pipe])).Lines[^1];
+            await writer;
+            var read = (await Run([.. command, "--text", model.Text])).Lines[^1];
+            var count = command[0] == "generate" ? "prompt_tokens" : "tokens";
+            Assert.Equal(read.GetProperty(count).GetInt64(), piped.GetProperty(count).GetInt64());
+        }
     }
 
     [Fact]
