@@ -78,10 +78,20 @@ internal sealed class TrainCommand : LandmarkCommand
             positions_per_second = Math.Round(progress.PositionsPerSecond),
             seconds_left = Math.Round(progress.Left.TotalSeconds),
         });
-        output.Line(line.Loss is null
-            ? $"step {line.Step}: held-out perplexity {(line.ValidationLoss is { } l ? Math.Exp(l).ToString("F2") : "-")}"
-                + (line.ValidationAnswerLoss is { } answers ? $", answer loss {answers:F4}, answers right {line.ValidationAnswersRight:P1}" : "")
-            : $"step {line.Step} of {progress.Steps}: loss {line.Loss:F4}, text {line.TextLoss:F3}, answers {line.AnswerLoss:F4}, {progress.PositionsPerSecond / 1e3:F1} k positions/s, {progress.Left:hh\\:mm\\:ss} left");
+        // A run without retrieval tasks has no answers, and one of nothing else no text.
+        string?[] told = line.Loss is null
+            ? [
+                line.ValidationLoss is { } held ? $"held-out perplexity {Math.Exp(held):F2}" : null,
+                line.ValidationAnswerLoss is { } asked ? $"answer loss {asked:F4}, answers right {line.ValidationAnswersRight:P1}" : null,
+            ]
+            : [
+                $"loss {line.Loss:F4}",
+                line.TextLoss is { } text ? $"text {text:F3}" : null,
+                line.AnswerLoss is { } answers ? $"answers {answers:F4}" : null,
+                $"{progress.PositionsPerSecond / 1e3:F1} k positions/s",
+                $"{(long)progress.Left.TotalHours:00}:{progress.Left:mm\\:ss} left",
+            ];
+        output.Line($"step {line.Step} of {progress.Steps}: {string.Join(", ", told.OfType<string>())}");
     }
 
     private static TimeSpan? Limit(double? seconds) => seconds switch

@@ -1,3 +1,4 @@
+using System.Numerics;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Text;
 
@@ -32,7 +33,7 @@ public sealed class Perplexity
     public IReadOnlyList<PerplexityBucket> Buckets =>
         [.. buckets.Select(b => new PerplexityBucket(b.Key, End(b.Key), b.Value.Count, b.Value.Sum / b.Value.Count))];
 
-    /// <summary>Scores contexts, each read by a session of its own.</summary>
+    /// <summary>Scores contexts, each read by a session of its own, from the second token of each.</summary>
     /// <param name="engine">The model; its <see cref="LandmarkEngine.Plain"/> form scores without retrieval.</param>
     /// <param name="contexts">Regular tokens of each context.</param>
     /// <param name="progress">Told how many tokens have been read in all.</param>
@@ -40,13 +41,15 @@ public sealed class Perplexity
     public static Perplexity Score(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         var result = new Perplexity();
-        var read = 0L;
+        var (read, marks) = (0L, EvaluationSession.Marks(engine));
         foreach (var context in contexts)
         {
-            using var session = engine.NewSession();
+            using var session = EvaluationSession.Begin(engine);
             session.Score(context, (first, scores) =>
             {
-                for (var i = 0; i < scores.Length; i++) result.Add(first + i, -scores[i]);
+                first -= marks;
+                // The mark alone tells nothing of a text: a context's first token is not scored.
+                for (var i = first == 0 ? 1 : 0; i < scores.Length; i++) result.Add(first + i, -scores[i]);
                 progress?.Report(read + first);
             }, cancel);
             read += context.Length;
@@ -77,7 +80,7 @@ public sealed class Perplexity
 
     private void Add(long position, double loss)
     {
-        var from = position < 4096 ? position / 512 * 512 : 1L << (63 - long.LeadingZeroCount(position) is var bits ? (int)bits : 0);
+        var from = position < 4096 ? position / 512 * 512 : 1L << BitOperations.Log2((ulong)position);
         var (sum, count) = buckets.GetValueOrDefault(from);
         buckets[from] = (sum + loss, count + 1);
     }

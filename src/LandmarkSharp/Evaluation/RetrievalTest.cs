@@ -18,7 +18,16 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="BlockCount">Blocks the prompt has.</param>
 public sealed record RetrievalTrial(
     long Trial, int Tokens, Range Needle, string Expected, string Answer, bool Correct, double PrefillSeconds, double DecodeMilliseconds,
-    IReadOnlyList<BlockMass> Blocks, long BlockCount);
+    IReadOnlyList<BlockMass> Blocks, long BlockCount)
+{
+    /// <summary>Tokens read before the prompt: the mark, where the tokenizer puts one first. Blocks are counted from it.</summary>
+    public int Marks { get; init; }
+
+    /// <summary>The blocks that the needle stands in.</summary>
+    /// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
+    public Range NeedleBlocks(int blockTokens) =>
+        ((Needle.Start.Value + Marks) / blockTokens)..(((Needle.End.Value - 1 + Marks) / blockTokens) + 1);
+}
 
 /// <summary>Runs retrieval tests on an engine: read a prompt, generate an answer, judge it.</summary>
 /// <param name="engine">The model.</param>
@@ -31,6 +40,7 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
     private const int AnswerTokens = 48;
 
     private readonly LandmarkEngine engine = windowOnly ? engine.Plain() : engine;
+    private readonly int marks = EvaluationSession.Marks(engine);
 
     /// <summary>One trial of the pass key test (the paper's section 4.2): right if the first integer generated is the key.</summary>
     /// <param name="encoder">The model's tokenizer.</param>
@@ -65,7 +75,7 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         long trial, int[] tokens, Range needle, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
         IProgress<long>? progress, CancellationToken cancel)
     {
-        using var session = engine.NewSession();
+        using var session = EvaluationSession.Begin(engine);
         var clock = Stopwatch.StartNew();
         session.Append(Seen(tokens), progress, cancel);
         var answer = new StringBuilder();
@@ -80,15 +90,25 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         var decode = generated > 1 ? (clock.Elapsed.TotalSeconds - prefill) * 1000 / (generated - 1) : 0;
         var said = answer.ToString();
         return new RetrievalTrial(
-            trial, tokens.Length, needle, expected, said, isRight(said), prefill, decode, windowOnly ? [] : session.Trace.Blocks, session.Trace.BlockCount);
+            trial, tokens.Length, needle, expected, said, isRight(said), prefill, decode,
+            windowOnly ? [] : Blocks(session.Trace), session.Trace.BlockCount)
+        {
+            Marks = marks,
+        };
     }
+
+    /// <summary>The blocks read, by the prompt's tokens: a mark before the prompt stands in the first block and is none of them.</summary>
+    private BlockMass[] Blocks(RetrievalTrace trace) =>
+        [.. trace.Blocks.Select(b => b.Block == 0
+            ? b with { TokenCount = b.TokenCount - marks }
+            : b with { FirstToken = b.FirstToken - marks })];
 
     /// <summary>What is read of a prompt.</summary>
     private ReadOnlySpan<int> Seen(int[] tokens)
     {
         if (!windowOnly) return tokens;
         var landmark = engine.Config.Landmark!;
-        var window = (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens;
+        var window = (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens - marks;
         return tokens.AsSpan(Math.Max(0, tokens.Length - window));
     }
 }

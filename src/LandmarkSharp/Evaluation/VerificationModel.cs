@@ -69,13 +69,22 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
         for (var row = 0; row < generated.shape[0]; row++)
         {
             long[] text = [.. tokens[row].data<long>()], made = [.. generated[row].data<long>()];
-            var shared = text.Zip(made).TakeWhile(x => x.First == x.Second).Count();
-            var prompt = shared == 0 ? Math.Min(UsualPrompt, text.Length)
-                : shared < made.Length ? shared : Math.Min(UsualPrompt, made.Length);
-            using var memory = Plain();
-            wrong += Decode(memory, text[..prompt], shared == 0 ? made : made[prompt..], landmark: null, null);
+            var (usual, shared) = (Math.Min(UsualPrompt, text.Length), text.Zip(made).TakeWhile(x => x.First == x.Second).Count());
+            List<int> misses = [];
+            var prompt = shared < made.Length ? shared : usual;
+            if (prompt > 0 && prompt < made.Length) misses.Add(Misses(text[..prompt], made[prompt..]));
+            // A continuation alone may begin with its text's first tokens by chance: what shares less than the usual prompt is
+            // read in both ways, and meant in the one that fits.
+            if (shared < usual || misses.Count == 0) misses.Add(Misses(text[..usual], made));
+            wrong += misses.Min();
         }
         return new("generated", wrong, 0);
+
+        int Misses(long[] prompt, long[] answer)
+        {
+            using var memory = Plain();
+            return Decode(memory, prompt, answer, landmark: null, null);
+        }
     }
 
     /// <summary>One dense pass over a training window, its landmarks wherever they stand.</summary>

@@ -24,8 +24,15 @@ namespace LandmarkSharp.Generation;
 /// </example>
 public sealed class LandmarkEngine : IDisposable
 {
-    internal LandmarkEngine(Decoder decoder, Tokenizer tokenizer, RetrievalOptions? retrieval) =>
-        (Decoder, Tokenizer, Retrieval) = (decoder, tokenizer, retrieval);
+    private readonly bool owner;
+
+    /// <summary>Puts an engine together.</summary>
+    /// <param name="decoder">The model.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="retrieval">How it reads; null for a model without landmarks.</param>
+    /// <param name="owner">Whether the model is this engine's to dispose.</param>
+    internal LandmarkEngine(Decoder decoder, Tokenizer tokenizer, RetrievalOptions? retrieval, bool owner = true) =>
+        (Decoder, Tokenizer, Retrieval, this.owner) = (decoder, tokenizer, retrieval, owner);
 
     /// <summary>The model's shapes and constants.</summary>
     public ModelConfig Config => Decoder.Config;
@@ -89,13 +96,14 @@ public sealed class LandmarkEngine : IDisposable
     /// The same model without retrieval: all that a session reads is one window, at positions as far as it goes. Past the trained
     /// length that is what landmark attention is compared with.
     /// </summary>
-    /// <returns>An engine that shares this one's weights; it needs no disposing, and must not outlive this one.</returns>
+    /// <returns>An engine that shares this one's weights; disposing it does nothing, and it must not outlive this one.</returns>
     /// <exception cref="LandmarkException">The model has no landmarks, so it never retrieves.</exception>
     public LandmarkEngine Plain()
     {
         var landmark = Config.Landmark
             ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out the comparison with that.");
-        return new LandmarkEngine(Decoder, Tokenizer, new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 });
+        var whole = new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
+        return new LandmarkEngine(Decoder, Tokenizer, whole, owner: false);
     }
 
     /// <summary>An empty memory for this model.</summary>
@@ -104,7 +112,10 @@ public sealed class LandmarkEngine : IDisposable
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 
     /// <inheritdoc/>
-    public void Dispose() => Decoder.Dispose();
+    public void Dispose()
+    {
+        if (owner) Decoder.Dispose();
+    }
 
     private static void CheckTokenizer(string folder, ModelConfig config, Tokenizer tokenizer)
     {

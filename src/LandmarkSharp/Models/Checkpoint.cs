@@ -23,16 +23,24 @@ public static class Checkpoint
             using var read = weights.Get(name, shape);
             return read.to(type, device, copy: true);
         }, type);
-        var left = weights.Unread().Where(n => !Derived(n, config)).ToArray();
-        if (left.Length > 0)
+        try
+        {
+            RequireAllRead(weights, config, folder, "config.json and the weights do not belong together");
+        }
+        catch
         {
             decoder.Dispose();
-            throw new LandmarkException($"{folder} has {left.Length} tensor{(left.Length == 1 ? "" : "s")} that the model does not use ({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); config.json and the weights do not belong together.");
+            throw;
         }
         return decoder;
     }
 
     /// <summary>Makes a model: normal with deviation 0.02, residual projections divided by √(2·layers), norms 1, biases 0.</summary>
+    /// <param name="config">Shapes and constants.</param>
+    /// <param name="device">Where the parameters go; they are float32.</param>
+    /// <param name="computeType">Type of the activations.</param>
+    /// <param name="seed">Equal seeds give equal models.</param>
+    /// <exception cref="LandmarkException">The shapes do not fit together.</exception>
     public static Decoder Create(ModelConfig config, Device device, ScalarType computeType, long seed)
     {
         using var random = new Generator((ulong)seed, CPU);
@@ -48,12 +56,24 @@ public static class Checkpoint
     }
 
     /// <summary>Writes config.json and the weights; transformers reads the folder as a plain model.</summary>
+    /// <param name="decoder">The model.</param>
+    /// <param name="folder">The folder; made if it is not there.</param>
+    /// <param name="type">The type that the parameters are written in.</param>
+    /// <exception cref="IOException">A file cannot be written.</exception>
     public static void Save(Decoder decoder, string folder, ScalarType type)
     {
         ConfigFile.Save(decoder.Config, folder);
         using var scope = NewDisposeScope();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" };
         SafeTensors.WriteSharded(folder, decoder.Parameters.Select(p => (p.Key, p.Value.detach().to(type))), ShardBytes, metadata);
+    }
+
+    /// <summary>Throws when a tensor was left unread that the model of <paramref name="config"/> has no other use for.</summary>
+    internal static void RequireAllRead(Weights weights, ModelConfig config, string folder, string otherwise)
+    {
+        var left = weights.Unread().Where(n => !Derived(n, config)).ToArray();
+        if (left.Length > 0)
+            throw new LandmarkException($"{folder} has {left.Length} tensor{(left.Length == 1 ? "" : "s")} that the model does not use ({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); {otherwise}.");
     }
 
     /// <summary>What old checkpoints carry beside their parameters: rotary tables, and the output matrix where it is the input's.</summary>

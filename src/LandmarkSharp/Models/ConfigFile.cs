@@ -10,6 +10,8 @@ public static class ConfigFile
     /// <summary>The file's name.</summary>
     public const string Name = "config.json";
 
+    private const string LandmarkType = "llama_with_landmark";
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Fields that do not change what the decoder computes.</summary>
@@ -54,7 +56,7 @@ public static class ConfigFile
         var type = fields.Text("model_type") ?? throw new LandmarkException($"{path} has no model_type; llama, mistral, qwen2, qwen3 and llama_with_landmark are supported.");
         var family = type switch
         {
-            "llama" or "llama_with_landmark" => ModelFamily.Llama,
+            "llama" or LandmarkType => ModelFamily.Llama,
             "mistral" => ModelFamily.Mistral,
             "qwen2" => ModelFamily.Qwen2,
             "qwen3" => ModelFamily.Qwen3,
@@ -91,7 +93,7 @@ public static class ConfigFile
             BosId = fields.Integer("bos_token_id"),
             EosIds = fields.Integers("eos_token_id"),
             TokenizerFingerprint = fields.Text("tokenizer_fingerprint"),
-            Landmark = Landmark(fields),
+            Landmark = Landmark(fields, type),
         };
         fields.RefuseOthers(Harmless);
         return config.Checked(path);
@@ -130,16 +132,20 @@ public static class ConfigFile
         return sliding.Contains(true) ? window : null;
     }
 
-    private static LandmarkConfig? Landmark(ConfigFields fields)
+    private static LandmarkConfig? Landmark(ConfigFields fields, string type)
     {
         var (id, tokens) = (fields.Integer("mem_id"), fields.Integer("mem_freq"));
+        if (id is null && tokens is null)
+        {
+            // The other fields are not asked for, so a plain model that has them is refused.
+            return type != LandmarkType ? null
+                : throw new LandmarkException($"{fields.Path} has neither mem_id nor mem_freq; a {type} needs both.");
+        }
+        if (id is null || tokens is null)
+            throw new LandmarkException($"{fields.Path} has {(id is null ? "mem_freq but no mem_id" : "mem_id but no mem_freq")}; a landmark model needs both.");
         var context = fields.Integer("train_context_length") ?? 512;
         var predicted = fields.Flag("include_landmark_in_loss") ?? true; // the official code's default
         var inference = fields.Object("inference");
-        if (id is null && tokens is null)
-            return null;
-        if (id is null || tokens is null)
-            throw new LandmarkException($"{fields.Path} has {(id is null ? "mem_freq but no mem_id" : "mem_id but no mem_freq")}; a landmark model needs both.");
         var topK = inference?.Integer("top_k") ?? 4;
         var length = tokens.Value + 1;
         // Without a word about it, the official default: what is left of the window beside k+1 slots, whole blocks.

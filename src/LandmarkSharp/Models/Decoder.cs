@@ -36,10 +36,18 @@ public sealed class Decoder : IDisposable
             parameters.Add(name, tensor);
             return tensor;
         }
-        embedding = Own("model.embed_tokens.weight", [config.VocabularySize, config.HiddenSize]);
-        layers = [.. Enumerable.Range(0, config.Layers).Select(i => new Layer(i, config, (name, shape) => Own($"model.layers.{i}.{name}", shape)))];
-        norm = new RmsNorm("model.norm", config.HiddenSize, config.RmsNormEpsilon, Own);
-        head = config.TiedEmbeddings ? new Linear(embedding) : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, Own);
+        try
+        {
+            embedding = Own("model.embed_tokens.weight", [config.VocabularySize, config.HiddenSize]);
+            layers = [.. Enumerable.Range(0, config.Layers).Select(i => new Layer(i, config, (name, shape) => Own($"model.layers.{i}.{name}", shape)))];
+            norm = new RmsNorm("model.norm", config.HiddenSize, config.RmsNormEpsilon, Own);
+            head = config.TiedEmbeddings ? new Linear(embedding) : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, Own);
+        }
+        catch
+        {
+            Dispose();      // what was read before something was missing
+            throw;
+        }
     }
 
     /// <summary>Shapes and constants.</summary>

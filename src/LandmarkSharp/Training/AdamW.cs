@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Training;
 
-/// <summary>Fused AdamW over a model's float32 parameters; matrices decay, norms and biases do not.</summary>
+/// <summary>
+/// Fused AdamW (Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019) over a model's float32 parameters;
+/// matrices decay, norms and biases do not.
+/// </summary>
 public sealed class AdamW : IDisposable
 {
     private readonly TrainingOptions options;
@@ -33,6 +36,8 @@ public sealed class AdamW : IDisposable
         names.Zip(first, second).SelectMany(x => new[] { ($"first.{x.First}", x.Second), ($"second.{x.First}", x.Third) }).Append(("steps", steps[0].reshape(1)));
 
     /// <summary>Takes the state back.</summary>
+    /// <param name="saved">What <see cref="State"/> gave, by its names.</param>
+    /// <exception cref="LandmarkException">A tensor is missing or has another shape.</exception>
     public void Restore(Weights saved)
     {
         using var quiet = no_grad();
@@ -49,8 +54,11 @@ public sealed class AdamW : IDisposable
         foreach (var count in steps) Take("steps", count, [1]);
     }
 
-    /// <summary>Clips the gradients, steps, and takes the gradients away: the next backward leaves new ones, added to nothing.</summary>
-    /// <param name="rate">Learning rate.</param>
+    /// <summary>
+    /// Clips the gradients, steps (algorithm 2 of the paper), and takes the gradients away: the next backward leaves new ones,
+    /// added to nothing.
+    /// </summary>
+    /// <param name="rate">Learning rate. Every parameter must have a gradient.</param>
     /// <returns>The gradients' norm before clipping, a scalar on their device.</returns>
     public Tensor Step(double rate)
     {

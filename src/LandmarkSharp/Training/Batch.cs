@@ -1,3 +1,4 @@
+using LandmarkSharp.Models;
 using LandmarkSharp.Training.Tasks;
 
 namespace LandmarkSharp.Training;
@@ -29,7 +30,8 @@ public sealed class Batch(int rows, int length)
 
     /// <summary>
     /// The regular token that comes next, past a landmark if one stands between; <see cref="Ignored"/> at landmarks
-    /// (paper section 4.1: a landmark is never predicted, nor predicts).
+    /// (paper section 4.1: a landmark is never predicted, nor predicts). With <see cref="LandmarkLoss.Predicted"/>, whatever
+    /// comes next: the token before a landmark predicts it, and the landmark the token after.
     /// </summary>
     public int[] Targets { get; } = new int[rows * length];
 

@@ -1,3 +1,4 @@
+using LandmarkSharp.Models;
 using LandmarkSharp.Training.Tasks;
 
 namespace LandmarkSharp.Training;
@@ -20,8 +21,11 @@ public sealed record BatchOptions
     /// <summary>The seed of everything drawn.</summary>
     public long Seed { get; init; } = 1;
 
-    /// <summary>The share of rows that are retrieval tasks, by the batch's index.</summary>
-    public Func<long, double> TaskShare { get; init; } = _ => 0;
+    /// <summary>What landmarks' places teach.</summary>
+    public LandmarkLoss LandmarkLoss { get; init; } = LandmarkLoss.Ignored;
+
+    /// <summary>The share of rows that are retrieval tasks.</summary>
+    public double TaskShare { get; init; }
 
     /// <summary>The loss weight of an answer's tokens.</summary>
     public float AnswerWeight { get; init; } = 3;
@@ -90,7 +94,7 @@ public sealed class BatchMaker
         batch.FirstBlockLength = Math.Min(first, options.Length);
         // The target of the last regular token lies one past the window.
         var regular = options.Length - Landmarks(first) + 1;
-        var taskRows = TaskRows(index, random.NextDouble());
+        var taskRows = TaskRows(random.NextDouble());
 
         var window = new int[regular];
         for (var row = 0; row < options.Rows; row++)
@@ -111,28 +115,34 @@ public sealed class BatchMaker
         }
     }
 
-    private int TaskRows(long index, double dither)
+    private int TaskRows(double dither)
     {
         if (tasks is null) return 0;
         if (sources.Length == 0) return options.Rows;
-        return Math.Clamp((int)(options.TaskShare(index) * options.Rows + dither), 0, options.Rows);
+        return Math.Clamp((int)(options.TaskShare * options.Rows + dither), 0, options.Rows);
     }
 
     private int Landmarks(int first) => options.Length < first ? 0 : (options.Length - first) / block + 1;
 
     private void Write(Batch batch, int row, int first, ReadOnlySpan<int> tokens, ReadOnlySpan<TokenKind> kinds)
     {
+        bool IsLandmark(int position) => options.BlockLength > 0 && position >= first - 1 && (position - first + 1) % block == 0;
+
         var start = row * options.Length;
         var next = 0;
+        var predicted = options.LandmarkLoss == LandmarkLoss.Predicted;
         for (var position = 0; position < options.Length; position++)
         {
             var at = start + position;
-            var isLandmark = options.BlockLength > 0 && position >= first - 1 && (position - first + 1) % block == 0;
+            var isLandmark = IsLandmark(position);
             batch.Inputs[at] = isLandmark ? options.LandmarkId : tokens[next++];
-            batch.Targets[at] = isLandmark ? Batch.Ignored : tokens[next];
-            var kind = isLandmark || kinds.IsEmpty ? TokenKind.Text : kinds[next];
+            // A landmark is a target where the policy says so, and never part of an answer.
+            var toLandmark = predicted && IsLandmark(position + 1);
+            var ignored = isLandmark && !predicted;
+            batch.Targets[at] = ignored ? Batch.Ignored : toLandmark ? options.LandmarkId : tokens[next];
+            var kind = ignored || toLandmark || kinds.IsEmpty ? TokenKind.Text : kinds[next];
             batch.Answers[at] = kind == TokenKind.Answer;
-            batch.Weights[at] = isLandmark ? 0 : kinds.IsEmpty ? 1 : kind switch
+            batch.Weights[at] = ignored ? 0 : kinds.IsEmpty ? 1 : kind switch
             {
                 TokenKind.Answer => options.AnswerWeight,
                 TokenKind.Echo => options.EchoWeight,

@@ -40,15 +40,16 @@ public sealed class TokenShardsBuilder(
     /// </param>
     /// <param name="sources">Names (which become file names) and paths.</param>
     /// <param name="cancellation">Stops the work; the folder then has what it had before.</param>
-    /// <exception cref="LandmarkException">A source has no text, or a file of it is not text.</exception>
+    /// <exception cref="LandmarkException">A name is no name or occurs twice, a source has no text, or a file of it is not text.</exception>
     public TokenShardsMeta Build(
         string output, IReadOnlyList<(string Name, string Path)> sources, CancellationToken cancellation = default)
     {
         foreach (var (name, _) in sources)
         {
-            if (name != Path.GetFileName(name) || name is "" or "." or "..")
-                throw new LandmarkException($"The source's name '{name}' is no file name; give one without slashes.");
-            if (sources.Count(s => s.Name == name) > 1)
+            if (name is "" or ['.', ..] || !name.All(c => char.IsLetterOrDigit(c) || c is '.' or '_' or '-'))
+                throw new LandmarkException($"The source's name '{name}' is no file name; give one of letters, digits, '.', '_' and '-' that does not begin with a dot.");
+            // Some file systems do not tell capitals from small letters.
+            if (sources.Count(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) > 1)
                 throw new LandmarkException($"There are several sources named '{name}'; give each its own name.");
         }
         Directory.CreateDirectory(output);
@@ -134,10 +135,11 @@ public sealed class TokenShardsBuilder(
                     yield return new Chunk(new string(buffer, 0, held), first, EndsDocument: true);
                     break;
                 }
-                // Cut before a space, so that both sides encode as the whole would; text without any is cut anywhere.
+                // Cut before a space, so that both sides encode as the whole would; text without any is cut anywhere but
+                // between the halves of a character.
                 var cut = held - 1;
                 while (cut > 1 && !(encoder.IsBoundary(buffer[cut]) && !encoder.IsBoundary(buffer[cut - 1]))) cut--;
-                if (cut <= 1) cut = held;
+                if (cut <= 1) cut = char.IsHighSurrogate(buffer[held - 1]) ? held - 1 : held;
                 yield return new Chunk(new string(buffer, 0, cut), first, EndsDocument: false);
                 buffer.AsSpan(cut, held - cut).CopyTo(buffer);
                 (held, first) = (held - cut, false);

@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
-using LandmarkSharp.Text;
-using LandmarkSharp.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -64,17 +62,11 @@ public sealed record TrainingProgress(MetricsLine Line, long Steps, double Posit
 /// </summary>
 public sealed class Trainer : IDisposable
 {
-    /// <summary>Set apart from every training seed.</summary>
-    private const long ValidationSeed = -7_919;
-
     private const string ModelFolder = "model";
 
     private readonly TrainingOptions options;
     private readonly TrainingRun run;
-    private readonly Tokenizer tokenizer;
-    private readonly TokenShards shards;
-    private readonly TokenShards? heldOut;
-    private readonly RetrievalTasks tasks;
+    private readonly TrainingData data;
     private readonly Decoder decoder;
     private readonly AdamW optimizer;
     private readonly LanguageModelLoss loss;
@@ -86,27 +78,31 @@ public sealed class Trainer : IDisposable
     public Trainer(TrainingOptions options, TrainingRun run)
     {
         (this.options, this.run) = (options.Checked(), run);
-        tokenizer = Tokenizer.Load(run.Tokenizer);
-        shards = TokenShards.Open(run.Shards, tokenizer.Fingerprint);
-        heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
-        tasks = Tasks(TaskSplit.Training);
-        var config = options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
-        decoder = Checkpoint.Create(config, run.Device ?? CPU, options.Compute(run.Device ?? CPU), options.Seed);
-        foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
-        optimizer = new AdamW(decoder.Parameters, options);
-        loss = new LanguageModelLoss(decoder);
         checkpoints = new TrainingCheckpoints(run.Output);
-        if (checkpoints.Latest is var (step, path))
+        try
         {
-            TrainingCheckpoints.Restore(path, decoder, optimizer, options);
-            Step = step;
+            data = new TrainingData(options, run);
+            decoder = Checkpoint.Create(data.Model, run.Device ?? CPU, options.Compute(run.Device ?? CPU), options.Seed);
+            foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
+            optimizer = new AdamW(decoder.Parameters, options);
+            loss = new LanguageModelLoss(decoder);
+            if (checkpoints.Latest is var (step, path))
+            {
+                TrainingCheckpoints.Restore(path, decoder, optimizer, options);
+                Step = step;
+            }
+            else
+            {
+                // It would be replaced at the end, and nobody would know by what.
+                if (Directory.Exists(Path.Combine(run.Output, ModelFolder)))
+                    throw new LandmarkException($"The folder {run.Output} has a finished model and no checkpoint to go on from; give another output folder.");
+                if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
+            }
         }
-        else
+        catch
         {
-            // It would be replaced at the end, and nobody would know by what.
-            if (Directory.Exists(Path.Combine(run.Output, ModelFolder)))
-                throw new LandmarkException($"The folder {run.Output} has a finished model and no checkpoint to go on from; give another output folder.");
-            if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
+            Dispose();
+            throw;
         }
         Positions = Enumerable.Range(0, (int)Step).Sum(s => PositionsOf(options.Stage(s)));
     }
@@ -124,11 +120,13 @@ public sealed class Trainer : IDisposable
     /// <param name="report">Told of progress and validations.</param>
     /// <param name="cancel">Stops after the step at hand.</param>
     /// <returns>Whether the recipe is done; the finished model is then in the output folder's <c>model</c>.</returns>
+    /// <exception cref="LandmarkException">A loss is no number, a batch cannot be made, or a source is shorter than a window.</exception>
+    /// <exception cref="IOException">Metrics, a checkpoint or the model cannot be written.</exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
         using var metrics = new MetricsFile(run.Output, Step);
         var rate = new LearningRate(options.PeakRate, options.FinalRate, options.WarmUp, options.Steps);
-        var validation = Validation();
+        var validation = data.Validation();
         var clock = Stopwatch.StartNew();
         var (lastSeconds, lastPositions) = (0.0, Positions);
         BatchPrefetcher? batches = null;
@@ -142,7 +140,7 @@ public sealed class Trainer : IDisposable
                 {
                     stage = options.Stage(Step);
                     batches?.Dispose();
-                    batches = new BatchPrefetcher(Maker(stage), (Step - stage.FromStep) * stage.Accumulate, ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8), pinned: decoder.Device.type == DeviceType.CUDA);
+                    batches = new BatchPrefetcher(data.Maker(stage), (Step - stage.FromStep) * stage.Accumulate, ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8), pinned: decoder.Device.type == DeviceType.CUDA);
                 }
                 TrainStep(batches!, stage, rate.At(Step));
                 var ends = Step == options.Steps;
@@ -200,11 +198,11 @@ public sealed class Trainer : IDisposable
     public void Dispose()
     {
         foreach (var (_, sums, _, _) in unread) sums.Dispose();
-        loss.Dispose();
-        optimizer.Dispose();
-        decoder.Dispose();
-        heldOut?.Dispose();
-        shards.Dispose();
+        // What a constructor that threw did not get to is not there.
+        loss?.Dispose();
+        optimizer?.Dispose();
+        decoder?.Dispose();
+        data?.Dispose();
     }
 
     private static long PositionsOf(TrainingStage stage) => (long)stage.Rows * stage.Window * stage.Accumulate;
@@ -240,7 +238,8 @@ public sealed class Trainer : IDisposable
         List<MetricsLine> lines = [];
         foreach (var (line, sums, text, answers) in unread)
         {
-            var values = sums.cpu().data<float>().ToArray();
+            using var read = sums.cpu();
+            var values = read.data<float>().ToArray();
             sums.Dispose();
             if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
                 throw new LandmarkException($"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
@@ -263,49 +262,4 @@ public sealed class Trainer : IDisposable
         ValidationAnswerLoss = result.AnswerLoss,
         ValidationAnswersRight = result.AnswersRight,
     };
-
-    private RetrievalTasks Tasks(TaskSplit split)
-    {
-        var names = options.TaskSources.Count > 0 ? options.TaskSources : [.. options.Sources.Keys];
-        TokenSource[] texts = [.. names.Select(n => shards[n])];
-        return new RetrievalTasks(
-            new FragmentEncoder(text => tokenizer.Encode(text)), texts,
-            new RetrievalTaskOptions
-            {
-                Split = split,
-                // What is kept out of training is asked in the same shares whatever the recipe, so that runs compare.
-                Shares = split == TaskSplit.Training ? options.TaskShares : RetrievalTaskOptions.DefaultShares,
-                Lookalikes = split == TaskSplit.Training ? options.TaskLookalikes : 0,
-                EndOfText = tokenizer.EosId,
-                Phrases = MadeUpWordings.Phrases(tokenizer, texts),
-            });
-    }
-
-    private BatchOptions Batches(TrainingStage stage, long seed) => new()
-    {
-        Rows = stage.Rows,
-        Length = stage.Window,
-        BlockLength = options.BlockTokens,
-        LandmarkId = decoder.Config.Landmark!.Id,
-        Seed = seed,
-        TaskShare = _ => stage.TaskShare,
-        AnswerWeight = options.AnswerWeight,
-        EchoWeight = options.EchoWeight,
-        TaskTextWeight = options.TaskTextWeight,
-    };
-
-    private BatchMaker Maker(TrainingStage stage) => new(
-        Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => new WeightedSource(shards[s.Key], s.Value))], tasks);
-
-    /// <summary>Retrieval tasks are judged where the recipe has some: a window that never held one may be too short for it.</summary>
-    private Validation? Validation()
-    {
-        var batches = Batches(options.Stages[^1] with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
-        WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => new WeightedSource(heldOut![s.Name], 1))];
-        var asks = options.Stages.Any(s => s.TaskShare > 0);
-        if (text.Length == 0 && !asks) return null;
-        return new Validation(
-            text.Length > 0 ? new BatchMaker(batches, text) : null,
-            asks ? new BatchMaker(batches, [], Tasks(TaskSplit.HeldOut)) : null, run.ValidationBatches);
-    }
 }

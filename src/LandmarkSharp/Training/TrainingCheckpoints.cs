@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Training;
@@ -30,6 +31,7 @@ public sealed class TrainingCheckpoints(string folder)
     {
         var path = Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));
         var partial = path + ".partial";
+        using var scope = NewDisposeScope();
         if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
         Directory.CreateDirectory(Path.Combine(partial, OptimizerFolder));
         Checkpoint.Save(decoder, partial, ScalarType.Float32);
@@ -50,21 +52,40 @@ public sealed class TrainingCheckpoints(string folder)
         optimizer.Restore(moments);
     }
 
-    /// <summary>Reads a model's parameters, of whatever type, into a decoder of the same shapes.</summary>
-    /// <exception cref="LandmarkException">There is no model, it is damaged, or a shape is another.</exception>
+    /// <summary>Reads a model's parameters, of whatever type, into a decoder that computes the same from them.</summary>
+    /// <exception cref="LandmarkException">There is no model, it is damaged, or it is of another kind or tokenizer.</exception>
     public static void RestoreWeights(string path, Decoder decoder)
     {
-        // Token by token, another tokenizer's embeddings mean something else, though their shapes may agree.
-        if (File.Exists(Path.Combine(path, ConfigFile.Name)) && ConfigFile.Load(path).TokenizerFingerprint is { } theirs
-            && decoder.Config.TokenizerFingerprint is { } ours && theirs != ours)
-            throw new LandmarkException($"The model in {path} was trained with another tokenizer (fingerprint {theirs[..Math.Min(12, theirs.Length)]}…, this one is {ours[..Math.Min(12, ours.Length)]}…); give that tokenizer, or another folder.");
         using var quiet = no_grad();
         using var weights = Weights.Open(path);
+        var config = ConfigFile.Load(path);
+        RequireFitting(path, config, decoder.Config);
         foreach (var (name, parameter) in decoder.Parameters)
         {
             using var value = weights.Get(name, parameter.shape);
             parameter.copy_(value);
         }
+        Checkpoint.RequireAllRead(weights, config, path, "begin with a model of the recipe's kind");
+    }
+
+    /// <summary>What shapes do not tell: equal weights mean something else with other tokens, positions, heads or blocks.</summary>
+    private static void RequireFitting(string path, ModelConfig model, ModelConfig run)
+    {
+        void Same<T>(string what, T theirs, T ours)
+        {
+            if (!EqualityComparer<T>.Default.Equals(theirs, ours))
+                throw new LandmarkException($"The model in {path} has {what} {theirs}, and this run {ours}; begin with a model that fits, or change the recipe.");
+        }
+        if (model.TokenizerFingerprint is { } theirs && run.TokenizerFingerprint is { } ours && theirs != ours)
+            throw new LandmarkException($"The model in {path} was trained with another tokenizer (fingerprint {theirs[..Math.Min(12, theirs.Length)]}…, this one is {ours[..Math.Min(12, ours.Length)]}…); give that tokenizer, or another folder.");
+        Same("rope_theta", model.Rotary.Theta, run.Rotary.Theta);
+        Same("the rotary scaling", model.Rotary.Kind, run.Rotary.Kind);
+        Same("num_attention_heads", model.Heads, run.Heads);
+        Same("num_key_value_heads", model.KeyValueHeads, run.KeyValueHeads);
+        Same("rms_norm_eps", model.RmsNormEpsilon, run.RmsNormEpsilon);
+        // A plain model has no blocks yet: this is how it gets them.
+        Same("block_tokens", model.Landmark?.BlockTokens ?? run.Landmark!.BlockTokens, run.Landmark!.BlockTokens);
+        Same("the landmark", model.Landmark?.Id ?? run.Landmark.Id, run.Landmark.Id);
     }
 
     private (long Step, string Path)[] All()

@@ -33,6 +33,7 @@ public sealed record TrainingOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
         ReadCommentHandling = JsonCommentHandling.Skip,
         AllowTrailingCommas = true,
         WriteIndented = true,
@@ -68,6 +69,9 @@ public sealed record TrainingOptions
 
     /// <summary>Blocks of the trained model's window at inference; k + 1 slots and the window should fit into a trained one.</summary>
     public int WindowBlocks { get; init; } = 3;
+
+    /// <summary>What landmarks' places teach; generation with the model follows it.</summary>
+    public LandmarkLoss LandmarkLoss { get; init; } = LandmarkLoss.Ignored;
 
     /// <summary>Sources of text, by their names in the shards, and their weights.</summary>
     public IReadOnlyDictionary<string, double> Sources { get; init; } = new Dictionary<string, double>();
@@ -163,24 +167,33 @@ public sealed record TrainingOptions
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <summary>These options, when they make sense.</summary>
+    /// <exception cref="LandmarkException">A value is out of range, or two contradict each other; the message names them.</exception>
     public TrainingOptions Checked()
     {
         void Require(bool holds, string what)
         {
             if (!holds) throw new LandmarkException($"The recipe cannot be trained: {what}.");
         }
+        Require(Steps > 0 && WarmUp >= 0, "steps must be above 0 and warm_up 0 or more");
         Require(BlockTokens >= 1, $"block_tokens is {BlockTokens}; a block has at least 1");
+        Require(Stages.All(s => s is not null), "a stage is null; give its fields or {}");
         Require(Stages.Count > 0 && Stages[0].FromStep == 0, "its first stage must have from_step 0");
         Require(Stages.Zip(Stages.Skip(1)).All(p => p.First.FromStep < p.Second.FromStep), "its stages must be in order of from_step");
+        Require(Stages[^1].FromStep < Steps, $"its last stage has from_step {Stages[^1].FromStep} and would never begin; steps is {Steps}");
         foreach (var s in Stages)
         {
             Require(s.Window >= 2 * (BlockTokens + 1), $"a window of {s.Window} positions has fewer than two blocks of {BlockTokens + 1}");
             Require(s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 }, "rows and accumulate must be at least 1 and task_share between 0 and 1");
+            // The most landmarks are in a window that starts on one; it is told one token more than it holds.
+            var regular = s.Window - ((s.Window - 1) / (BlockTokens + 1));
+            Require(
+                s.TaskShare == 0 || regular >= RetrievalTasks.ShortestRow,
+                $"a window of {s.Window} positions in blocks of {BlockTokens + 1} may have only {regular} regular tokens, and a retrieval task needs {RetrievalTasks.ShortestRow}");
         }
-        Require(Steps > 0 && WarmUp >= 0, "steps must be above 0 and warm_up 0 or more");
         Require(PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0, "rates and clip must be above 0 and weight_decay 0 or more");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
+        Require(TaskSources.All(s => s is not null), "task_sources must be names of sources");
         Require(TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0), "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
@@ -217,7 +230,7 @@ public sealed record TrainingOptions
                 Id = vocabulary,
                 BlockTokens = BlockTokens,
                 TrainContext = context,
-                Loss = LandmarkLoss.Ignored,
+                Loss = LandmarkLoss,
                 TopK = TopK,
                 WindowPositions = WindowBlocks * (BlockTokens + 1),
             },

@@ -25,6 +25,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
     {
         using var quiet = no_grad();
         using var loss = new LanguageModelLoss(decoder);
+        var landmark = decoder.Config.Landmark!.Id;
         var (textSum, textCount, answerSum, answerCount, right, asked) = (0.0, 0L, 0.0, 0L, 0, 0);
         for (var i = 0; i < batches; i++)
         {
@@ -32,8 +33,12 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             {
                 using var scope = NewDisposeScope();
                 using var batch = new PackedBatch(text.Make(i), pinned: false);
-                textSum += loss.CrossEntropy(batch, predictions: false).Cross.sum().ToDouble();
-                textCount += batch.TextTokens;
+                var losses = loss.CrossEntropy(batch, predictions: false).Cross.cpu().data<float>();
+                foreach (var (target, nats) in batch.Batch.Targets.Zip(losses).Where(x => IsRegular(x.First, landmark)))
+                {
+                    textSum += nats;
+                    textCount++;
+                }
             }
             if (tasks is null) continue;
             using var taskScope = NewDisposeScope();
@@ -47,7 +52,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
                 answerSum += each[at];
                 answerCount++;
             }
-            foreach (var answer in Answers(rows))
+            foreach (var answer in Answers(rows, landmark))
             {
                 asked++;
                 if (answer.TrueForAll(at => likeliest[at] == rows.Targets[at])) right++;
@@ -57,15 +62,18 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             textCount > 0 ? textSum / textCount : null, answerCount > 0 ? answerSum / answerCount : null, asked > 0 ? right / (double)asked : null);
     }
 
-    /// <summary>The positions of each answer's tokens; a landmark inside does not end it.</summary>
-    private static IEnumerable<List<int>> Answers(Batch batch)
+    /// <summary>Whether a target is a token of the text: landmarks, where they are predicted, are not judged.</summary>
+    private static bool IsRegular(int target, int landmark) => target != Batch.Ignored && target != landmark;
+
+    /// <summary>The positions that each answer's tokens are predicted from; a landmark inside does not end it.</summary>
+    private static IEnumerable<List<int>> Answers(Batch batch, int landmark)
     {
         for (var row = 0; row < batch.Rows; row++)
         {
             List<int> answer = [];
             for (var at = row * batch.Length; at < (row + 1) * batch.Length; at++)
             {
-                if (batch.Targets[at] == Batch.Ignored) continue;
+                if (!IsRegular(batch.Targets[at], landmark)) continue;
                 if (batch.Answers[at]) answer.Add(at);
                 else if (answer.Count > 0)
                 {

@@ -53,6 +53,36 @@ public sealed class PerplexityTests
     }
 
     [Fact]
+    public void APlainFormLeavesItsEngineTheWeights()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4));
+        int[][] context = [TinyModel.Tokens(50)];
+        var before = Perplexity.Score(engine, context).Loss;
+        engine.Plain().Dispose();
+        Assert.Equal(before, Perplexity.Score(engine, context).Loss);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void AMarkIsReadFirstAndNotCounted(int blockTokens)
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(blockTokens), marks: true);
+        int[] context = [.. TinyModel.Tokens(513).Select(t => t % TinyEngine.Mark)];
+        var result = Perplexity.Score(engine, [context, context[..3]]);
+        Assert.Equal([(0, 511 + 2), (512, 1)], result.Buckets.Select(b => (b.From, b.Tokens)));
+
+        List<double> told = [];
+        foreach (var text in (int[][])[context, context[..3]])
+        {
+            using var session = engine.NewSession();
+            session.Append([TinyEngine.Mark]);
+            session.Score(text, (first, scores) => told.AddRange(scores.Skip(first == 1 ? 1 : 0).Select(s => -(double)s)));
+        }
+        Assert.Equal(told.Average(), result.Loss, 1e-9);
+    }
+
+    [Fact]
     public void ContextsAreTheTextInOrder()
     {
         using var engine = TinyEngine.Create(TinyModel.Config(4));

@@ -1,4 +1,5 @@
 using LandmarkSharp.Evaluation;
+using LandmarkSharp.Generation;
 using LandmarkSharp.Tests.Generation;
 using LandmarkSharp.Tests.Memory;
 using LandmarkSharp.Training.Tasks;
@@ -38,6 +39,25 @@ public sealed class RetrievalTestTests
         var again = test.Recall(Prompt(tokens, said.Answer.Trim()), 4);
         Assert.True(again.Correct);
         Assert.Equal((4, 90, said.Answer.Trim()), (again.Trial, again.Tokens, again.Expected));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void AMarkIsReadFirstAndNotCounted(bool windowOnly)
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(4), marks: true);
+        int[] tokens = [.. TinyModel.Tokens(90).Select(t => t % TinyEngine.Mark)];
+        var trial = new RetrievalTest(engine, windowOnly).Recall(Prompt(tokens), 0);
+        Assert.Equal((90, 3..9), (trial.Tokens, trial.Needle));
+        Assert.Equal(1..3, trial.NeedleBlocks(4));
+        Assert.All(trial.Blocks, b => Assert.Equal(b.Block == 0 ? (0, 3) : ((b.Block * 4) - 1, 4), (b.FirstToken, b.TokenCount)));
+
+        using var plain = engine.Plain();
+        using var session = (windowOnly ? plain : engine).NewSession();
+        session.Append([TinyEngine.Mark, .. windowOnly ? tokens[^(Window - 1)..] : tokens]);
+        var said = string.Concat(session.Generate(new GenerationOptions { MaxTokens = 48 }).Select(t => t.Text));
+        Assert.StartsWith(trial.Answer, said);
     }
 
     private static RetrievalPrompt Prompt(int[] tokens, string answer = "no such answer, and long") =>

@@ -1,4 +1,6 @@
 using LandmarkSharp.Evaluation;
+using LandmarkSharp.Memory;
+using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -59,6 +61,35 @@ public sealed class VerificationTests(ITestOutputHelper output)
         using var folder = Copy("hf_llama");
         Rewrite(folder["expected.safetensors"], tensors => tensors["generated"] = tensors["generated"][.., 50..].contiguous());
         Passes(Verification.Run(folder.Path), "logits", "generated");
+    }
+
+    [Fact]
+    public void AContinuationMayBeginAsItsTextDoes()
+    {
+        using var folder = Copy("hf_llama");
+        using var decoder = Checkpoint.Load(folder.Path, CPU);
+        var file = Read(folder["expected.safetensors"]);
+        long[] text = [.. file["tokens"][0].data<long>()];
+        // A first token that is also what the first 50 lead to, and then what else they lead to.
+        for (var tries = 0; Greedy(decoder, text[..50], 1)[0] is var next && next != text[0]; text[0] = next) Assert.True(tries++ < 50);
+        foreach (var name in file.Keys.Except(["tokens", "generated"]).ToArray()) file.Remove(name);
+        (file["tokens"], file["generated"]) = (tensor(text).unsqueeze(0), tensor(Greedy(decoder, text[..50], 6)).unsqueeze(0));
+        Assert.Equal(text[0], file["generated"][0, 0].item<long>());
+        SafeTensors.Write(folder["expected.safetensors"], file.Select(t => (t.Key, t.Value)));
+        Passes(Verification.Run(folder.Path), "generated");
+    }
+
+    private static long[] Greedy(Decoder decoder, long[] text, int count)
+    {
+        using var quiet = inference_mode();
+        for (var end = text.Length + count; text.Length < end;)
+        {
+            using var scope = NewDisposeScope();
+            using var memory = new PlainMemory(decoder.Config.Layers, decoder.Rotary, null);
+            memory.Begin(text.Length);
+            text = [.. text, decoder.Logits(decoder.Forward(tensor(text).unsqueeze(0), memory))[0, -1].argmax().item<long>()];
+        }
+        return text[^count..];
     }
 
     [Fact]

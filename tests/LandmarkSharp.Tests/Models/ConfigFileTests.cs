@@ -109,6 +109,9 @@ public sealed class ConfigFileTests : IDisposable
 
     [Theory]
     [InlineData("gpt2", "", "model_type 'gpt2' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are")]
+    [InlineData("llama_with_landmark", "\"train_context_length\": 128", "has neither mem_id nor mem_freq; a llama_with_landmark needs both")]
+    [InlineData("llama", "\"train_context_length\": 128", "train_context_length is not supported")]
+    [InlineData("llama", "\"include_landmark_in_loss\": true, \"inference\": { \"top_k\": 2 }", "include_landmark_in_loss, inference are not supported")]
     [InlineData("llama", "\"num_experts\": 8", "num_experts is not supported; remove it if")]
     [InlineData("llama", "\"logit_scale\": 2, \"query_scale\": 1", "logit_scale, query_scale are not supported; remove them if")]
     [InlineData("llama", "\"sliding_window\": 9", "sliding_window is not supported")]

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using LandmarkSharp.Models;
 using LandmarkSharp.Training;
 using LandmarkSharp.Training.Tasks;
 
@@ -33,6 +35,47 @@ public class BatchMakerTests
             [1, 2, 3, x, 4, 5, 6, x, 7, 8], batch.Targets[..10].Select(t => t == x ? x : t - first));
         Assert.Equal([1, 1, 1, 0, 1, 1, 1, 0, 1, 1], batch.Weights[..10]);
         Assert.DoesNotContain(true, batch.Answers);
+    }
+
+    [Fact]
+    public void PredictedLandmarksAreTargetsAsInTheGoldenCase()
+    {
+        using var file = JsonDocument.Parse(File.ReadAllText(Golden.Path("paper-cases.json")));
+        int[] Case(string name) => [.. file.RootElement.GetProperty(name).EnumerateArray().Select(t => t.GetInt32())];
+        var (inputs, targets) = (Case("M_seq"), Case("M_targets_llama"));
+        var tokens = TokenSource.FromTokens([.. Enumerable.Range(10, 11)]);    // one window of 8 regular tokens starts at 10
+        var maker = new BatchMaker(Options(10, 3) with { LandmarkId = 99, LandmarkLoss = LandmarkLoss.Predicted }, [new(tokens, 1)]);
+        var batch = Enumerable.Range(0, 1000).Select(i => maker.Make(i)).First(b => b.Inputs.AsSpan(0, 10).SequenceEqual(inputs));
+        Assert.Equal([.. targets, 18], batch.Targets[..10]);
+        Assert.All(batch.Weights, w => Assert.Equal(1, w));
+    }
+
+    [Fact]
+    public void PredictedLandmarksMakeTargetsTheInputsOneFurther()
+    {
+        var tasks = new RetrievalTasks(new WordTokenizer().Encoder, []);
+        BatchMaker Maker(LandmarkLoss loss) =>
+            new(Options(512, 7) with { TaskShare = 0.5, LandmarkLoss = loss, AnswerWeight = 5, EchoWeight = 2, TaskTextWeight = 0.25f }, [new(Numbers, 1)], tasks);
+        var (predicted, ignored) = (Maker(LandmarkLoss.Predicted), Maker(LandmarkLoss.Ignored));
+        var inside = 0;
+        for (var index = 0; index < 20; index++)
+        {
+            var (batch, other) = (predicted.Make(index), ignored.Make(index));
+            Assert.Equal(other.Inputs, batch.Inputs);
+            for (var at = 0; at < batch.Inputs.Length; at++)
+            {
+                var (last, isLandmark) = (at % 512 == 511, batch.Inputs[at] == Landmark);
+                if (!last) Assert.Equal(batch.Inputs[at + 1], batch.Targets[at]);
+                // What was told of the token before a landmark is told of the landmark; of a landmark nothing is.
+                var toLandmark = batch.Targets[at] == Landmark;
+                var (was, isText) = (other.Weights[isLandmark && at % 512 > 0 ? at - 1 : at], batch.Families[at / 512] is null);
+                if (toLandmark) Assert.Equal((isText ? 1 : 0.25f, false), (batch.Weights[at], batch.Answers[at]));
+                else if (!isLandmark || at % 512 > 0) Assert.Equal(was, batch.Weights[at]);
+                if (!toLandmark) Assert.Equal(batch.Weights[at] == 5, batch.Answers[at]);
+                if (isLandmark && batch.Answers[at] && at % 512 > 1 && batch.Answers[at - 2]) inside++;
+            }
+        }
+        Assert.True(inside > 0);
     }
 
     [Fact]
@@ -78,7 +121,7 @@ public class BatchMakerTests
         var tasks = new RetrievalTasks(tokenizer.Encoder, []);
         var options = Options(512, 63) with
         {
-            TaskShare = _ => 0.5,
+            TaskShare = 0.5,
             AnswerWeight = 5,
             EchoWeight = 2,
             TaskTextWeight = 0.25f,
@@ -106,13 +149,13 @@ public class BatchMakerTests
     }
 
     [Fact]
-    public void ShareOfTasksIsKeptOnAverageAndMayChange()
+    public void ShareOfTasksIsKeptOnAverage()
     {
         var tasks = new RetrievalTasks(new WordTokenizer().Encoder, []);
-        var maker = new BatchMaker(
-            Options(256, 63) with { TaskShare = i => i < 40 ? 0.3 : 1 }, [new(Numbers, 1)], tasks);
-        Assert.InRange(Enumerable.Range(0, 40).Sum(i => maker.Make(i).TaskRows), 36, 60);
-        Assert.Equal(4, maker.Make(40).TaskRows);
+        BatchMaker Maker(double share) => new(Options(256, 63) with { TaskShare = share }, [new(Numbers, 1)], tasks);
+        Assert.InRange(Enumerable.Range(0, 40).Sum(i => Maker(0.3).Make(i).TaskRows), 36, 60);
+        Assert.Equal(4, Maker(1).Make(40).TaskRows);
+        Assert.Equal(0, Maker(0).Make(40).TaskRows);
     }
 
     [Fact]
@@ -129,7 +172,7 @@ public class BatchMakerTests
     public void PrefetchedBatchesAreThoseOfTheirIndexes()
     {
         var tasks = new RetrievalTasks(new WordTokenizer().Encoder, [Numbers]);
-        var maker = new BatchMaker(Options(256, 63) with { TaskShare = _ => 0.5 }, [new(Numbers, 1)], tasks);
+        var maker = new BatchMaker(Options(256, 63) with { TaskShare = 0.5 }, [new(Numbers, 1)], tasks);
         foreach (var ahead in (ReadOnlySpan<int>)[1, 3, 8])
         {
             using var prefetcher = new BatchPrefetcher(maker, first: 17, ahead);

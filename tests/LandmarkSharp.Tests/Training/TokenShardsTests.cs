@@ -78,13 +78,85 @@ public sealed class TokenShardsTests : IDisposable
         Fails("vocabulary has 5", () => Build("a", "a.txt", vocabulary: 5));
     }
 
+    [Theory]
+    [InlineData("../evil")]
+    [InlineData("a/b")]
+    [InlineData("a\\b")]
+    [InlineData(".hidden")]
+    [InlineData("..")]
+    [InlineData("")]
+    [InlineData("a b")]
+    public void NamesThatAreNoFileNamesAreRefused(string name)
+    {
+        Write("a.txt", "Some text.");
+        Fails($"'{name}'", () => Build(name, "a.txt"));
+        Assert.False(Directory.Exists(Out));
+        Build("Büch-1_a.b", "a.txt");
+        Assert.True(File.Exists(Path.Combine(Out, "Büch-1_a.b.bin")));
+    }
+
+    [Fact]
+    public void TwoSourcesOfOneNameAreRefused()
+    {
+        Write("a.txt", "Some text.");
+        var path = Path.Combine(folder, "a.txt");
+        Fails("several sources named 'books'", () => Builder(tokenizer.Encode).Build(Out, [("books", path), ("Books", path)], Cancellation));
+    }
+
+    [Fact]
+    public void WhatEndsBeforeItsTimeLeavesTheOldShardsWhole()
+    {
+        Write("a.txt", "Some text to be kept.");
+        Build("a", "a.txt");
+        var before = Files();
+        Write("b.txt", "Another text, which is longer than the first.");
+        Write("stop.txt", "stop");
+        (string, string)[] sources = [("a", Path.Combine(folder, "b.txt")), ("stop", Path.Combine(folder, "stop.txt"))];
+
+        using var cancel = new CancellationTokenSource();
+        var cancelled = Builder(text => Encode(text, cancel.Cancel));
+        Assert.ThrowsAny<OperationCanceledException>(() => cancelled.Build(Out, sources, cancel.Token));
+        Assert.Equal(before, Files());
+        var failed = Builder(text => Encode(text, () => throw new LandmarkException("It stopped.")));
+        Fails("It stopped", () => failed.Build(Out, sources, Cancellation));
+        Assert.Equal(before, Files());
+        Builder(tokenizer.Encode).Build(Out, sources, Cancellation);
+        Assert.Equal(["a.bin", "stop.bin", "tokens.json"], Files().Keys);
+        TokenShards.Open(Out).Dispose();
+
+        int[] Encode(string text, Action stop)
+        {
+            if (text == "stop") stop();
+            return tokenizer.Encode(text);
+        }
+
+        SortedDictionary<string, string> Files() => new(
+            Directory.EnumerateFiles(Out).ToDictionary(f => Path.GetFileName(f), f => Convert.ToHexString(File.ReadAllBytes(f))), StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public void TextWithoutSpacesIsNotCutInsideACharacter()
+    {
+        static int[] Encode(string text) => [.. text.EnumerateRunes().Select(r => r.Value)];
+        var text = "x" + string.Concat(Enumerable.Repeat("😀", 600_000));
+        Write("long.txt", text);
+        new TokenShardsBuilder(Encode, 0x110000, 0, "runes").Build(Out, [("long", Path.Combine(folder, "long.txt"))], Cancellation);
+        using var shards = TokenShards.Open(Out);
+        var tokens = new int[shards["long"].Count];
+        shards["long"].Window(0, tokens);
+        Assert.Equal([.. Encode(text), 0], tokens);
+    }
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     private string Out => Path.Combine(folder, "out");
 
     private void Build(string name, string path, int vocabulary = 60_000) =>
-        new TokenShardsBuilder(tokenizer.Encode, vocabulary, WordTokenizer.EndOfText, "words")
+        Builder(tokenizer.Encode, vocabulary)
             .Build(Out, [(name, Path.Combine(folder, path))], Cancellation);
+
+    private static TokenShardsBuilder Builder(Func<string, int[]> encode, int vocabulary = 60_000) =>
+        new(encode, vocabulary, WordTokenizer.EndOfText, "words");
 
     private void Write(string name, string text)
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Training;
@@ -54,6 +55,19 @@ public sealed class TrainProcessTests : IDisposable
         await Fails("""{"sources": {"nothing": 1}, "stages": [{"window": 128, "rows": 2, "task_share": 0}]}""", "nothing");
     }
 
+    [Fact]
+    public async Task PeopleSeeWhatThereIsWhateverTheFolderIsCalled()
+    {
+        File.WriteAllText(tiny["recipe.json"], (Recipe with { Steps = 2 }).ToJson());
+        var (code, said, error) = await Start(null, [.. Arguments("run[x]"), "--validation", tiny.Validation]);
+        Assert.True(code == 0, error);
+        var lines = said.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Matches(@"^step 1 of 2: loss \d\.\d{4}, text \d\.\d{3}, \d+\.\d k positions/s, 00:\d\d:\d\d left$", lines[1]);
+        Assert.Matches(@"^step 2 of 2: held-out perplexity \d+\.\d\d$", lines[3]);
+        Assert.Contains("run[x]", said.ReplaceLineEndings(""), StringComparison.Ordinal);
+        Assert.True(Directory.Exists(Path.Combine(tiny["run[x]"], "model")));
+    }
+
     private async Task Fails(string recipe, string part)
     {
         File.WriteAllText(tiny["recipe.json"], recipe);
@@ -65,6 +79,25 @@ public sealed class TrainProcessTests : IDisposable
     /// <summary>Trains in a process; tells its exit code, the steps that it reported and what it said of errors.</summary>
     private async Task<(int Code, List<long> Steps, string Error)> Train(string output, int? killAt)
     {
+        List<long> steps = [];
+        var (code, _, error) = await Start(
+            line =>
+            {
+                using var told = JsonDocument.Parse(line);
+                if (told.RootElement.GetProperty("event").GetString() != "step") return true;
+                steps.Add(told.RootElement.GetProperty("step").GetInt64());
+                return steps[^1] != killAt;
+            },
+            [.. Arguments(output), "--save-every", "10", "--json"]);
+        return (code, steps, error);
+    }
+
+    private string[] Arguments(string output) =>
+        ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny[output], "--report-every", "1"];
+
+    /// <summary>Runs the tool until it ends, or until it prints a line at which it is killed.</summary>
+    private static async Task<(int Code, string Output, string Error)> Start(Func<string, bool>? goesOn, params string[] arguments)
+    {
         var cancel = TestContext.Current.CancellationToken;
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "landmark"))
         {
@@ -72,25 +105,19 @@ public sealed class TrainProcessTests : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             Environment = { ["OMP_NUM_THREADS"] = "1" },
-            ArgumentList =
-            {
-                "train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny[output],
-                "--report-every", "1", "--save-every", "10", "--json",
-            },
         };
+        foreach (var argument in arguments) start.ArgumentList.Add(argument);
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync(cancel);
-        List<long> steps = [];
+        var output = new StringBuilder();
         while (await process.StandardOutput.ReadLineAsync(cancel) is { } line)
         {
-            using var told = JsonDocument.Parse(line);
-            if (told.RootElement.GetProperty("event").GetString() != "step") continue;
-            steps.Add(told.RootElement.GetProperty("step").GetInt64());
-            if (steps[^1] != killAt) continue;
+            output.AppendLine(line);
+            if (goesOn?.Invoke(line) != false) continue;
             process.Kill();
             break;
         }
         await process.WaitForExitAsync(cancel);
-        return (process.ExitCode, steps, await error);
+        return (process.ExitCode, output.ToString(), await error);
     }
 }

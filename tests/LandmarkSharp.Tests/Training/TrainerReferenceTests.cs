@@ -36,10 +36,12 @@ public sealed class TrainerReferenceTests : IDisposable
     [InlineData(1, 3, 0.0, 1.0)]
     [InlineData(2, 2, 0.5, 1.0)]
     [InlineData(2, 1, 0.0, 0.05)]
-    public void ARunIsThePlainLoop(int rows, int accumulate, double tasks, double clip)
+    [InlineData(2, 1, 0.0, 1.0, LandmarkLoss.Predicted)]
+    [InlineData(2, 1, 0.5, 1.0, LandmarkLoss.Predicted)]
+    public void ARunIsThePlainLoop(int rows, int accumulate, double tasks, double clip, LandmarkLoss landmarks = LandmarkLoss.Ignored)
     {
         var stage = new TrainingStage { Window = tasks > 0 ? 512 : 96, Rows = rows, Accumulate = accumulate, TaskShare = tasks };
-        var recipe = TinyRun.Recipe with { Steps = 4, WarmUp = 2, PeakRate = 3e-3, Clip = clip, WeightDecay = 0.5, Stages = [stage] };
+        var recipe = TinyRun.Recipe with { Steps = 4, WarmUp = 2, PeakRate = 3e-3, Clip = clip, WeightDecay = 0.5, LandmarkLoss = landmarks, Stages = [stage] };
         using var start = new Trainer(recipe, tiny.Into("start"));
         using var plain = Wide(start.Decoder);
         using var trainer = new Trainer(recipe, tiny.Into("run"));
@@ -59,6 +61,7 @@ public sealed class TrainerReferenceTests : IDisposable
             Assert.Equal(norm, told[step].GetProperty("gradient_norm").GetDouble(), 2e-4 * norm);
             Set(plain, optimizer.Parameters);
         }
+        Assert.Equal(landmarks, ConfigFile.Load(Path.Combine(tiny["run"], "model")).Landmark!.Loss);
         // Adam divides by a gradient's own size, so where that is next to nothing rounding counts for much: most must be
         // equal closely, and all must have gone the same way.
         var moved = recipe.PeakRate * recipe.Steps;
@@ -70,10 +73,12 @@ public sealed class TrainerReferenceTests : IDisposable
         }
     }
 
-    [Fact]
-    public void ValidationIsThePlainMean()
+    [Theory]
+    [InlineData(LandmarkLoss.Ignored)]
+    [InlineData(LandmarkLoss.Predicted)]
+    public void ValidationIsThePlainMean(LandmarkLoss landmarks)
     {
-        var recipe = TinyRun.Recipe with { Stages = [new TrainingStage { Window = 512, Rows = 2, TaskShare = 0.5 }] };
+        var recipe = TinyRun.Recipe with { LandmarkLoss = landmarks, Stages = [new TrainingStage { Window = 512, Rows = 2, TaskShare = 0.5 }] };
         using var trainer = new Trainer(recipe with { Steps = 6 }, tiny.Into("run"));
         trainer.Run(cancel: TestContext.Current.CancellationToken);
         using var plain = Wide(trainer.Decoder);
@@ -86,7 +91,7 @@ public sealed class TrainerReferenceTests : IDisposable
         foreach (var index in (ReadOnlySpan<int>)[0, 1, 2])
         {
             var batch = text.Make(index);
-            texts.AddRange(Cross(plain, batch).Where(c => c.Target != Batch.Ignored).Select(c => c.Loss));
+            texts.AddRange(Cross(plain, batch).Where(c => c.Target != Batch.Ignored && c.Target != LandmarkId).Select(c => c.Loss));
             batch = tasks.Make(index);
             var cross = Cross(plain, batch);
             foreach (var answer in Answers(batch))
@@ -106,11 +111,13 @@ public sealed class TrainerReferenceTests : IDisposable
         Assert.Null(new Validation(null, tasks, 1).Run(trainer.Decoder).Perplexity);
     }
 
-    [Fact]
-    public void AnAnswerIsRightWhenAllItsTokensAre()
+    [Theory]
+    [InlineData(LandmarkLoss.Ignored)]
+    [InlineData(LandmarkLoss.Predicted)]
+    public void AnAnswerIsRightWhenAllItsTokensAre(LandmarkLoss landmarks)
     {
         // A model that knows by heart what comes after a token: it learns each row's answer, unless that gainsays what it knows.
-        var recipe = TinyRun.Recipe with { HiddenSize = 512 };
+        var recipe = TinyRun.Recipe with { HiddenSize = 512, LandmarkLoss = landmarks };
         var config = recipe.Model(LandmarkId, 2, "any") with { TiedEmbeddings = false };
         var tasks = new BatchMaker(Options(recipe, recipe.Stages[0]) with { Rows = 16 }, [], Tasks(TaskSplit.Training));
         var batch = tasks.Make(0);
@@ -131,9 +138,9 @@ public sealed class TrainerReferenceTests : IDisposable
     }
 
     /// <summary>Where the answers of a batch stand: runs of answers' tokens, in which landmarks do not count.</summary>
-    private static IEnumerable<int[]> Answers(Batch batch)
+    private IEnumerable<int[]> Answers(Batch batch)
     {
-        var told = Enumerable.Range(0, batch.Targets.Length).Where(i => batch.Targets[i] != Batch.Ignored).ToArray();
+        var told = Enumerable.Range(0, batch.Targets.Length).Where(i => batch.Targets[i] != Batch.Ignored && batch.Targets[i] != LandmarkId).ToArray();
         for (var at = 0; at < told.Length; at++)
         {
             var start = at;
@@ -187,7 +194,8 @@ public sealed class TrainerReferenceTests : IDisposable
         BlockLength = recipe.BlockTokens,
         LandmarkId = LandmarkId,
         Seed = recipe.Seed,
-        TaskShare = _ => stage.TaskShare,
+        TaskShare = stage.TaskShare,
+        LandmarkLoss = recipe.LandmarkLoss,
         AnswerWeight = recipe.AnswerWeight,
         EchoWeight = recipe.EchoWeight,
         TaskTextWeight = recipe.TaskTextWeight,
@@ -199,6 +207,7 @@ public sealed class TrainerReferenceTests : IDisposable
             Split = split,
             Lookalikes = split == TaskSplit.Training ? TinyRun.Recipe.TaskLookalikes : 0,
             Phrases = MadeUpWordings.Phrases(tokenizer, [shards["train"]]),
+            BeginOfText = tokenizer.BosId,
             EndOfText = tokenizer.EosId,
         });
 

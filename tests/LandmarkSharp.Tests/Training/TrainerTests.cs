@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
 using LandmarkSharp.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -73,6 +74,73 @@ public sealed class TrainerTests : IDisposable
         var other = Assert.Throws<LandmarkException>(() => new Trainer(recipe with { HiddenSize = 64 }, tiny.Into("third") with { StartFrom = model }));
         Assert.Contains("32", other.Message, StringComparison.Ordinal);
         Assert.Contains("64", other.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"rope_theta\": 10000.0", "\"rope_theta\": 500000.0", "rope_theta")]
+    [InlineData("\"mem_freq\": 15", "\"mem_freq\": 31", "block_tokens 31")]
+    [InlineData("\"mem_id\": ", "\"mem_id\": 1, \"_was\": ", "the landmark")]
+    [InlineData("\"tokenizer_fingerprint\": \"", "\"tokenizer_fingerprint\": \"another", "another tokenizer (fingerprint another")]
+    [InlineData("\"num_attention_heads\": 4", "\"num_attention_heads\": 2", "num_attention_heads 2")]
+    [InlineData("\"rms_norm_eps\": 1E-05", "\"rms_norm_eps\": 0.1", "rms_norm_eps")]
+    [InlineData("\"rope_theta\": 10000.0", "\"rope_theta\": 10000.0, \"rope_scaling\": { \"type\": \"linear\", \"factor\": 2.0 }", "rotary scaling")]
+    public void AModelOfAnotherKindIsNoBeginning(string field, string other, string named)
+    {
+        var model = Model();
+        var config = Path.Combine(model, "config.json");
+        var text = File.ReadAllText(config);
+        var changed = text.Replace(field, other, StringComparison.Ordinal);
+        Assert.NotEqual(text, changed);
+        if (field.Contains("heads", StringComparison.Ordinal)) changed = changed.Replace("\"head_dim\": 8", "\"head_dim\": 16", StringComparison.Ordinal);
+        File.WriteAllText(config, changed.Replace("\"chunk_tokens_with_landmarks\": 48", "\"chunk_tokens_with_landmarks\": 96", StringComparison.Ordinal));
+        IsNoBeginning(model, named);
+    }
+
+    [Fact]
+    public void AModelOfWhichSomethingWouldBeLeftOutIsNoBeginning()
+    {
+        var model = Model();
+        var file = Path.Combine(model, "model.safetensors");
+        using (var weights = Weights.Open(model))
+        {
+            var tensors = weights.Names.Select(n => (n, weights.Get(n, weights.Entry(n).Shape))).ToList();
+            tensors.Add(("lm_head.weight", tensors.Single(t => t.n == "model.embed_tokens.weight").Item2));
+            SafeTensors.Write(file + ".new", tensors);
+        }
+        File.Move(file + ".new", file, overwrite: true);
+        // The output matrix is the input's once more, unless the configuration says that it is another.
+        Begin(model);
+        var config = Path.Combine(model, "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", StringComparison.Ordinal));
+        IsNoBeginning(model, "lm_head.weight");
+        File.Delete(config);
+        IsNoBeginning(model, "config.json");
+    }
+
+    [Fact]
+    public void AModelWithoutLandmarksIsABeginning()
+    {
+        var model = Model();
+        var plain = ConfigFile.Load(model) with { Landmark = null, TokenizerFingerprint = null };
+        ConfigFile.Save(plain, model);
+        Begin(model);
+    }
+
+    private string Model()
+    {
+        using var first = new Trainer(TinyRun.Recipe, tiny.Into("first"));
+        first.Export(tiny["model"]);
+        return tiny["model"];
+    }
+
+    private void Begin(string model) => new Trainer(TinyRun.Recipe, tiny.Into("next") with { StartFrom = model }).Dispose();
+
+    private void IsNoBeginning(string model, string named)
+    {
+        var message = Assert.Throws<LandmarkException>(() => Begin(model)).Message;
+        Assert.Contains(named, message, StringComparison.Ordinal);
+        Assert.Contains(model, message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
     }
 
     private void Answers(Trainer trainer)

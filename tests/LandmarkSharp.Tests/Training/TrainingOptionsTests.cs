@@ -1,3 +1,4 @@
+using LandmarkSharp.Models;
 using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Tests.Training;
@@ -50,6 +51,16 @@ public sealed class TrainingOptionsTests
     [InlineData("\"stages\": [{\"accumulate\": 0}]", "accumulate")]
     [InlineData("\"stages\": [{\"task_share\": 1.5}]", "task_share")]
     [InlineData("\"stages\": [{\"tasks\": 1}]", "'stages[0].tasks'")]
+    [InlineData("\"sources\": null", "'sources'")]
+    [InlineData("\"stages\": null", "'stages'")]
+    [InlineData("\"stages\": [null]", "stage")]
+    [InlineData("\"task_shares\": null", "'task_shares'")]
+    [InlineData("\"task_sources\": null", "'task_sources'")]
+    [InlineData("\"task_sources\": [null]", "task_sources")]
+    [InlineData("\"compute_type\": null", "'compute_type'")]
+    [InlineData("\"landmark_loss\": \"doubled\"", "'landmark_loss'")]
+    [InlineData("\"stages\": [{}, {\"from_step\": 1000}]", "from_step 1000")]
+    [InlineData("\"stages\": [{\"window\": 259}]", "255 regular tokens")]
     [InlineData("\"block_tokens\": 0", "block_tokens")]
     [InlineData("\"block_tokens\": -3", "block_tokens")]
     public void AValueThatCannotBeIsNamed(string field, string named)
@@ -80,11 +91,32 @@ public sealed class TrainingOptionsTests
     }
 
     [Fact]
+    public void AWindowWithoutTasksMayBeShort()
+    {
+        TrainingOptions Read(string stage) => TrainingOptions.Parse($$"""{"sources": {"books": 1}, "stages": [{{stage}}]}""", "it");
+        Assert.Equal(260, Read("""{"window": 260}""").Stages[0].Window);
+        Assert.Equal(128, Read("""{"window": 128, "task_share": 0}""").Stages[0].Window);
+    }
+
+    [Fact]
+    public void TheRecipesThatShipAreRead()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder!.FullName, "models", "recipe-1.json"))) folder = folder.Parent;
+        var recipes = Directory.GetFiles(Path.Combine(folder.FullName, "models"), "recipe-*.json");
+        Assert.True(recipes.Length >= 5);
+        Assert.All(recipes, path => Assert.Equal(63, TrainingOptions.Load(path).BlockTokens));
+    }
+
+    [Fact]
     public void TheModelIsTheRecipes()
     {
         var model = TinyRun.Recipe.Model(vocabulary: 300, endOfText: 2, fingerprint: "f");
         Assert.Equal((301, 300, 15, 512), (model.VocabularySize, model.Landmark!.Id, model.Landmark.BlockTokens, model.Landmark.TrainContext));
         Assert.Equal([2], model.EosIds);
+        Assert.Equal(LandmarkLoss.Ignored, model.Landmark.Loss);
+        var predicted = TrainingOptions.Parse("{\"landmark_loss\": \"predicted\"," + Good[1..], "it");
+        Assert.Equal(LandmarkLoss.Predicted, predicted.Model(300, 2, "f").Landmark!.Loss);
         Assert.Equal("f", model.TokenizerFingerprint);
         var odd = TinyRun.Recipe with { Heads = 3, KeyValueHeads = 2 };
         Assert.Throws<LandmarkException>(() => odd.Model(300, 2, "f"));

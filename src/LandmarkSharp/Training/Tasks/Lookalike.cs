@@ -6,6 +6,9 @@ namespace LandmarkSharp.Training.Tasks;
 /// </summary>
 internal static class Lookalike
 {
+    /// <summary>Letters of the shortest word that has a beginning and an end to part.</summary>
+    private const int Parted = 3;
+
     /// <summary>Something like <paramref name="model"/>, with a part of it taken from <paramref name="other"/>.</summary>
     public static string Of(CounterRandom random, string model, string other)
     {
@@ -18,22 +21,23 @@ internal static class Lookalike
             else words[^2] = others[^2];
             return string.Join(' ', words);
         }
-        var at = random.Next(words.Length);
-        words[at] = numbers ? OtherDigit(random, words[at]) : Blend(random, words[at], random.Pick(others));
+        bool CanChange(string word) => numbers ? word.Any(char.IsAsciiDigit) : word.Length >= Parted;
+        int[] able = [.. Enumerable.Range(0, words.Length).Where(i => CanChange(words[i]))];
+        string[] givers = [.. others.Where(o => o.Length >= Parted)];
+        if (able.Length == 0 || (!numbers && givers.Length == 0)) return model;
+        var at = random.Pick(able);
+        words[at] = numbers ? OtherDigit(random, words[at]) : Blend(random, words[at], random.Pick(givers));
         return string.Join(' ', words);
     }
 
     private static string OtherDigit(CounterRandom random, string word)
     {
         var digits = Enumerable.Range(0, word.Length).Where(i => char.IsAsciiDigit(word[i])).ToArray();
-        if (digits.Length == 0) return word;
         var at = random.Pick(digits);
         return $"{word[..at]}{random.Between(1, 9)}{word[(at + 1)..]}";
     }
 
     /// <summary>The beginning of one word and the end of another.</summary>
     private static string Blend(CounterRandom random, string first, string second) =>
-        first.Length < 3 || second.Length < 3
-            ? first
-            : first[..random.Between(2, first.Length - 1)] + second[random.Between(1, second.Length - 1)..].ToLowerInvariant();
+        first[..random.Between(2, first.Length - 1)] + second[random.Between(1, second.Length - 1)..].ToLowerInvariant();
 }

@@ -43,6 +43,9 @@ public sealed record RetrievalTaskOptions
 /// </summary>
 public sealed class RetrievalTasks
 {
+    /// <summary>So many tokens hold every task that can be drawn; of a tokenizer of single letters it takes more.</summary>
+    public const int ShortestRow = 256;
+
     private readonly TaskFamily[] families;
     private readonly double[] shares;
     private readonly PassKeyTask passKey;
@@ -72,7 +75,7 @@ public sealed class RetrievalTasks
     internal FactTask Facts { get; }
 
     /// <summary>Row <paramref name="index"/> of a seed's endless list: <paramref name="length"/> tokens.</summary>
-    /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; 256 always do.</exception>
+    /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; <see cref="ShortestRow"/> always do.</exception>
     public TaskRow Row(long seed, long index, int length)
     {
         var random = new CounterRandom(seed, index);

@@ -47,6 +47,27 @@ public class RetrievalTasksTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void EveryTaskFitsInTheShortestRow(TaskFamily family, TaskSplit split)
+    {
+        var shipped = LandmarkSharp.Text.Tokenizer.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
+        // Invented words take more tokens than those of any book.
+        var random = new CounterRandom(2);
+        var text = string.Join(' ', Enumerable.Range(0, 5000).Select(_ => Lexicon.Invented(random)));
+        using var source = TokenSource.FromTokens(shipped.Encode(text));
+        var tasks = new RetrievalTasks(new FragmentEncoder(t => shipped.Encode(t)), [source], new RetrievalTaskOptions
+        {
+            Split = split,
+            Shares = new Dictionary<TaskFamily, double> { [family] = 1 },
+            Lookalikes = 0.5,
+            Phrases = MadeUpWordings.Phrases(shipped, [source]),
+            BeginOfText = shipped.BosId,
+            EndOfText = shipped.EosId,
+        });
+        Parallel.For(0, 3000, index => Assert.Equal(RetrievalTasks.ShortestRow, tasks.Row(11, index, RetrievalTasks.ShortestRow).Tokens.Length));
+    }
+
     [Fact]
     public void RowsDependOnSeedAndIndexAlone()
     {

@@ -1,0 +1,101 @@
+using LandmarkSharp.Models;
+using LandmarkSharp.Text;
+using LandmarkSharp.Training.Tasks;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>What a run is fed and judged by: its tokenizer, texts and tasks, as batches.</summary>
+internal sealed class TrainingData : IDisposable
+{
+    /// <summary>Set apart from every training seed.</summary>
+    private const long ValidationSeed = -7_919;
+
+    private readonly TrainingOptions options;
+    private readonly TrainingRun run;
+    private readonly Tokenizer tokenizer;
+    private readonly TokenShards shards;
+    private readonly TokenShards? heldOut;
+    private readonly RetrievalTasks tasks;
+
+    /// <summary>Opens the data of a run.</summary>
+    /// <exception cref="LandmarkException">A file is missing or damaged, or was made with another tokenizer.</exception>
+    public TrainingData(TrainingOptions options, TrainingRun run)
+    {
+        (this.options, this.run) = (options, run);
+        tokenizer = Tokenizer.Load(run.Tokenizer);
+        shards = TokenShards.Open(run.Shards, tokenizer.Fingerprint);
+        try
+        {
+            heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
+            tasks = Tasks(TaskSplit.Training);
+            Model = options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The model that the recipe makes with this tokenizer.</summary>
+    public ModelConfig Model { get; }
+
+    /// <summary>Makes the batches of a stage.</summary>
+    public BatchMaker Maker(TrainingStage stage) => new(
+        Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => new WeightedSource(shards[s.Key], s.Value))], tasks);
+
+    /// <summary>
+    /// Judges by held-out texts and by tasks of held-out wordings; null where there are neither. Tasks are asked where the
+    /// recipe has some, in windows that held them: another may be too short.
+    /// </summary>
+    public Validation? Validation()
+    {
+        BatchOptions Judging(TrainingStage stage) => Batches(stage with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
+
+        WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => new WeightedSource(heldOut![s.Name], 1))];
+        var asks = options.Stages.LastOrDefault(s => s.TaskShare > 0);
+        if (text.Length == 0 && asks is null) return null;
+        return new Validation(
+            text.Length > 0 ? new BatchMaker(Judging(options.Stages[^1]), text) : null,
+            asks is null ? null : new BatchMaker(Judging(asks), [], Tasks(TaskSplit.HeldOut)), run.ValidationBatches);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        heldOut?.Dispose();
+        shards.Dispose();
+    }
+
+    private RetrievalTasks Tasks(TaskSplit split)
+    {
+        var names = options.TaskSources.Count > 0 ? options.TaskSources : [.. options.Sources.Keys];
+        TokenSource[] texts = [.. names.Select(n => shards[n])];
+        return new RetrievalTasks(
+            new FragmentEncoder(text => tokenizer.Encode(text)), texts,
+            new RetrievalTaskOptions
+            {
+                Split = split,
+                // What is kept out of training is asked in the same shares whatever the recipe, so that runs compare.
+                Shares = split == TaskSplit.Training ? options.TaskShares : RetrievalTaskOptions.DefaultShares,
+                Lookalikes = split == TaskSplit.Training ? options.TaskLookalikes : 0,
+                BeginOfText = tokenizer.AddsBos ? tokenizer.BosId : null,
+                EndOfText = tokenizer.EosId,
+                Phrases = MadeUpWordings.Phrases(tokenizer, texts),
+            });
+    }
+
+    private BatchOptions Batches(TrainingStage stage, long seed) => new()
+    {
+        Rows = stage.Rows,
+        Length = stage.Window,
+        BlockLength = options.BlockTokens,
+        LandmarkId = Model.Landmark!.Id,
+        LandmarkLoss = options.LandmarkLoss,
+        Seed = seed,
+        TaskShare = stage.TaskShare,
+        AnswerWeight = options.AnswerWeight,
+        EchoWeight = options.EchoWeight,
+        TaskTextWeight = options.TaskTextWeight,
+    };
+}

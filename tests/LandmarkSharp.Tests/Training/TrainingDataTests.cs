@@ -1,0 +1,50 @@
+using LandmarkSharp.Tests.Memory;
+using LandmarkSharp.Training;
+
+namespace LandmarkSharp.Tests.Training;
+
+/// <summary>What a run is fed and judged by.</summary>
+public sealed class TrainingDataTests : IDisposable
+{
+    private readonly TinyRun tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Fact]
+    public void TextsOfTasksBeginWithTheMarkThatTheTokenizerPutsFirst()
+    {
+        var stage = new TrainingStage { Window = 512, Rows = 8, TaskShare = 1 };
+        var marks = Marks(stage, tiny.Into("marks")).ToArray();
+        Assert.InRange(marks.Length, 1, 40);
+        Assert.All(marks, at => Assert.InRange(at, 0, 1));      // before it stands a landmark at most
+
+        var folder = Directory.CreateDirectory(tiny["tokenizer"]).FullName;
+        File.Copy(tiny.Tokenizer, Path.Combine(folder, "tokenizer.model"));
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"add_bos_token": false}""");
+        Assert.Empty(Marks(stage, tiny.Into("none") with { Tokenizer = folder }));
+    }
+
+    [Fact]
+    public void TasksAreJudgedInWindowsThatHeldThem()
+    {
+        var recipe = TinyRun.Recipe with
+        {
+            Steps = 2,
+            Stages = [new TrainingStage { Window = 512, Rows = 2 }, new TrainingStage { FromStep = 1, Window = 64, Rows = 2, TaskShare = 0 }],
+        };
+        using var data = new TrainingData(recipe, tiny.Into("judged") with { ValidationShards = tiny.Validation });
+        using var decoder = TinyModel.Create(data.Model);
+        var result = data.Validation()!.Run(decoder);
+        Assert.NotNull(result.Loss);
+        Assert.NotNull(result.AnswerLoss);
+    }
+
+    /// <summary>Where in their rows the marks of eight batches stand.</summary>
+    private static IEnumerable<int> Marks(TrainingStage stage, TrainingRun run)
+    {
+        var recipe = TinyRun.Recipe with { Stages = [stage] };
+        using var data = new TrainingData(recipe, run);
+        var maker = data.Maker(stage);
+        return [.. Enumerable.Range(0, 8).SelectMany(i => maker.Make(i).Inputs.Index().Where(t => t.Item == 1).Select(t => t.Index % stage.Window))];
+    }
+}
