@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Draws the pictures of a model's card from what was measured. Needs `gnuplot` and `jq`.
+# usage: eng/plot-model.sh EVALUATION METRICS OUT
+#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: a training run's metrics.jsonl; leaves OUT/*.svg
+set -euo pipefail
+evaluation=$1 metrics=$2 out=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+for context in 512 1024 2048 4096 8192 16384; do
+  echo "$context $(jq .perplexity "$evaluation/perplexity-$context.json") $(jq .perplexity "$evaluation/perplexity-$context-plain.json")"
+done > "$work/perplexity"
+# Means over a hundred steps, at positions in millions.
+jq -r 'select(.loss) | [.positions / 1e6, .text_loss // "nan", .answer_loss // "nan"] | @tsv' "$metrics" |
+  awk '{ if ($2 != "nan") { t += $2; nt++ } if ($3 != "nan") { a += $3; na++ } if (NR % 100 == 0) { print $1, (nt ? t / nt : "nan"), (na ? a / na : "nan"); t = nt = a = na = 0 } }' > "$work/loss"
+jq -rs '[foreach .[] as $l ({p: 0}; .p = ($l.positions // .p) | .l = $l; select(.l.validation_loss) | [.p / 1e6, .l.validation_loss, .l.validation_answer_loss // "nan"])] | .[] | @tsv' \
+  "$metrics" > "$work/validation"
+
+style="set terminal svg size 720,360 font 'sans-serif,12' background '#ffffff'; set grid lc '#dddddd'; set border 3; set tics nomirror"
+gnuplot <<G
+$style
+set output '$out/perplexity.svg'
+set logscale xy; set xrange [480:17500]; set xtics (512, 1024, 2048, 4096, 8192, 16384)
+set ytics (25, 30, 35, 40, 50, 75, 100, 150); set yrange [30:*]
+set xlabel 'tokens of context'; set ylabel 'perplexity of the same held-out tokens'
+set key top left
+plot '$work/perplexity' using 1:3 with linespoints pt 7 lw 2 lc '#c0392b' title 'fed plainly, past its window of 1024 positions', \
+     '' using 1:2 with linespoints pt 7 lw 2 lc '#2471a3' title 'with retrieval, k = 4'
+G
+gnuplot <<G
+$style
+set output '$out/training.svg'
+set xlabel 'positions, millions'; set ylabel 'loss per token'
+set logscale y; set ytics (0.1, 0.2, 0.5, 1, 2, 3, 5, 8); set yrange [0.1:12]
+set key top right horizontal
+plot '$work/loss' using 1:2 with lines lw 2 lc '#2471a3' title 'text', '$work/validation' using 1:2 with points pt 7 ps 0.6 lc '#2471a3' title 'text, held out', \
+     '$work/loss' using 1:3 with lines lw 2 lc '#1e8449' title 'answers', '$work/validation' using 1:3 with points pt 7 ps 0.6 lc '#1e8449' title 'answers, wordings held out'
+G
