@@ -18,6 +18,9 @@ public sealed record BatchOptions
     /// <summary>The landmark's token id.</summary>
     public required int LandmarkId { get; init; }
 
+    /// <summary>The mark that texts begin with, if the tokenizer puts one: some windows of the sources begin with it.</summary>
+    public int? BeginOfText { get; init; }
+
     /// <summary>The seed of everything drawn.</summary>
     public long Seed { get; init; } = 1;
 
@@ -49,6 +52,9 @@ public sealed record WeightedSource(TokenSource Tokens, double Weight);
 /// </summary>
 public sealed class BatchMaker
 {
+    /// <summary>A reader's texts begin with the mark, windows hardly ever do: enough of them must, for it to say nothing else.</summary>
+    private const double MarkedShare = 0.1;
+
     private readonly BatchOptions options;
     private readonly WeightedSource[] sources;
     private readonly double[] weights;
@@ -110,6 +116,7 @@ public sealed class BatchMaker
                 var source = sources[random.Weighted(weights)].Tokens;
                 batch.Families[row] = null;
                 source.Window(random.Next(source.Count - regular + 1), window);
+                if (options.BeginOfText is { } mark && random.Chance(MarkedShare)) window[0] = mark;
                 Write(batch, row, first, window, kinds: default);
             }
         }

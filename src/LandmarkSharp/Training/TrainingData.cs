@@ -67,6 +67,8 @@ internal sealed class TrainingData : IDisposable
         shards.Dispose();
     }
 
+    private int? Mark => tokenizer.AddsBos ? tokenizer.BosId : null;
+
     private RetrievalTasks Tasks(TaskSplit split)
     {
         var names = options.TaskSources.Count > 0 ? options.TaskSources : [.. options.Sources.Keys];
@@ -79,7 +81,7 @@ internal sealed class TrainingData : IDisposable
                 // What is kept out of training is asked in the same shares whatever the recipe, so that runs compare.
                 Shares = split == TaskSplit.Training ? options.TaskShares : RetrievalTaskOptions.DefaultShares,
                 Lookalikes = split == TaskSplit.Training ? options.TaskLookalikes : 0,
-                BeginOfText = tokenizer.AddsBos ? tokenizer.BosId : null,
+                BeginOfText = Mark,
                 EndOfText = tokenizer.EosId,
                 Phrases = MadeUpWordings.Phrases(tokenizer, texts),
             });
@@ -92,6 +94,7 @@ internal sealed class TrainingData : IDisposable
         BlockLength = options.BlockTokens,
         LandmarkId = Model.Landmark!.Id,
         LandmarkLoss = options.LandmarkLoss,
+        BeginOfText = Mark,
         Seed = seed,
         TaskShare = stage.TaskShare,
         AnswerWeight = options.AnswerWeight,

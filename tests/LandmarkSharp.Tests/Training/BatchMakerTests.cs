@@ -38,6 +38,26 @@ public class BatchMakerTests
     }
 
     [Fact]
+    public void ATenthOfTheWindowsBeginWithTheMark()
+    {
+        const int mark = 7777;
+        var (plain, marked) = (new BatchMaker(Options(20, 3), [new(Numbers, 1)]), new BatchMaker(Options(20, 3) with { BeginOfText = mark }, [new(Numbers, 1)]));
+        var rows = 0;
+        for (var index = 0; index < 250; index++)
+        {
+            Assert.DoesNotContain(mark, plain.Make(index).Inputs);
+            var batch = marked.Make(index);
+            foreach (var row in batch.Inputs.Chunk(20))
+            {
+                var regular = row.Where(t => t != Landmark).ToArray();
+                Assert.DoesNotContain(mark, regular[1..]);
+                if (regular[0] == mark) rows++;
+            }
+        }
+        Assert.InRange(rows, 60, 140);
+    }
+
+    [Fact]
     public void PredictedLandmarksAreTargetsAsInTheGoldenCase()
     {
         using var file = JsonDocument.Parse(File.ReadAllText(Golden.Path("paper-cases.json")));

@@ -195,6 +195,7 @@ public sealed class TrainerReferenceTests : IDisposable
         LandmarkId = LandmarkId,
         Seed = recipe.Seed,
         TaskShare = stage.TaskShare,
+        BeginOfText = tokenizer.BosId,
         LandmarkLoss = recipe.LandmarkLoss,
         AnswerWeight = recipe.AnswerWeight,
         EchoWeight = recipe.EchoWeight,
