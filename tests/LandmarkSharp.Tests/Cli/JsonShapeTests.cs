@@ -19,6 +19,10 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         foreach (var trial in trials)
         {
             Has(trial, "trial", "needle_first_token", "needle_last_token", "needle_blocks", "expected", "answer", "correct", "prefill_seconds", "decode_ms_per_token", "blocks", "blocks_read");
+            // The mark that the tokenizer puts first moves blocks by a token.
+            int[] blocks = [.. trial.GetProperty("needle_blocks").EnumerateArray().Select(b => b.GetInt32())];
+            Assert.Equal((trial.GetProperty("needle_first_token").GetInt32() + 1) / 15, blocks[0]);
+            Assert.Equal((trial.GetProperty("needle_last_token").GetInt32() + 1) / 15, blocks[^1]);
             Assert.InRange(trial.GetProperty("needle_first_token").GetInt32(), 0, trial.GetProperty("needle_last_token").GetInt32());
             Assert.Equal(34, trial.GetProperty("blocks").GetInt32(), tolerance: 4);
         }
