@@ -18,7 +18,7 @@ internal static class BlockBar
         var blocks = Math.Max(1, trial.BlockCount);
         var cells = (int)Math.Min(blocks, width);
         var (needle, read) = (new bool[cells], new bool[cells]);
-        foreach (var b in NeedleBlocks(trial, blockTokens)) needle[Cell(b)] = true;
+        foreach (var b in trial.NeedleBlocks(blockTokens)) needle[Cell(b)] = true;
         foreach (var block in MostRead(trial)) read[Cell(block)] = true;
         var bar = new StringBuilder();
         for (var i = 0; i < cells; i++)
@@ -34,13 +34,6 @@ internal static class BlockBar
         return bar.ToString();
 
         int Cell(long block) => (int)(Math.Min(block, blocks - 1) * cells / blocks);
-    }
-
-    /// <summary>The blocks that the needle stands in, as the memory counts them.</summary>
-    public static IEnumerable<int> NeedleBlocks(RetrievalTrial trial, int blockTokens)
-    {
-        var blocks = trial.NeedleBlocks(blockTokens);
-        return Enumerable.Range(blocks.Start.Value, blocks.End.Value - blocks.Start.Value);
     }
 
     /// <summary>The blocks that hold most of what was read from memory: those of at least a twentieth of it.</summary>

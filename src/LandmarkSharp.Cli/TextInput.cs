@@ -36,12 +36,15 @@ internal static class TextInput
     public static void RequireRoom(LandmarkEngine engine, string? path, long most = long.MaxValue)
     {
         if (!CanBeReadTwice(path)) return;
+        // Hardly a token is shorter than a byte: most texts need no sample.
+        var length = new FileInfo(path!).Length;
+        if (engine.HasRoom(Math.Min(most, length))) return;
         using var reader = (StreamReader)TextFile.Open(path!);
         var sample = new char[SampleCharacters];
         var read = sample.AsSpan(0, reader.ReadBlock(sample));
         var tokens = engine.Tokenizer.Encode(read.ToString()).Length;
         var bytes = Math.Max(1, reader.CurrentEncoding.GetByteCount(read));
-        engine.RequireRoom(Math.Min(most, (long)((double)new FileInfo(path!).Length / bytes * tokens)), $"'{path}'");
+        engine.RequireRoom(Math.Min(most, (long)((double)length / bytes * tokens)), $"'{path}'");
     }
 
     /// <summary>Whether it is a file that keeps what is in it. A pipe gives its text once, and its writer stops when it is closed.</summary>

@@ -36,7 +36,7 @@ internal static class Tool
     public static async Task<int> RunAsync(string[] args)
     {
         var parsed = CommandLine.Parse(Commands(), args);
-        var json = args.Contains("--json");
+        var json = AsksForJson(parsed);
         if (CommandLine.Problem(parsed) is { } problem) return Error(problem, json, Usage);
         try
         {
@@ -76,10 +76,13 @@ internal static class Tool
     private static bool IsOutOfMemory(Exception e) => e is OutOfMemoryException
         || (e is ExternalException && OutOfMemoryWords.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase)));
 
+    // The words themselves: a command line that is wrong has no options.
+    private static bool AsksForJson(ParseResult parsed) => parsed.Tokens.Any(t => t.Value == "--json");
+
     /// <summary>Says on stderr what goes on all the same.</summary>
     public static void Warn(string message, ParseResult parsed)
     {
-        var json = parsed.Tokens.Any(t => t.Value == "--json");
+        var json = AsksForJson(parsed);
         Console.Error.WriteLine(json ? JsonSerializer.Serialize(new { warning = message }, Output.Json) : message);
     }
 

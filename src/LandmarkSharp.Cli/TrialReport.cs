@@ -39,7 +39,7 @@ internal static class TrialReport
                 t.Trial,
                 needle_first_token = t.Needle.Start.Value,
                 needle_last_token = t.Needle.End.Value - 1,
-                needle_blocks = BlockBar.NeedleBlocks(t, blockTokens),
+                needle_blocks = t.NeedleBlocks(blockTokens),
                 t.Expected,
                 t.Answer,
                 t.Correct,

@@ -23,10 +23,13 @@ public sealed record RetrievalTrial(
     /// <summary>Tokens read before the prompt: the mark, where the tokenizer puts one first. Blocks are counted from it.</summary>
     public int Marks { get; init; }
 
-    /// <summary>The blocks that the needle stands in.</summary>
+    /// <summary>The blocks that the needle stands in, as the memory counts them.</summary>
     /// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
-    public Range NeedleBlocks(int blockTokens) =>
-        ((Needle.Start.Value + Marks) / blockTokens)..(((Needle.End.Value - 1 + Marks) / blockTokens) + 1);
+    public IEnumerable<int> NeedleBlocks(int blockTokens)
+    {
+        var (first, last) = ((Needle.Start.Value + Marks) / blockTokens, (Needle.End.Value - 1 + Marks) / blockTokens);
+        return Enumerable.Range(first, last - first + 1);
+    }
 }
 
 /// <summary>Runs retrieval tests on an engine: read a prompt, generate an answer, judge it.</summary>
@@ -108,7 +111,8 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
     {
         if (!windowOnly) return tokens;
         var landmark = engine.Config.Landmark!;
-        var window = (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens - marks;
+        // Of a window too short for an answer, a block is read all the same.
+        var window = Math.Max(landmark.BlockTokens, (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens - marks);
         return tokens.AsSpan(Math.Max(0, tokens.Length - window));
     }
 }

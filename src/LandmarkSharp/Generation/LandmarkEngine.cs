@@ -75,18 +75,23 @@ public sealed class LandmarkEngine : IDisposable
         }
     }
 
+    /// <summary>Whether the keys and values of so many tokens fit in the memory that is free.</summary>
+    public bool HasRoom(long tokens) => (double)tokens * BytesPerToken <= FreeBytes;
+
+    private long FreeBytes => Decoder.Device.type == DeviceType.CUDA
+        ? CudaDriver.Devices().FirstOrDefault(d => d.Index == Decoder.Device.index)?.MemoryBytes ?? long.MaxValue
+        : ProcessMemory.AvailableBytes;
+
     /// <summary>Makes sure that a text fits in memory, before hours are spent on reading it.</summary>
     /// <param name="tokens">Its tokens, or about so many.</param>
     /// <param name="text">What to call it in the error.</param>
     /// <exception cref="LandmarkException">Its keys and values take more memory than there is.</exception>
     public void RequireRoom(long tokens, string text = "a text")
     {
-        var needed = (double)tokens * BytesPerToken;
-        var free = Decoder.Device.type == DeviceType.CUDA
-            ? CudaDriver.Devices().FirstOrDefault(d => d.Index == Decoder.Device.index)?.MemoryBytes ?? long.MaxValue
-            : ProcessMemory.AvailableBytes;
-        if (needed > free)
-            throw new LandmarkException($"Reading {text} of about {tokens:N0} tokens takes {needed / 1e9:N1} GB of memory ({BytesPerToken:N0} bytes each), and {free / 1e9:N1} GB are free; give a shorter text, or load the model in a type of fewer bytes.");
+        if (!HasRoom(tokens))
+            throw new LandmarkException(
+                $"Reading {text} of about {tokens:N0} tokens takes {(double)tokens * BytesPerToken / 1e9:N1} GB of memory ({BytesPerToken:N0} bytes each), "
+                + $"and {FreeBytes / 1e9:N1} GB are free; give a shorter text, or load the model in a type of fewer bytes.");
     }
 
     /// <summary>A session that has read nothing yet.</summary>

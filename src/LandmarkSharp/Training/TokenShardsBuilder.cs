@@ -61,7 +61,9 @@ public sealed class TokenShardsBuilder(
         {
             foreach (var (name, path) in sources) shards.Add(Write(output, name, path, bytes, cancellation));
             File.WriteAllBytes(files[^1] + Partial, JsonSerializer.SerializeToUtf8Bytes(meta, TokenShardsJson.Default.TokenShardsMeta));
-            // All is on the disk before the first old file goes.
+            // All is on the disk before the first old file goes. Killed in between, the folder has no description, and nobody
+            // takes the old one for that of the new files.
+            File.Delete(files[^1]);
             foreach (var file in files) File.Move(file + Partial, file, overwrite: true);
         }
         catch (AggregateException e)

@@ -33,7 +33,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             {
                 using var scope = NewDisposeScope();
                 using var batch = new PackedBatch(text.Make(i), pinned: false);
-                var losses = loss.CrossEntropy(batch, predictions: false).Cross.cpu().data<float>();
+                var losses = loss.CrossEntropy(batch, predictions: false).Cross.cpu().data<float>().ToArray();
                 foreach (var (target, nats) in batch.Batch.Targets.Zip(losses).Where(x => IsRegular(x.First, landmark)))
                 {
                     textSum += nats;
