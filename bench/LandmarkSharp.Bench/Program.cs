@@ -13,6 +13,11 @@ using var small = new Reading(engine, shortText);
 using var large = new Reading(engine, longText);
 Reading.Alternate(small, large, warmUp: 16, rounds: 8, tokens: 16);
 foreach (var reading in new[] { small, large })
-    Console.WriteLine($"{reading.Tokens,9:N0} {reading.PrefillTokensPerSecond,9:N0} tok/s {reading.Median,10:F2} ms/tok {reading.Best,7:F2} ms {reading.ScanShare,13:P1}");
-Console.WriteLine($"decode at {longText:N0} against {shortText:N0} tokens: {large.Median / small.Median:F2} x (best {large.Best / small.Best:F2} x)");
-Console.WriteLine($"peak memory {ProcessMemory.PeakResidentBytes / 1_000_000:N0} MB, keys and values {(small.MemoryBytes + large.MemoryBytes) / 1_000_000:N0} MB");
+    Console.WriteLine(
+        $"{reading.Tokens,9:N0} {reading.PrefillTokensPerSecond,9:N0} tok/s {reading.Median,10:F2} ms/tok "
+        + $"{reading.Best,7:F2} ms {reading.ScanShare,13:P1}");
+Console.WriteLine(
+    $"decode at {longText:N0} against {shortText:N0} tokens: {large.Median / small.Median:F2} x (best {large.Best / small.Best:F2} x)");
+Console.WriteLine(
+    $"peak memory {ProcessMemory.PeakResidentBytes / 1_000_000:N0} MB, "
+    + $"keys and values {(small.MemoryBytes + large.MemoryBytes) / 1_000_000:N0} MB");

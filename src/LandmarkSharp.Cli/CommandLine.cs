@@ -25,20 +25,27 @@ internal static class CommandLine
 
     private static string? Superfluous(ParseResult parsed) => parsed.UnmatchedTokens is [var first, ..] ? first : MistakenOption(parsed);
 
-    private static string Unknown(string word) => word.StartsWith('-') ? $"There is no option '{word}'" : $"There is no command '{word}', and no such word is expected";
+    private static string Unknown(string word) => word.StartsWith('-')
+        ? $"There is no option '{word}'"
+        : $"There is no command '{word}', and no such word is expected";
 
     /// <summary>An option that does not exist, where it was taken for the text or path that a command asks for.</summary>
     private static string? MistakenOption(ParseResult parsed) => parsed.CommandResult.Children.OfType<ArgumentResult>()
         .SelectMany(a => a.Tokens).Select(t => t.Value)
-        .FirstOrDefault(v => v.StartsWith("--", StringComparison.Ordinal) && parsed.Tokens.TakeWhile(t => t.Type != TokenType.DoubleDash).Any(t => t.Value == v));
+        .FirstOrDefault(v => v.StartsWith("--", StringComparison.Ordinal)
+            && parsed.Tokens.TakeWhile(t => t.Type != TokenType.DoubleDash).Any(t => t.Value == v));
 
     private static string Sentence(ParseError error)
     {
         // The parser names .NET's types and lists choices in lines.
-        if (error.SymbolResult is OptionResult { Tokens: [var given, ..] } result && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal))
-            return $"{result.Option.Name} takes {Kind(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType)}, not '{given.Value}'";
-        if (error.SymbolResult is ArgumentResult { Tokens.Count: 0, Parent: CommandResult } missing) return $"{missing.Argument.Name} is missing";
-        return string.Join(", ", error.Message.TrimEnd('.').Split('\n', StringSplitOptions.TrimEntries)).Replace(". Must be one of:,", "; it must be one of", StringComparison.Ordinal);
+        if (error.SymbolResult is OptionResult { Tokens: [var given, ..] } result
+            && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal))
+            return $"{result.Option.Name} takes "
+                + $"{Kind(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType)}, not '{given.Value}'";
+        if (error.SymbolResult is ArgumentResult { Tokens.Count: 0, Parent: CommandResult } missing)
+            return $"{missing.Argument.Name} is missing";
+        return string.Join(", ", error.Message.TrimEnd('.').Split('\n', StringSplitOptions.TrimEntries))
+            .Replace(". Must be one of:,", "; it must be one of", StringComparison.Ordinal);
     }
 
     private static string Kind(Type type) =>

@@ -7,9 +7,15 @@ namespace LandmarkSharp.Cli;
 /// <summary>Where a command runs: libtorch, device and threads.</summary>
 internal class DeviceOptions
 {
-    private readonly Option<string> device = new("--device") { Description = "Where to run: auto, cpu, cuda or cuda:N.", DefaultValueFactory = _ => "auto", HelpName = "NAME" };
-    private readonly Option<string?> libtorch = new("--libtorch") { Description = "Folder of another libtorch, such as an installed PyTorch's lib; also LANDMARK_LIBTORCH.", HelpName = "DIR" };
-    private readonly Option<int?> threads = new("--threads") { Description = "Threads that compute; as many as processors when not given.", HelpName = "N" };
+    private readonly Option<string> device =
+        new("--device") { Description = "Where to run: auto, cpu, cuda or cuda:N.", DefaultValueFactory = _ => "auto", HelpName = "NAME" };
+    private readonly Option<string?> libtorch = new("--libtorch")
+    {
+        Description = "Folder of another libtorch, such as an installed PyTorch's lib; also LANDMARK_LIBTORCH.",
+        HelpName = "DIR",
+    };
+    private readonly Option<int?> threads =
+        new("--threads") { Description = "Threads that compute; as many as processors when not given.", HelpName = "N" };
 
     public virtual void AddTo(Command command)
     {

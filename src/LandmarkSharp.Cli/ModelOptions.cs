@@ -9,12 +9,25 @@ namespace LandmarkSharp.Cli;
 /// <summary>Which model, and how it reads.</summary>
 internal sealed class ModelOptions : DeviceOptions
 {
-    private readonly Option<string?> model = new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
-    private readonly Option<string> type = new("--dtype") { Description = "Type of parameters and memory: float32, bfloat16 or float16.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
-    private readonly Option<int?> topK = new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
-    private readonly Option<int?> window = new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
-    private readonly Option<string?> select = new("--select") { Description = "Who shares a choice of blocks: token-head, token-group (default), token or head.", HelpName = "MODE" };
-    private readonly Option<string?> positions = new("--positions") { Description = "Where blocks are placed: stingy (default) or true.", HelpName = "MODE" };
+    private readonly Option<string?> model =
+        new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
+    private readonly Option<string> type = new("--dtype")
+    {
+        Description = "Type of parameters and memory: float32, bfloat16 or float16.",
+        DefaultValueFactory = _ => "float32",
+        HelpName = "TYPE",
+    };
+    private readonly Option<int?> topK =
+        new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
+    private readonly Option<int?> window =
+        new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
+    private readonly Option<string?> select = new("--select")
+    {
+        Description = "Who shares a choice of blocks: token-head, token-group (default), token or head.",
+        HelpName = "MODE",
+    };
+    private readonly Option<string?> positions =
+        new("--positions") { Description = "Where blocks are placed: stingy (default) or true.", HelpName = "MODE" };
 
     /// <summary>The model that ships, beside the program.</summary>
     public static string Shipped => Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m");
@@ -54,13 +67,15 @@ internal sealed class ModelOptions : DeviceOptions
     {
         foreach (var option in Retrieving)
             if (parsed.GetResult(option) is { Implicit: false })
-                throw new LandmarkException($"{because} reads without retrieval, so {option.Name} would do nothing; leave one of them out.");
+                throw new LandmarkException(
+                    $"{because} reads without retrieval, so {option.Name} would do nothing; leave one of them out.");
     }
 
     private RetrievalOptions? Retrieval(ParseResult parsed)
     {
         if (Retrieving.All(o => parsed.GetResult(o) is null or { Implicit: true })) return null;
-        var (k, blocks, mode, place) = (parsed.GetValue(topK), parsed.GetValue(window), parsed.GetValue(select), parsed.GetValue(positions));
+        var (k, blocks, mode, place) =
+            (parsed.GetValue(topK), parsed.GetValue(window), parsed.GetValue(select), parsed.GetValue(positions));
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(

@@ -7,18 +7,34 @@ namespace LandmarkSharp.Cli;
 /// <param name="tokens">Tokens to generate when not told.</param>
 internal sealed class SamplingOptions(int tokens)
 {
-    private readonly Option<int> maxTokens = new("--max-tokens") { Description = "Tokens to generate at most.", DefaultValueFactory = _ => tokens, HelpName = "N" };
-    private readonly Option<double> temperature = new("--temperature") { Description = "Randomness; 0 takes the likeliest token.", HelpName = "T" };
-    private readonly Option<double> topP = new("--top-p") { Description = "Keep the likeliest tokens up to this sum of probabilities.", DefaultValueFactory = _ => 1, HelpName = "P" };
-    private readonly Option<int> topK = new("--sample-top-k") { Description = "Keep so many of the likeliest tokens; 0 keeps all.", HelpName = "N" };
-    private readonly Option<double> minP = new("--min-p") { Description = "Keep tokens at least so many times as likely as the likeliest.", HelpName = "P" };
-    private readonly Option<double> penalty = new("--repetition-penalty") { Description = "Makes tokens of the recent text less likely; 1 is off.", DefaultValueFactory = _ => 1, HelpName = "X" };
+    private readonly Option<int> maxTokens =
+        new("--max-tokens") { Description = "Tokens to generate at most.", DefaultValueFactory = _ => tokens, HelpName = "N" };
+    private readonly Option<double> temperature =
+        new("--temperature") { Description = "Randomness; 0 takes the likeliest token.", HelpName = "T" };
+    private readonly Option<double> topP = new("--top-p")
+    {
+        Description = "Keep the likeliest tokens up to this sum of probabilities.",
+        DefaultValueFactory = _ => 1,
+        HelpName = "P",
+    };
+    private readonly Option<int> topK =
+        new("--sample-top-k") { Description = "Keep so many of the likeliest tokens; 0 keeps all.", HelpName = "N" };
+    private readonly Option<double> minP =
+        new("--min-p") { Description = "Keep tokens at least so many times as likely as the likeliest.", HelpName = "P" };
+    private readonly Option<double> penalty = new("--repetition-penalty")
+    {
+        Description = "Makes tokens of the recent text less likely; 1 is off.",
+        DefaultValueFactory = _ => 1,
+        HelpName = "X",
+    };
     private readonly Option<int> seed = new("--seed") { Description = "Equal seeds give equal answers.", HelpName = "S" };
-    private readonly Option<string[]> stop = new("--stop") { Description = "Text that ends the answer; may be given several times.", HelpName = "TEXT" };
+    private readonly Option<string[]> stop =
+        new("--stop") { Description = "Text that ends the answer; may be given several times.", HelpName = "TEXT" };
 
     public void AddTo(Command command)
     {
-        foreach (var option in (IEnumerable<Option>)[maxTokens, temperature, topP, topK, minP, penalty, seed, stop]) command.Options.Add(option);
+        foreach (var option in (IEnumerable<Option>)[maxTokens, temperature, topP, topK, minP, penalty, seed, stop])
+            command.Options.Add(option);
     }
 
     /// <summary>As asked; <paramref name="stops"/> end the answer besides.</summary>

@@ -17,7 +17,10 @@ internal static class TextInput
         return TextFile.Open(Console.OpenStandardInput(), "Standard input");
     }
 
-    /// <summary>A file, or those of a folder, each seen to be text: the last is not to fail when hours have been spent on the others.</summary>
+    /// <summary>
+    /// A file, or those of a folder, each seen to be text: the last is not to fail when hours have been
+    /// spent on the others.
+    /// </summary>
     public static IReadOnlyList<string> Files(string path)
     {
         var files = TextFile.Enumerate(path);
@@ -47,7 +50,10 @@ internal static class TextInput
         engine.RequireRoom(Math.Min(most, (long)((double)length / bytes * tokens)), $"'{path}'");
     }
 
-    /// <summary>Whether it is a file that keeps what is in it. A pipe gives its text once, and its writer stops when it is closed.</summary>
+    /// <summary>
+    /// Whether it is a file that keeps what is in it. A pipe gives its text once, and its writer
+    /// stops when it is closed.
+    /// </summary>
     private static bool CanBeReadTwice(string? path)
     {
         if (!IsFile(path) || !File.Exists(path) || new FileInfo(path).Length == 0) return false;

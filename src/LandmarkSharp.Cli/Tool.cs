@@ -13,6 +13,10 @@ internal static class Tool
 
     private static readonly string[] OutOfMemoryWords = ["not enough memory", "out of memory", "can't allocate memory"];
 
+    // Whoever asks the program to stop waits until the step or the slice at hand is done and what must be kept is saved.
+    private static readonly InvocationConfiguration Invocation =
+        new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = Timeout.InfiniteTimeSpan };
+
     public static RootCommand Commands()
     {
         var root = new RootCommand("Landmark attention: language models with random access to an unlimited context.")
@@ -40,7 +44,7 @@ internal static class Tool
         if (CommandLine.Problem(parsed) is { } problem) return Error(problem, json, Usage);
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+            return await parsed.InvokeAsync(Invocation);
         }
         catch (LandmarkException e)
         {
@@ -64,11 +68,19 @@ internal static class Tool
         }
         catch (Exception e) when (IsOutOfMemory(e))
         {
-            return Error("There is not enough memory for this; use a shorter text, a smaller model or batch, or a machine with more.", json, Failed);
+            return Error(
+                "There is not enough memory for this; use a shorter text, a smaller model or batch, "
+                + "or a machine with more.",
+                json,
+                Failed);
         }
         catch (Exception e) when (Environment.GetEnvironmentVariable("LANDMARK_DEBUG") is null)
         {
-            return Error($"This should not have happened: {e.GetType().Name}, {e.Message.Split('\n')[0].TrimEnd('.')}; set LANDMARK_DEBUG=1 to see where, and report it.", json, Failed);
+            return Error(
+                $"This should not have happened: {e.GetType().Name}, {e.Message.Split('\n')[0].TrimEnd('.')}; "
+                + "set LANDMARK_DEBUG=1 to see where, and report it.",
+                json,
+                Failed);
         }
     }
 

@@ -23,7 +23,9 @@ internal static class TrialReport
         var correct = done.Count(t => t.Correct);
         var peak = ProcessMemory.PeakResidentBytes / 1_000_000;
         var (prefill, decode) = (done.Average(t => t.PrefillSeconds), done.Average(t => t.DecodeMilliseconds));
-        output.Line($"[bold]{correct} of {trials} right[/] at {tokens:N0} tokens: {prefill:F1} s to read ({tokens / prefill:N0} tokens/s), {decode:F1} ms per generated token, peak memory {peak:N0} MB");
+        output.Line(
+            $"[bold]{correct} of {trials} right[/] at {tokens:N0} tokens: {prefill:F1} s to read ({tokens / prefill:N0} tokens/s), "
+            + $"{decode:F1} ms per generated token, peak memory {peak:N0} MB");
         output.Event(new
         {
             tokens,
@@ -56,11 +58,15 @@ internal static class TrialReport
     {
         var place = 100.0 * trial.Needle.Start.Value / trial.Tokens;
         var said = trial.Answer.Trim().ReplaceLineEndings(" ");
-        output.Line($"{(trial.Correct ? "[green]right[/]" : "[red]wrong[/]")}  needle at token {trial.Needle.Start.Value:N0} ({place:F0} %), expected {Markup.Escape(trial.Expected)}, answered {Markup.Escape(said)}");
+        output.Line(
+            $"{(trial.Correct ? "[green]right[/]" : "[red]wrong[/]")}  needle at token {trial.Needle.Start.Value:N0} ({place:F0} %), "
+            + $"expected {Markup.Escape(trial.Expected)}, answered {Markup.Escape(said)}");
         if (trials > 3 || trial.Blocks.Count == 0) return;
         output.Line(BlockBar.Draw(trial, blockTokens, Output.Width));
         output.Line($"[grey]{BlockBar.Legend}[/]");
         foreach (var block in trial.Blocks.Take(4))
-            output.Line($"  block {block.Block,-6} tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}, {block.Mass:P1} of attention");
+            output.Line(
+                $"  block {block.Block,-6} tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}, "
+                + $"{block.Mass:P1} of attention");
     }
 }

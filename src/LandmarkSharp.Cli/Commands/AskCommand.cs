@@ -13,8 +13,10 @@ internal sealed class AskCommand : LandmarkCommand
     private const int PassageCharacters = 160;
 
     private readonly Argument<string> question = new("QUESTION") { Description = "The question." };
-    private readonly Option<string?> text = new("--text") { Description = "The text file; standard input when not given.", HelpName = "FILE" };
-    private readonly Option<int> passages = new("--passages") { Description = "Passages to show.", DefaultValueFactory = _ => 4, HelpName = "N" };
+    private readonly Option<string?> text =
+        new("--text") { Description = "The text file; standard input when not given.", HelpName = "FILE" };
+    private readonly Option<int> passages =
+        new("--passages") { Description = "Passages to show.", DefaultValueFactory = _ => 4, HelpName = "N" };
     private readonly SamplingOptions sampling = new(64);
     private readonly ModelOptions model = new();
 
@@ -65,7 +67,9 @@ internal sealed class AskCommand : LandmarkCommand
         output.Text("\n\n");
         var sources = session.Trace.Blocks.Take(shown).Select(b => (Block: b, Text: Passage(engine, session, b))).ToArray();
         foreach (var (block, passage) in sources)
-            output.Line($"[grey]{block.Mass,6:P1}  tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}[/]  {Markup.Escape(Short(passage))}");
+            output.Line(
+                $"[grey]{block.Mass,6:P1}  "
+                + $"tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}[/]  {Markup.Escape(Short(passage))}");
         output.Line($"[grey]{session.Trace.WindowMass,6:P1}  the last tokens and the question[/]");
         output.Line($"[grey]{read:N0} tokens read in {seconds:F1} s[/]");
         output.Event(new
@@ -76,7 +80,8 @@ internal sealed class AskCommand : LandmarkCommand
             prefill_seconds = Math.Round(seconds, 3),
             window_mass = session.Trace.WindowMass,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
-            passages = sources.Select(s => new { s.Block.Block, s.Block.Mass, first_token = s.Block.FirstToken, tokens = s.Block.TokenCount, s.Text }),
+            passages = sources.Select(
+                s => new { s.Block.Block, s.Block.Mass, first_token = s.Block.FirstToken, tokens = s.Block.TokenCount, s.Text }),
         });
         return Tool.Success;
     }

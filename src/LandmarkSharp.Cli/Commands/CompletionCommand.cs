@@ -36,7 +36,9 @@ internal sealed class CompletionCommand : LandmarkCommand
     private readonly Argument<string> shell = new("SHELL") { Description = "bash, zsh, fish or pwsh." };
 
     public CompletionCommand()
-        : base("completion", "Prints a script that completes commands and options in a shell.", "completion bash > ~/.local/share/bash-completion/completions/landmark")
+        : base(
+            "completion", "Prints a script that completes commands and options in a shell.",
+            "completion bash > ~/.local/share/bash-completion/completions/landmark")
     {
         shell.AcceptOnlyFromAmong([.. Scripts.Keys]);
         Arguments.Add(shell);

@@ -9,7 +9,11 @@ namespace LandmarkSharp.Cli.Commands;
 internal sealed class GenerateCommand : LandmarkCommand
 {
     private readonly Argument<string?> prompt = new("PROMPT") { Description = "The text to go on with.", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string?> text = new("--text") { Description = "A file to go on with; standard input when neither is given. The prompt follows it.", HelpName = "FILE" };
+    private readonly Option<string?> text = new("--text")
+    {
+        Description = "A file to go on with; standard input when neither is given. The prompt follows it.",
+        HelpName = "FILE",
+    };
     private readonly SamplingOptions sampling = new(128);
     private readonly ModelOptions model = new();
 
@@ -29,7 +33,8 @@ internal sealed class GenerateCommand : LandmarkCommand
         var options = sampling.Read(parsed);
         var (begin, path) = (parsed.GetValue(prompt), parsed.GetValue(text));
         using var reader = path is not null || begin is null ? TextInput.Open(path) : null;
-        if (reader is null && string.IsNullOrWhiteSpace(begin)) throw new LandmarkException("The text is empty; give something to go on with.");
+        if (reader is null && string.IsNullOrWhiteSpace(begin))
+            throw new LandmarkException("The text is empty; give something to go on with.");
         using var engine = model.Load(parsed);
         if (reader is not null) TextInput.RequireRoom(engine, path);
         using var session = engine.NewSession();

@@ -6,7 +6,8 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark info</c>: what this machine offers.</summary>
 internal sealed class InfoCommand : LandmarkCommand
 {
-    private readonly Option<string?> libtorch = new("--libtorch") { Description = "Folder of another libtorch, such as an installed PyTorch's lib.", HelpName = "DIR" };
+    private readonly Option<string?> libtorch =
+        new("--libtorch") { Description = "Folder of another libtorch, such as an installed PyTorch's lib.", HelpName = "DIR" };
 
     public InfoCommand()
         : base("info", "Shows what was found: processor, memory, libtorch, devices.", "info", "info --libtorch /opt/pytorch/lib --json") =>
@@ -30,7 +31,8 @@ internal sealed class InfoCommand : LandmarkCommand
             ["CUDA driver", report.CudaDriver?.ToString() ?? "none"],
             .. report.CudaDevices.Select(d => new[]
             {
-                $"cuda:{d.Index}", $"{d.Name}, {d.MemoryBytes / 1e9:F1} GB, compute capability {d.ComputeCapability}, {d.Multiprocessors} processors",
+                $"cuda:{d.Index}",
+                $"{d.Name}, {d.MemoryBytes / 1e9:F1} GB, compute capability {d.ComputeCapability}, {d.Multiprocessors} processors",
             }),
         ];
         if (report.CudaProblem is { } problem) rows.Add(["CUDA", $"not used: {problem}"]);

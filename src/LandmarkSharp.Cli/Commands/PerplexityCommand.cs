@@ -8,8 +8,10 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark perplexity</c>: loss per regular token, overall and by position.</summary>
 internal sealed class PerplexityCommand : LandmarkCommand
 {
-    private readonly Option<string> text = new("--text") { Description = "Text file, or a folder of *.txt files.", Required = true, HelpName = "PATH" };
-    private readonly Option<int?> context = new("--context") { Description = "Tokens of a context; each text is cut into such. Whole texts when not given.", HelpName = "N" };
+    private readonly Option<string> text =
+        new("--text") { Description = "Text file, or a folder of *.txt files.", Required = true, HelpName = "PATH" };
+    private readonly Option<int?> context =
+        new("--context") { Description = "Tokens of a context; each text is cut into such. Whole texts when not given.", HelpName = "N" };
     private readonly Option<bool> plain = new("--plain") { Description = "Feed the model its whole context at once, without retrieval." };
     private readonly Option<int?> contexts = new("--contexts") { Description = "Contexts of each text at most.", HelpName = "N" };
     private readonly ModelOptions model = new();
@@ -25,7 +27,8 @@ internal sealed class PerplexityCommand : LandmarkCommand
 
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var (path, length, most, isPlain) = (parsed.GetValue(text)!, parsed.GetValue(context), parsed.GetValue(contexts), parsed.GetValue(plain));
+        var (path, length, most, isPlain) =
+            (parsed.GetValue(text)!, parsed.GetValue(context), parsed.GetValue(contexts), parsed.GetValue(plain));
         if (length is < 2) throw new LandmarkException($"A context of {length} tokens predicts nothing; --context must be at least 2.");
         if (most is < 1) throw new LandmarkException($"The number of contexts is {most}; it must be at least 1.");
         if (isPlain) model.RefuseRetrieval(parsed, "--plain");
@@ -34,7 +37,8 @@ internal sealed class PerplexityCommand : LandmarkCommand
         foreach (var file in files) TextInput.RequireRoom(engine, file, length ?? long.MaxValue);
         var all = Contexts(engine, files, length, most);
         var about = most is { } m && length is { } n ? (long)files.Count * m * n : files.Sum(TextInput.TokensAbout);
-        var result = output.Progress("Scoring", about, progress => Perplexity.Score(isPlain ? engine.Plain() : engine, all, progress, cancel));
+        var result = output.Progress(
+            "Scoring", about, progress => Perplexity.Score(isPlain ? engine.Plain() : engine, all, progress, cancel));
         if (result.Tokens == 0) throw new LandmarkException($"'{path}' has too few tokens to predict any; give a longer text.");
         output.Table(["positions", "tokens", "loss", "perplexity"],
             result.Buckets.Select(b => new[] { $"{b.From:N0} to {b.To - 1:N0}", $"{b.Tokens:N0}", $"{b.Loss:F4}", $"{b.Perplexity:F2}" }));

@@ -11,7 +11,8 @@ internal sealed class RecallCommand : LandmarkCommand
 {
     private readonly ModelOptions model = new();
     private readonly TrialOptions trials = new(tokens: 32768, trials: 10);
-    private readonly Option<string?> text = new("--text") { Description = "Text file or folder for the filler; the grass-is-green line when not given.", HelpName = "PATH" };
+    private readonly Option<string?> text =
+        new("--text") { Description = "Text file or folder for the filler; the grass-is-green line when not given.", HelpName = "PATH" };
 
     public RecallCommand()
         : base(
@@ -35,7 +36,8 @@ internal sealed class RecallCommand : LandmarkCommand
         var test = new RetrievalTest(engine, asked.WindowOnly);
         return TrialReport.Run(output, engine, asked, (trial, progress) =>
         {
-            var prompt = RetrievalPrompt.Create(tasks, asked.Tokens, asked.Seed, trial, filler is null ? FillerKind.Grass : FillerKind.Books, asked.Depth);
+            var prompt = RetrievalPrompt.Create(
+                tasks, asked.Tokens, asked.Seed, trial, filler is null ? FillerKind.Grass : FillerKind.Books, asked.Depth);
             return test.Recall(prompt, trial, progress, cancel);
         });
     }

@@ -14,13 +14,16 @@ internal static class TokenizerCommand
         new HelpWithExamples("landmark tokenizer encode \"The grass is green.\"", "landmark tokenizer info --json").Option,
     };
 
-    private static Option<string?> PathOption() => new("--tokenizer") { Description = "Tokenizer file or model folder; the model that ships when not given.", HelpName = "PATH" };
+    private static Option<string?> PathOption() =>
+        new("--tokenizer") { Description = "Tokenizer file or model folder; the model that ships when not given.", HelpName = "PATH" };
 
-    private static Tokenizer Load(ParseResult parsed, Option<string?> path) => Tokenizer.Load(parsed.GetValue(path) ?? ModelOptions.Shipped);
+    private static Tokenizer Load(ParseResult parsed, Option<string?> path) =>
+        Tokenizer.Load(parsed.GetValue(path) ?? ModelOptions.Shipped);
 
     private sealed class Encode : LandmarkCommand
     {
-        private readonly Argument<string?> text = new("TEXT") { Description = "The text; standard input when not given.", Arity = ArgumentArity.ZeroOrOne };
+        private readonly Argument<string?> text =
+            new("TEXT") { Description = "The text; standard input when not given.", Arity = ArgumentArity.ZeroOrOne };
         private readonly Option<string?> path = PathOption();
 
         public Encode()
@@ -33,7 +36,9 @@ internal static class TokenizerCommand
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var tokenizer = Load(parsed, path);
-            var ids = parsed.GetValue(text) is { } given ? tokenizer.Encode(given) : [.. tokenizer.EncodePieces(TextInput.Open(null)).SelectMany(piece => piece)];
+            var ids = parsed.GetValue(text) is { } given
+                ? tokenizer.Encode(given)
+                : [.. tokenizer.EncodePieces(TextInput.Open(null)).SelectMany(piece => piece)];
             output.Event(new { count = ids.Length, ids, pieces = ids.Select(tokenizer.Piece) });
             output.Text(string.Join(' ', ids) + "\n");
             return Tool.Success;
@@ -42,7 +47,8 @@ internal static class TokenizerCommand
 
     private sealed class Decode : LandmarkCommand
     {
-        private readonly Argument<string[]> ids = new("ID") { Description = "Token ids; standard input when none is given.", Arity = ArgumentArity.ZeroOrMore };
+        private readonly Argument<string[]> ids =
+            new("ID") { Description = "Token ids; standard input when none is given.", Arity = ArgumentArity.ZeroOrMore };
         private readonly Option<string?> path = PathOption();
 
         public Decode()
@@ -55,11 +61,15 @@ internal static class TokenizerCommand
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var tokenizer = Load(parsed, path);
-            var given = parsed.GetValue(ids) is { Length: > 0 } words ? words : TextInput.Open(null).ReadToEnd().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            var given = parsed.GetValue(ids) is { Length: > 0 } words
+                ? words
+                : TextInput.Open(null).ReadToEnd().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
             var numbers = Array.ConvertAll(given, word =>
                 int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var id) && id < tokenizer.VocabularySize
                     ? id
-                    : throw new LandmarkException($"'{(word.Length > 40 ? word[..40] + "…" : word)}' is no token; ids go from 0 to {tokenizer.VocabularySize - 1}."));
+                    : throw new LandmarkException(
+                        $"'{(word.Length > 40 ? word[..40] + "…" : word)}' is no token; "
+                        + $"ids go from 0 to {tokenizer.VocabularySize - 1}."));
             var text = tokenizer.Decode(numbers);
             output.Event(new { text });
             output.Text(text + "\n");
@@ -78,7 +88,8 @@ internal static class TokenizerCommand
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var t = Load(parsed, path);
-            output.Event(new { t.Kind, vocabulary_size = t.VocabularySize, bos = t.BosId, eos = t.EosId, adds_bos = t.AddsBos, t.Fingerprint });
+            output.Event(
+                new { t.Kind, vocabulary_size = t.VocabularySize, bos = t.BosId, eos = t.EosId, adds_bos = t.AddsBos, t.Fingerprint });
             output.Table(["", ""],
             [
                 ["kind", t.Kind], ["tokens", $"{t.VocabularySize}"], ["begins a text", $"{t.BosId}{(t.AddsBos ? ", put first" : "")}"],
@@ -92,10 +103,17 @@ internal static class TokenizerCommand
     {
         private readonly Option<string?> path = PathOption();
         private readonly Option<string> folder = new("--out") { Description = "Folder to write.", Required = true, HelpName = "DIR" };
-        private readonly Option<string[]> sources = new("--source") { Description = "A name, and a text file or a folder of *.txt files; once for each source.", Required = true, HelpName = "NAME=PATH" };
+        private readonly Option<string[]> sources = new("--source")
+        {
+            Description = "A name, and a text file or a folder of *.txt files; once for each source.",
+            Required = true,
+            HelpName = "NAME=PATH",
+        };
 
         public Shards()
-            : base("shards", "Turns text files into token shards for training.", "tokenizer shards --tokenizer tokenizer.model --out tokens/train --source books=books/train --source math=math/train")
+            : base(
+                "shards", "Turns text files into token shards for training.",
+                "tokenizer shards --tokenizer tokenizer.model --out tokens/train --source books=books/train --source math=math/train")
         {
             Options.Add(path);
             Options.Add(folder);
@@ -104,12 +122,14 @@ internal static class TokenizerCommand
 
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
-            var named = Array.ConvertAll(parsed.GetValue(sources)!, source => source.Split('=', 2) is [{ Length: > 0 } name, { Length: > 0 } from]
-                ? (name, from)
-                : throw new LandmarkException($"The source '{source}' has no name; write NAME=PATH."));
+            var named = Array.ConvertAll(parsed.GetValue(sources)!, source =>
+                source.Split('=', 2) is [{ Length: > 0 } name, { Length: > 0 } from]
+                    ? (name, from)
+                    : throw new LandmarkException($"The source '{source}' has no name; write NAME=PATH."));
             var meta = new TokenShardsBuilder(Load(parsed, path)).Build(parsed.GetValue(folder)!, named, cancel);
             output.Event(new { sources = meta.Sources.Select(s => new { s.Name, s.Tokens, documents = s.Documents.Count }) });
-            output.Table(["source", "documents", "tokens"], meta.Sources.Select(s => new[] { s.Name, $"{s.Documents.Count}", $"{s.Tokens:N0}" }));
+            output.Table(["source", "documents", "tokens"],
+                meta.Sources.Select(s => new[] { s.Name, $"{s.Documents.Count}", $"{s.Tokens:N0}" }));
             return Tool.Success;
         }
     }

@@ -9,12 +9,28 @@ namespace LandmarkSharp.Cli.Commands;
 internal sealed class TrainCommand : LandmarkCommand
 {
     private readonly Argument<string> recipe = new("RECIPE") { Description = "The recipe, a JSON file." };
-    private readonly Option<string> tokenizer = new("--tokenizer") { Description = "Tokenizer file or folder.", Required = true, HelpName = "PATH" };
-    private readonly Option<string> shards = new("--shards") { Description = "Token shards of the training texts ('landmark tokenizer shards').", Required = true, HelpName = "DIR" };
+    private readonly Option<string> tokenizer =
+        new("--tokenizer") { Description = "Tokenizer file or folder.", Required = true, HelpName = "PATH" };
+    private readonly Option<string> shards = new("--shards")
+    {
+        Description = "Token shards of the training texts ('landmark tokenizer shards').",
+        Required = true,
+        HelpName = "DIR",
+    };
     private readonly Option<string?> validation = new("--validation") { Description = "Token shards of held-out texts.", HelpName = "DIR" };
-    private readonly Option<string> folder = new("--out") { Description = "Folder for checkpoints, metrics and the model; a run found there goes on.", Required = true, HelpName = "DIR" };
-    private readonly Option<string?> start = new("--from") { Description = "Folder of a model to begin with, of the recipe's shapes; random weights when not given.", HelpName = "MODEL" };
-    private readonly Option<double?> limit = new("--limit") { Description = "Stop with a checkpoint after so many seconds.", HelpName = "SECONDS" };
+    private readonly Option<string> folder = new("--out")
+    {
+        Description = "Folder for checkpoints, metrics and the model; a run found there goes on.",
+        Required = true,
+        HelpName = "DIR",
+    };
+    private readonly Option<string?> start = new("--from")
+    {
+        Description = "Folder of a model to begin with, of the recipe's shapes; random weights when not given.",
+        HelpName = "MODEL",
+    };
+    private readonly Option<double?> limit =
+        new("--limit") { Description = "Stop with a checkpoint after so many seconds.", HelpName = "SECONDS" };
     private readonly Option<int> report = Every("--report-every", 20, "Steps between reports.");
     private readonly Option<int> validate = Every("--validate-every", 500, "Steps between validations.");
     private readonly Option<int> save = Every("--save-every", 1000, "Steps between checkpoints.");
@@ -28,7 +44,8 @@ internal sealed class TrainCommand : LandmarkCommand
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json")
     {
         Arguments.Add(recipe);
-        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, save, keep]) Options.Add(option);
+        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, save, keep])
+            Options.Add(option);
         device.AddTo(this);
     }
 
@@ -53,8 +70,17 @@ internal sealed class TrainCommand : LandmarkCommand
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
         output.Line($"{parameters / 1e6:F1} M parameters on {trainer.Decoder.Device}, step {trainer.Step} of {options.Steps}");
         var done = trainer.Run(p => Report(output, p), cancel);
-        output.Event(new { @event = "end", done, step = trainer.Step, positions = trainer.Positions, peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000 });
-        output.Line(done ? $"Done: the model is in {Markup.Escape(Path.Combine(run.Output, "model"))}." : $"Stopped at step {trainer.Step}; the same command goes on from there.");
+        output.Event(new
+        {
+            @event = "end",
+            done,
+            step = trainer.Step,
+            positions = trainer.Positions,
+            peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
+        });
+        output.Line(done
+            ? $"Done: the model is in {Markup.Escape(Path.Combine(run.Output, "model"))}."
+            : $"Stopped at step {trainer.Step}; the same command goes on from there.");
         return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
     }
 

@@ -23,7 +23,9 @@ public sealed class BlockLayout : IDisposable
     {
         int rows = landmark.Length, keys = landmark[0].Length;
         if (queries < 1 || queries > keys)
-            throw new LandmarkException($"Attention of {queries} queries over {keys} keys: queries are the last positions of the keys, so there must be at least one and no more than keys.");
+            throw new LandmarkException(
+                $"Attention of {queries} queries over {keys} keys: queries are the last positions of the keys, "
+                + "so there must be at least one and no more than keys.");
         (Keys, Queries, Columns, Blocks) = (keys, queries, columns, landmark.Max(r => r.Count(x => x) + (r[^1] ? 0 : 1)));
 
         var place = new long[rows, keys];
@@ -80,7 +82,9 @@ public sealed class BlockLayout : IDisposable
     public static BlockLayout Regular(int keys, int queries, int block, int firstBlock, Device? device = null)
     {
         if (block < 2 || firstBlock < 1 || firstBlock > block)
-            throw new LandmarkException($"Blocks of {block} positions beginning with one of {firstBlock} are not possible: a block needs 2 positions or more, and the first one at most a block's.");
+            throw new LandmarkException(
+                $"Blocks of {block} positions beginning with one of {firstBlock} are not possible: "
+                + "a block needs 2 positions or more, and the first one at most a block's.");
         var landmark = new bool[keys];
         for (var j = firstBlock - 1; j < keys; j += block)
             landmark[j] = true;

@@ -38,7 +38,10 @@ internal static class BlockSelection
         return top.expand(h, t, k).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The last k of a stable ascending sort are the highest, and among equals the latest; torch sorts NaN as the highest.</summary>
+    /// <summary>
+    /// The last k of a stable ascending sort are the highest, and among equals the latest; torch
+    /// sorts NaN as the highest.
+    /// </summary>
     internal static Tensor SortTopK(Tensor scores, int k) => scores.masked_fill(scores.isnan(), float.NegativeInfinity)
         .sort(-1, descending: false, stable: true).Indices.narrow(-1, scores.shape[^1] - k, k).sort(-1).Values;
 }

@@ -56,7 +56,8 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         GC.KeepAlive(rows);
         GC.KeepAlive(held);
         GC.KeepAlive(marks);
-        return new Retrieved(output.transpose(0, 1).MoveToOuterDisposeScope(), chosen?.MoveToOuterDisposeScope(), gates?.MoveToOuterDisposeScope())
+        return new Retrieved(
+            output.transpose(0, 1).MoveToOuterDisposeScope(), chosen?.MoveToOuterDisposeScope(), gates?.MoveToOuterDisposeScope())
         {
             ScanTime = scanTime,
         };

@@ -44,7 +44,7 @@ internal static unsafe class CpuVectors
     public static void Dots(float* q, float* keys, int count, int d, float* scores)
     {
         var (width, j) = (Vector<float>.Count, 0);
-        for (; j + 4 <= count; j += 4, keys += 4 * d)                                       // four sums in flight hide an addition's latency
+        for (; j + 4 <= count; j += 4, keys += 4 * d) // four sums in flight hide an addition's latency
         {
             float* k1 = keys + d, k2 = k1 + d, k3 = k2 + d;
             Vector<float> s0 = default, s1 = default, s2 = default, s3 = default;

@@ -92,6 +92,7 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
         using var scope = NewDisposeScope();
         var ownIndex = layout.OwnBlock.expand(scores.shape[0], scores.shape[1], -1, 1, scores.shape[4]);
         var own = scores.gather(3, ownIndex).to(landmarks.dtype).logsumexp(-1);         // [B, H, T, 1]
-        return where(layout.IsOwn, own, landmarks).masked_fill(layout.GateVisible.logical_not(), BlockLayout.Masked).MoveToOuterDisposeScope();
+        return where(layout.IsOwn, own, landmarks).masked_fill(layout.GateVisible.logical_not(), BlockLayout.Masked)
+            .MoveToOuterDisposeScope();
     }
 }

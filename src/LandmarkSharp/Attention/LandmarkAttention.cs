@@ -21,7 +21,9 @@ public static class LandmarkAttention
     {
         Check(q, k, layout);
         if (v.dim() != 4 || !v.shape.AsSpan(0, 3).SequenceEqual(k.shape.AsSpan(0, 3)))
-            throw new LandmarkException($"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: expected a value for every key of every head.");
+            throw new LandmarkException(
+                $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
+                + "expected a value for every key of every head.");
         using var scope = NewDisposeScope();
         var weights = Weights(q, k, layout, scale);
         return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
@@ -63,8 +65,11 @@ public static class LandmarkAttention
     private static void Check(Tensor q, Tensor k, BlockLayout layout)
     {
         if (q.dim() != 4 || k.dim() != 4 || q.shape[0] != k.shape[0] || q.shape[3] != k.shape[3] || q.shape[1] % k.shape[1] != 0)
-            throw new LandmarkException($"Attention of queries [{string.Join(", ", q.shape)}] over keys [{string.Join(", ", k.shape)}]: expected [B, H, T, d] and [B, G, S, d] with G dividing H.");
+            throw new LandmarkException(
+                $"Attention of queries [{string.Join(", ", q.shape)}] over keys [{string.Join(", ", k.shape)}]: "
+                + "expected [B, H, T, d] and [B, G, S, d] with G dividing H.");
         if (q.shape[2] != layout.Queries || k.shape[2] != layout.Keys)
-            throw new LandmarkException($"The layout is for {layout.Queries} queries over {layout.Keys} keys, the tensors have {q.shape[2]} and {k.shape[2]}.");
+            throw new LandmarkException(
+                $"The layout is for {layout.Queries} queries over {layout.Keys} keys, the tensors have {q.shape[2]} and {k.shape[2]}.");
     }
 }

@@ -1,6 +1,9 @@
 namespace LandmarkSharp.Attention;
 
-/// <summary>Who shares a choice of blocks (the paper's Table 2; landmark-attention.md 3.3). Scores are softmaxed over landmarks first.</summary>
+/// <summary>
+/// Who shares a choice of blocks (the paper's Table 2; landmark-attention.md 3.3). Scores are softmaxed
+/// over landmarks first.
+/// </summary>
 public enum SelectionMode
 {
     /// <summary>Each token and each group of query heads that share a key-value head choose: the maximum over the group.</summary>

@@ -38,15 +38,19 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="type">Type of the queries.</param>
     /// <param name="device">Where they live; the CPU when null.</param>
     /// <exception cref="LandmarkException">The sizes do not fit together, or an option makes no sense.</exception>
-    public RetrievedAttention(int inMemory, int keys, int queries, int length, Rotary rotary, RetrievalOptions options, ScalarType type, Device? device = null)
+    public RetrievedAttention(
+        int inMemory, int keys, int queries, int length, Rotary rotary, RetrievalOptions options, ScalarType type, Device? device = null)
     {
         if (inMemory < 0 || length < 2 || queries < 1 || queries > keys)
-            throw new LandmarkException($"Retrieval by {queries} queries of a window of {keys} positions after {inMemory} blocks of {length} is not possible: queries are the window's last positions, at least one and at most all, and a block needs 2 positions or more.");
+            throw new LandmarkException(
+                $"Retrieval by {queries} queries of a window of {keys} positions after {inMemory} blocks of {length} is not possible: "
+                + "queries are the window's last positions, at least one and at most all, and a block needs 2 positions or more.");
         (this.inMemory, this.keys, this.queries, this.length, this.rotary) = (inMemory, keys, queries, length, rotary);
         (this.type, this.device) = (type, device ?? CPU);
         options.Checked();
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
-        else reference = new ReferenceRetrieval(inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
+        else reference = new ReferenceRetrieval(
+            inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
     }
 
     /// <summary>One layer's attention over a piece of text.</summary>
@@ -70,12 +74,19 @@ public sealed class RetrievedAttention : IDisposable
         foreach (var x in (ReadOnlySpan<Tensor>)[q, blocks, landmarks])
         {
             if (x.dtype != type || x.device_type != device.type)
-                throw new LandmarkException($"Retrieval was made for {type} on {device.type} and given {x.dtype} on {x.device_type}; give queries, blocks and landmarks of that type, there.");
+                throw new LandmarkException(
+                    $"Retrieval was made for {type} on {device.type} and given {x.dtype} on {x.device_type}; "
+                    + "give queries, blocks and landmarks of that type, there.");
         }
         var (needed, width) = (inMemory + ((keys + length - 1) / length), rotary.HeadDim);
         if (q.dim() != 3 || q.shape[1] != queries || q.shape[2] != width || blocks.dim() != 5 || blocks.shape[0] < needed
             || q.shape[0] % blocks.shape[1] != 0 || !blocks.shape.AsSpan(2).SequenceEqual([2, length - 1, width])
             || landmarks.dim() != 3 || landmarks.shape[0] != blocks.shape[1] || landmarks.shape[1] < needed || landmarks.shape[2] != width)
-            throw new LandmarkException($"Retrieval of {queries} queries of width {width} over {needed} blocks of {length} positions: found queries [{string.Join(", ", q.shape)}], blocks [{string.Join(", ", blocks.shape)}] and landmarks [{string.Join(", ", landmarks.shape)}]; expected [H, {queries}, {width}], [{needed} or more, G, 2, {length - 1}, {width}] and [G, {needed} or more, {width}] with G dividing H.");
+            throw new LandmarkException(
+                $"Retrieval of {queries} queries of width {width} over {needed} blocks of {length} positions: "
+                + $"found queries [{string.Join(", ", q.shape)}], blocks [{string.Join(", ", blocks.shape)}] "
+                + $"and landmarks [{string.Join(", ", landmarks.shape)}]; "
+                + $"expected [H, {queries}, {width}], [{needed} or more, G, 2, {length - 1}, {width}] "
+                + $"and [G, {needed} or more, {width}] with G dividing H.");
     }
 }

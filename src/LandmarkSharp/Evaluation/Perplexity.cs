@@ -15,7 +15,10 @@ public sealed record PerplexityBucket(long From, long To, long Tokens, double Lo
     public double Perplexity => Math.Exp(Loss);
 }
 
-/// <summary>Loss per regular token of texts, overall and by position in the context; landmarks do not count (landmark-attention.md 4).</summary>
+/// <summary>
+/// Loss per regular token of texts, overall and by position in the context; landmarks do not count
+/// (landmark-attention.md 4).
+/// </summary>
 public sealed class Perplexity
 {
     private readonly SortedDictionary<long, (double Sum, long Count)> buckets = [];
@@ -38,7 +41,8 @@ public sealed class Perplexity
     /// <param name="contexts">Regular tokens of each context.</param>
     /// <param name="progress">Told how many tokens have been read in all.</param>
     /// <param name="cancel">Stops between chunks.</param>
-    public static Perplexity Score(LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
+    public static Perplexity Score(
+        LandmarkEngine engine, IEnumerable<int[]> contexts, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         var result = new Perplexity();
         var (read, marks) = (0L, EvaluationSession.Marks(engine));

@@ -61,7 +61,8 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         // The answer is over when something that is no digit follows one.
         return Run(
             trial, prompt.Tokens, prompt.Needle, $"{prompt.Key}", prompt.IsAnswered,
-            said => said.AsSpan().TrimEnd().IndexOfAnyInRange('0', '9') is >= 0 and var at && said.AsSpan(at).IndexOfAnyExceptInRange('0', '9') > 0, progress, cancel);
+            said => said.AsSpan().TrimEnd().IndexOfAnyInRange('0', '9') is >= 0 and var at
+                && said.AsSpan(at).IndexOfAnyExceptInRange('0', '9') > 0, progress, cancel);
     }
 
     /// <summary>One trial of a retrieval task.</summary>
@@ -69,10 +70,12 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
     /// <param name="trial">The number of the trial.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops the trial.</param>
-    public RetrievalTrial Recall(RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
+    public RetrievalTrial Recall(
+        RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
         Run(
             trial, prompt.Tokens, prompt.Needle, prompt.Answer, prompt.IsAnswered,
-            said => said.TrimStart().Length > prompt.Answer.Length + 2 || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel);
+            said => said.TrimStart().Length > prompt.Answer.Length + 2
+                || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel);
 
     private RetrievalTrial Run(
         long trial, int[] tokens, Range needle, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
@@ -112,7 +115,8 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         if (!windowOnly) return tokens;
         var landmark = engine.Config.Landmark!;
         // Of a window too short for an answer, a block is read all the same.
-        var window = Math.Max(landmark.BlockTokens, (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens - marks);
+        var window = Math.Max(
+            landmark.BlockTokens, (landmark.TrainContext * landmark.BlockTokens / landmark.BlockLength) - AnswerTokens - marks);
         return tokens.AsSpan(Math.Max(0, tokens.Length - window));
     }
 }

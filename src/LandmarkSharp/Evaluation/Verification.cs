@@ -29,13 +29,20 @@ public static class Verification
     {
         LibTorch.Load();
         if (File.Exists(path) && Path.GetFileName(path) != ExpectedFile)
-            return Compare(path, "it is no attention case, which has tensors q, k, v and at least one of weights, out and, with grad_out, grad_q, grad_k, grad_v", VerificationAttention.Checks);
+            return Compare(
+                path,
+                "it is no attention case, which has tensors q, k, v and at least one of weights, out and, "
+                + "with grad_out, grad_q, grad_k, grad_v",
+                VerificationAttention.Checks);
         var folder = File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;
         if (!Directory.Exists(folder))
-            throw new LandmarkException($"There is no file or folder '{path}'; give a model folder with {ExpectedFile} in it, or an attention case.");
+            throw new LandmarkException(
+                $"There is no file or folder '{path}'; give a model folder with {ExpectedFile} in it, or an attention case.");
         var expected = Path.Combine(folder, ExpectedFile);
         if (!File.Exists(expected))
-            throw new LandmarkException($"{folder} has no {ExpectedFile}, so there is nothing to compare with; write it with the implementation that is to be compared.");
+            throw new LandmarkException(
+                $"{folder} has no {ExpectedFile}, so there is nothing to compare with; "
+                + "write it with the implementation that is to be compared.");
         return Compare(expected, "they are not of a form that can be compared with this model", file =>
         {
             using var decoder = Checkpoint.Load(folder, device ?? CPU);
@@ -43,7 +50,8 @@ public static class Verification
         });
     }
 
-    private static VerificationResult Compare(string path, string otherwise, Func<VerificationCase, IReadOnlyList<VerificationCheck>> compare)
+    private static VerificationResult Compare(
+        string path, string otherwise, Func<VerificationCase, IReadOnlyList<VerificationCheck>> compare)
     {
         using var expected = new VerificationCase(path);
         var checks = compare(expected);

@@ -16,7 +16,9 @@ internal static partial class VerificationAttention
         using var scope = NewDisposeScope();
         var (q, k, v) = (Leaf("q"), Leaf("k"), Leaf("v"));
         if (q.dim() != 4 || k.dim() != 4 || v.dim() != 4 || q.numel() == 0 || k.numel() == 0)
-            throw new LandmarkException($"{expected.Path}: q, k and v are [{Shape(q)}], [{Shape(k)}] and [{Shape(v)}]; expected [B, H, T, d] and twice [B, G, S, d] with something in them.");
+            throw new LandmarkException(
+                $"{expected.Path}: q, k and v are [{Shape(q)}], [{Shape(k)}] and [{Shape(v)}]; "
+                + "expected [B, H, T, d] and twice [B, G, S, d] with something in them.");
         var (queries, keys) = (q.shape[2], k.shape[2]);
         long[] matrix = [q.shape[0], q.shape[1], queries, keys];
         if (expected.Has("weights")) expected.RequireShape("weights", matrix);
@@ -65,10 +67,13 @@ internal static partial class VerificationAttention
             // Were all weights of some token to vanish, its column would be no landmark: all of them must fit.
             if (first > 1 && seen.Select((x, j) => x == ((j + 1) % first != 0)).All(fits => fits)) return first;
         }
-        var told = expected.Metadata.GetValueOrDefault("block") ?? BlockInName().Match(Path.GetFileNameWithoutExtension(expected.Path)).Groups[1].Value;
+        var told = expected.Metadata.GetValueOrDefault("block")
+            ?? BlockInName().Match(Path.GetFileNameWithoutExtension(expected.Path)).Groups[1].Value;
         if (int.TryParse(told, out var block)) return block;
         if (seen?.All(x => x) == true) return keys + 1; // every key is seen: none is a landmark
-        throw new LandmarkException($"{expected.Path} does not say how many positions a block has; name the file …_blockN.safetensors, N with the landmark counted.");
+        throw new LandmarkException(
+            $"{expected.Path} does not say how many positions a block has; "
+            + "name the file …_blockN.safetensors, N with the landmark counted.");
     }
 
     private static string Shape(Tensor x) => string.Join(", ", x.shape);

@@ -37,10 +37,14 @@ internal sealed class VerificationCase(string path) : IDisposable
         used.Add(name);
         using var entry = file.Get(name);
         if (entry.dim() != 2 || entry.numel() == 0 || entry.is_floating_point())
-            throw new LandmarkException($"{path}: {name} is {entry.dtype} [{string.Join(", ", entry.shape)}]; token ids are integers [batch, length] with something in them.");
+            throw new LandmarkException(
+                $"{path}: {name} is {entry.dtype} [{string.Join(", ", entry.shape)}]; "
+                + "token ids are integers [batch, length] with something in them.");
         var ids = entry.to(ScalarType.Int64, copy: true);
         if (ids.min().item<long>() is >= 0 && ids.max().item<long>() is var most && most < vocabulary) return ids;
-        throw new LandmarkException($"{path}: {name} has token ids from {ids.min().item<long>()} to {ids.max().item<long>()}, and the model's vocabulary is {vocabulary}; the file belongs to another model.");
+        throw new LandmarkException(
+            $"{path}: {name} has token ids from {ids.min().item<long>()} to {ids.max().item<long>()}, "
+            + $"and the model's vocabulary is {vocabulary}; the file belongs to another model.");
     }
 
     /// <summary>Throws unless an entry has the shape that the case's other entries ask for.</summary>
@@ -48,7 +52,9 @@ internal sealed class VerificationCase(string path) : IDisposable
     {
         var found = file.Entry(name).Shape;
         if (!found.SequenceEqual(shape))
-            throw new LandmarkException($"{path}: {name} has shape [{string.Join(", ", found)}]; expected [{string.Join(", ", shape)}] to go with the other entries.");
+            throw new LandmarkException(
+                $"{path}: {name} has shape [{string.Join(", ", found)}]; "
+                + $"expected [{string.Join(", ", shape)}] to go with the other entries.");
     }
 
     /// <summary>The largest absolute difference; the largest number there is where one of them is none.</summary>

@@ -60,7 +60,10 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
         return new(name, worst, LogitTolerance);
     }
 
-    /// <summary>Greedy decoding by plain attention: <c>generated</c> begins with the tokens it continues, or continues the first 50.</summary>
+    /// <summary>
+    /// Greedy decoding by plain attention: <c>generated</c> begins with the tokens it continues, or
+    /// continues the first 50.
+    /// </summary>
     private VerificationCheck Continuation()
     {
         var (tokens, generated) = (Tokens("tokens"), Tokens("generated"));
@@ -158,7 +161,8 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
             if (next.argmax().item<long>() != answer[step]) wrong++;
             tokens++;
             next.Dispose();
-            next = Feed(memory, landmark is not null && tokens % landmark.BlockTokens == 0 ? [answer[step], landmark.Id] : [answer[step]], 0);
+            next = Feed(
+                memory, landmark is not null && tokens % landmark.BlockTokens == 0 ? [answer[step], landmark.Id] : [answer[step]], 0);
         }
         next.Dispose();
         return wrong;
@@ -201,7 +205,9 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
     private void RequireRows(string name, Tensor continuation, Tensor text)
     {
         if (continuation.shape[0] > text.shape[0])
-            throw new LandmarkException($"{expected.Path}: {name} has {continuation.shape[0]} rows and the text {text.shape[0]}; each row continues one of the text.");
+            throw new LandmarkException(
+                $"{expected.Path}: {name} has {continuation.shape[0]} rows and the text {text.shape[0]}; "
+                + "each row continues one of the text.");
     }
 
     /// <summary>The text with its landmarks, given or put in: [B, T].</summary>
@@ -209,14 +215,19 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
     {
         var plain = expected.Has("tokens") ? Tokens("tokens") : null;
         var made = plain is null ? null : stack([.. Enumerable.Range(0, (int)plain.shape[0]).Select(row => tensor(
-            LandmarkStream.Insert([.. plain[row].data<long>().Select(t => (int)t)], landmark.BlockTokens, landmark.Id), ScalarType.Int64))]);
+            LandmarkStream.Insert([.. plain[row].data<long>().Select(t => (int)t)], landmark.BlockTokens, landmark.Id),
+            ScalarType.Int64))]);
         if (!expected.Has("input")) return made!;
         var input = Tokens("input");
         if (made is not null && !(input.shape.SequenceEqual(made.shape) && input.eq(made).all().item<bool>()))
-            throw new LandmarkException($"{expected.Path}: input is not tokens with the landmark, token {landmark.Id}, after every {landmark.BlockTokens}, as the configuration has it.");
+            throw new LandmarkException(
+                $"{expected.Path}: input is not tokens with the landmark, token {landmark.Id}, "
+                + $"after every {landmark.BlockTokens}, as the configuration has it.");
         var regular = (arange(1, input.shape[1] + 1) % landmark.BlockLength).eq(0);
         if (!input.eq(landmark.Id).eq(regular).all().item<bool>())
-            throw new LandmarkException($"{expected.Path}: the landmarks of input, token {landmark.Id}, do not stand after every {landmark.BlockTokens} tokens, as the configuration has it.");
+            throw new LandmarkException(
+                $"{expected.Path}: the landmarks of input, token {landmark.Id}, "
+                + $"do not stand after every {landmark.BlockTokens} tokens, as the configuration has it.");
         return input;
     }
 }

@@ -31,5 +31,6 @@ internal static class Finite
     }
 
     private static LandmarkException Broken() => new(
-        "The model computes no numbers (NaN or infinity): its weights are damaged, or float16 is too narrow for them; fetch them again, or try --dtype float32 or bfloat16.");
+        "The model computes no numbers (NaN or infinity): its weights are damaged, or float16 is too narrow for them; "
+        + "fetch them again, or try --dtype float32 or bfloat16.");
 }

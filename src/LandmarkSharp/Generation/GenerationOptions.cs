@@ -18,7 +18,10 @@ public sealed record GenerationOptions
     /// <summary>Keeps tokens at least this many times as likely as the likeliest; 0 keeps all.</summary>
     public double MinP { get; init; }
 
-    /// <summary>Divides positive logits of recent tokens and multiplies negative ones (Keskar et al. 2019, section 4.1); 1 is off.</summary>
+    /// <summary>
+    /// Divides positive logits of recent tokens and multiplies negative ones (Keskar et al. 2019,
+    /// section 4.1); 1 is off.
+    /// </summary>
     public double RepetitionPenalty { get; init; } = 1;
 
     /// <summary>How many tokens back the penalty looks.</summary>
@@ -46,7 +49,8 @@ public sealed record GenerationOptions
         Require(TopK >= 0, $"Sampling's top-k is {TopK}; it must be at least 1, or 0 for all.");
         Require(TopP is > 0 and <= 1, $"Sampling's top-p is {TopP}; it must lie above 0 and not above 1.");
         Require(MinP is >= 0 and <= 1, $"Sampling's min-p is {MinP}; it must lie between 0 and 1.");
-        Require(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty), $"The repetition penalty is {RepetitionPenalty}; it must be above 0.");
+        Require(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty),
+            $"The repetition penalty is {RepetitionPenalty}; it must be above 0.");
         Require(RepetitionWindow >= 0, $"The repetition window is {RepetitionWindow}; it must be 0 or more.");
         Require(Stop.All(s => s.Length > 0), "A stop string is empty; leave it out.");
         return this;

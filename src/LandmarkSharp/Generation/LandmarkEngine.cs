@@ -55,12 +55,15 @@ public sealed class LandmarkEngine : IDisposable
         options ??= new EngineOptions();
         LibTorch.Load();
         if (!Directory.Exists(folder))
-            throw new LandmarkException(File.Exists(folder) ? $"'{folder}' is a file; give the model's folder." : $"There is no model folder '{folder}'; check the path.");
+            throw new LandmarkException(File.Exists(folder)
+                ? $"'{folder}' is a file; give the model's folder."
+                : $"There is no model folder '{folder}'; check the path.");
         var config = ConfigFile.Load(folder);
         var tokenizer = Tokenizer.Load(folder);
         CheckTokenizer(folder, config, tokenizer);
         if (config.Landmark is null && options.Retrieval is not null)
-            throw new LandmarkException($"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
+            throw new LandmarkException(
+                $"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
         var retrieval = config.Landmark is null ? null : (options.Retrieval ?? config.Landmark.Retrieval()).Checked();
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
     }
@@ -90,7 +93,8 @@ public sealed class LandmarkEngine : IDisposable
     {
         if (!HasRoom(tokens))
             throw new LandmarkException(
-                $"Reading {text} of about {tokens:N0} tokens takes {(double)tokens * BytesPerToken / 1e9:N1} GB of memory ({BytesPerToken:N0} bytes each), "
+                $"Reading {text} of about {tokens:N0} tokens takes {(double)tokens * BytesPerToken / 1e9:N1} GB of memory "
+                + $"({BytesPerToken:N0} bytes each), "
                 + $"and {FreeBytes / 1e9:N1} GB are free; give a shorter text, or load the model in a type of fewer bytes.");
     }
 
@@ -125,8 +129,13 @@ public sealed class LandmarkEngine : IDisposable
     private static void CheckTokenizer(string folder, ModelConfig config, Tokenizer tokenizer)
     {
         if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new LandmarkException($"The tokenizer in {folder} has {tokenizer.VocabularySize} tokens and the model {config.VocabularySize}; put the model's own tokenizer there.");
+            throw new LandmarkException(
+                $"The tokenizer in {folder} has {tokenizer.VocabularySize} tokens and the model {config.VocabularySize}; "
+                + "put the model's own tokenizer there.");
         if (config.TokenizerFingerprint is { } expected && expected != tokenizer.Fingerprint)
-            throw new LandmarkException($"The tokenizer in {folder} is not the one that the model was trained with (fingerprint {tokenizer.Fingerprint[..12]}…, expected {expected[..Math.Min(12, expected.Length)]}…); put the model's own tokenizer there.");
+            throw new LandmarkException(
+                $"The tokenizer in {folder} is not the one that the model was trained with "
+                + $"(fingerprint {tokenizer.Fingerprint[..12]}…, expected {expected[..Math.Min(12, expected.Length)]}…); "
+                + "put the model's own tokenizer there.");
     }
 }

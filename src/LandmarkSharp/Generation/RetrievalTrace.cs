@@ -23,7 +23,8 @@ public sealed class RetrievalTrace(int blockTokens)
 
     /// <summary>Blocks read from memory, the most read first.</summary>
     public IReadOnlyList<BlockMass> Blocks =>
-        [.. mass.OrderByDescending(b => b.Value).ThenBy(b => b.Key).Select(b => new BlockMass(b.Key, b.Value / rows, b.Key * blockTokens, blockTokens))];
+        [.. mass.OrderByDescending(b => b.Value).ThenBy(b => b.Key)
+            .Select(b => new BlockMass(b.Key, b.Value / rows, b.Key * blockTokens, blockTokens))];
 
     /// <summary>Blocks the text has, the unfinished one counted.</summary>
     public long BlockCount { get; internal set; }

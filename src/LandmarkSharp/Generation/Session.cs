@@ -47,7 +47,9 @@ public sealed class Session : IDisposable
     /// <param name="more">Any text.</param>
     /// <param name="progress">Told how many tokens have been read.</param>
     /// <param name="cancel">Stops between chunks; what was read stays.</param>
-    /// <exception cref="LandmarkException">The text spells a token that is not the model's, there is no memory for it, or the model computes no numbers.</exception>
+    /// <exception cref="LandmarkException">
+    /// The text spells a token that is not the model's, there is no memory for it, or the model computes no numbers.
+    /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Append(string more, IProgress<long>? progress = null, CancellationToken cancel = default) =>
         Append(engine.Tokenizer.Encode(more, addSpecial: AddsMark, atStart: text.Count == 0), progress, cancel);
@@ -87,7 +89,10 @@ public sealed class Session : IDisposable
         progress?.Report(text.Count);
     }
 
-    /// <summary>Reads tokens as <see cref="Append(ReadOnlySpan{int}, IProgress{long}?, CancellationToken)"/> does, and tells how likely each was.</summary>
+    /// <summary>
+    /// Reads tokens as <see cref="Append(ReadOnlySpan{int}, IProgress{long}?, CancellationToken)"/> does, and tells
+    /// how likely each was.
+    /// </summary>
     /// <param name="tokens">Regular tokens.</param>
     /// <param name="report">
     /// Told, chunk by chunk, the number in the text of the first token and each one's log-probability given all before it. The
@@ -239,12 +244,18 @@ public sealed class Session : IDisposable
         waiting.RemoveRange(0, count);
     }
 
-    /// <summary>Whether the state at a waiting position predicts the next regular token, by the policy the model was trained with.</summary>
+    /// <summary>
+    /// Whether the state at a waiting position predicts the next regular token, by the policy the
+    /// model was trained with.
+    /// </summary>
     private bool Predicts(int i) =>
         landmark is not { } l || (waiting[i] == l.Id ? l.Loss == LandmarkLoss.Predicted
             : l.Loss == LandmarkLoss.Ignored || i + 1 >= waiting.Count || waiting[i + 1] != l.Id);
 
-    /// <summary>Tells the log-probabilities of the tokens that the states of a chunk predict, from number <paramref name="from"/> on.</summary>
+    /// <summary>
+    /// Tells the log-probabilities of the tokens that the states of a chunk predict, from number
+    /// <paramref name="from"/> on.
+    /// </summary>
     private void Tell(Tensor hidden, int first, int from, Action<long, float[]> report)
     {
         var count = (int)hidden.shape[0];
@@ -277,9 +288,11 @@ public sealed class Session : IDisposable
         foreach (var token in tokens)
         {
             if ((uint)token >= (uint)engine.Config.VocabularySize)
-                throw new LandmarkException($"Token {token} is outside the model's vocabulary of {engine.Config.VocabularySize}; use the model's own tokenizer.");
+                throw new LandmarkException(
+                    $"Token {token} is outside the model's vocabulary of {engine.Config.VocabularySize}; use the model's own tokenizer.");
             if (token == landmark?.Id)
-                throw new LandmarkException($"Token {token} is the landmark, which the session puts in by itself; give regular tokens alone.");
+                throw new LandmarkException(
+                    $"Token {token} is the landmark, which the session puts in by itself; give regular tokens alone.");
         }
     }
 }

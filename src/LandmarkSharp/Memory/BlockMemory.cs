@@ -101,7 +101,9 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         foreach (var x in (ReadOnlySpan<Tensor>)[k, v])
         {
             if (!Aten.Sizes(x).SequenceEqual([1, blocks.Groups, count, rotary.HeadDim]) || x.dtype != blocks.Type)
-                throw new LandmarkException($"A pass over {count} positions was begun, and its keys or values are {x.dtype} [{string.Join(", ", x.shape)}]; expected {blocks.Type} [1, {blocks.Groups}, {count}, {rotary.HeadDim}].");
+                throw new LandmarkException(
+                    $"A pass over {count} positions was begun, and its keys or values are {x.dtype} [{string.Join(", ", x.shape)}]; "
+                    + $"expected {blocks.Type} [1, {blocks.Groups}, {count}, {rotary.HeadDim}].");
         }
     }
 

@@ -47,7 +47,8 @@ public static class Checkpoint
         return new Decoder(config.Checked("The model"), (name, shape) =>
         {
             using var scope = NewDisposeScope();
-            var residual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            var residual = name.EndsWith("o_proj.weight", StringComparison.Ordinal)
+                || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
             var made = name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape)
                 : shape.Length == 1 ? ones(shape)
                 : randn(shape, generator: random) * (residual ? 0.02 / Math.Sqrt(2.0 * config.Layers) : 0.02);
@@ -73,7 +74,9 @@ public static class Checkpoint
     {
         var left = weights.Unread().Where(n => !Derived(n, config)).ToArray();
         if (left.Length > 0)
-            throw new LandmarkException($"{folder} has {left.Length} tensor{(left.Length == 1 ? "" : "s")} that the model does not use ({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); {otherwise}.");
+            throw new LandmarkException(
+                $"{folder} has {left.Length} tensor{(left.Length == 1 ? "" : "s")} that the model does not use "
+                + $"({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); {otherwise}.");
     }
 
     /// <summary>What old checkpoints carry beside their parameters: rotary tables, and the output matrix where it is the input's.</summary>

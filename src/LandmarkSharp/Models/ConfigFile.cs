@@ -4,7 +4,10 @@ using LandmarkSharp.Attention;
 
 namespace LandmarkSharp.Models;
 
-/// <summary>config.json of a Hugging Face folder, read strictly: a field that would change the result and is not supported is named.</summary>
+/// <summary>
+/// config.json of a Hugging Face folder, read strictly: a field that would change the result and is
+/// not supported is named.
+/// </summary>
 public static class ConfigFile
 {
     /// <summary>The file's name.</summary>
@@ -19,8 +22,9 @@ public static class ConfigFile
     {
         "architectures", "attention_dropout", "auto_map", "chunk_size_feed_forward", "dtype", "id2label", "initializer_range", "label2id",
         "max_sequence_length", "model_type", "name_or_path", "output_attentions", "output_hidden_states", "pad_token_id", "problem_type",
-        "resid_pdrop", "embd_pdrop", "return_dict", "tokenizer_class", "torch_dtype", "transformers_version", "use_cache", "unsloth_version",
-        "unsloth_fixed", "sep_token_id", "decoder_start_token_id", "task_specific_params", "hidden_dropout", "is_decoder", "is_encoder_decoder",
+        "resid_pdrop", "embd_pdrop", "return_dict", "tokenizer_class", "torch_dtype", "transformers_version", "use_cache",
+        "unsloth_version", "unsloth_fixed", "sep_token_id", "decoder_start_token_id", "task_specific_params", "hidden_dropout",
+        "is_decoder", "is_encoder_decoder",
     };
 
     /// <summary>Reads a folder's configuration.</summary>
@@ -53,14 +57,16 @@ public static class ConfigFile
     internal static ModelConfig Parse(JsonElement root, string path)
     {
         var fields = new ConfigFields(root, path);
-        var type = fields.Text("model_type") ?? throw new LandmarkException($"{path} has no model_type; llama, mistral, qwen2, qwen3 and llama_with_landmark are supported.");
+        var type = fields.Text("model_type") ?? throw new LandmarkException(
+            $"{path} has no model_type; llama, mistral, qwen2, qwen3 and llama_with_landmark are supported.");
         var family = type switch
         {
             "llama" or LandmarkType => ModelFamily.Llama,
             "mistral" => ModelFamily.Mistral,
             "qwen2" => ModelFamily.Qwen2,
             "qwen3" => ModelFamily.Qwen3,
-            _ => throw new LandmarkException($"{path}: model_type '{type}' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are."),
+            _ => throw new LandmarkException(
+                $"{path}: model_type '{type}' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are."),
         };
         fields.Demand("hidden_act", "silu");
         fields.Demand("pretraining_tp", "1");
@@ -79,8 +85,12 @@ public static class ConfigFile
             Layers = layers,
             Heads = heads,
             // Left out, these mean a number of each family's own; only Llama's follow from the other fields.
-            KeyValueHeads = family == ModelFamily.Llama ? fields.Integer("num_key_value_heads") ?? heads : fields.Required("num_key_value_heads"),
-            HeadDim = family == ModelFamily.Qwen3 ? fields.Required("head_dim") : fields.Integer("head_dim") ?? Quotient(hidden, heads, path),
+            KeyValueHeads = family == ModelFamily.Llama
+                ? fields.Integer("num_key_value_heads") ?? heads
+                : fields.Required("num_key_value_heads"),
+            HeadDim = family == ModelFamily.Qwen3
+                ? fields.Required("head_dim")
+                : fields.Integer("head_dim") ?? Quotient(hidden, heads, path),
             RmsNormEpsilon = fields.Number("rms_norm_eps") ?? 1e-6,
             MaxPositions = maxPositions,
             Rotary = RopeFields.Read(fields, maxPositions),
@@ -100,7 +110,8 @@ public static class ConfigFile
     }
 
     private static int Quotient(int hidden, int heads, string path) => heads > 0 && hidden % heads == 0 ? hidden / heads
-        : throw new LandmarkException($"{path}: hidden_size {hidden} is no multiple of num_attention_heads {heads}, and there is no head_dim; give one.");
+        : throw new LandmarkException(
+            $"{path}: hidden_size {hidden} is no multiple of num_attention_heads {heads}, and there is no head_dim; give one.");
 
     /// <summary>The window that all layers slide over, or null where all see everything.</summary>
     private static int? SlidingWindow(ConfigFields fields, ModelFamily family, int layers)
@@ -119,16 +130,23 @@ public static class ConfigFile
         if (kinds.Length > 0)
         {
             if (kinds.Length != layers || kinds.Any(k => k is not ("full_attention" or "sliding_attention")))
-                throw new LandmarkException($"{fields.Path}: layer_types is {string.Join(", ", kinds)}; expected full_attention or sliding_attention for each of {layers} layers.");
+                throw new LandmarkException(
+                    $"{fields.Path}: layer_types is {string.Join(", ", kinds)}; "
+                    + $"expected full_attention or sliding_attention for each of {layers} layers.");
             var told = kinds.Select(k => k == "sliding_attention").ToArray();
             if (told.Contains(true) && window is null)
-                throw new LandmarkException($"{fields.Path}: layer_types has sliding_attention, but no sliding window is in use; the fields contradict each other.");
+                throw new LandmarkException(
+                    $"{fields.Path}: layer_types has sliding_attention, but no sliding window is in use; "
+                    + "the fields contradict each other.");
             if (family == ModelFamily.Mistral && !told.SequenceEqual(sliding))
-                throw new LandmarkException($"{fields.Path}: layer_types and sliding_window contradict each other; a Mistral's layers all slide, or none does.");
+                throw new LandmarkException(
+                    $"{fields.Path}: layer_types and sliding_window contradict each other; a Mistral's layers all slide, or none does.");
             sliding = told;
         }
         if (sliding.Distinct().Count() > 1)
-            throw new LandmarkException($"{fields.Path}: some layers slide over a window and some see everything (layer_types, max_window_layers); all must be alike.");
+            throw new LandmarkException(
+                $"{fields.Path}: some layers slide over a window and some see everything "
+                + "(layer_types, max_window_layers); all must be alike.");
         return sliding.Contains(true) ? window : null;
     }
 
@@ -142,7 +160,8 @@ public static class ConfigFile
                 : throw new LandmarkException($"{fields.Path} has neither mem_id nor mem_freq; a {type} needs both.");
         }
         if (id is null || tokens is null)
-            throw new LandmarkException($"{fields.Path} has {(id is null ? "mem_freq but no mem_id" : "mem_id but no mem_freq")}; a landmark model needs both.");
+            throw new LandmarkException(
+                $"{fields.Path} has {(id is null ? "mem_freq but no mem_id" : "mem_id but no mem_freq")}; a landmark model needs both.");
         var context = fields.Integer("train_context_length") ?? 512;
         var predicted = fields.Flag("include_landmark_in_loss") ?? true; // the official code's default
         var inference = fields.Object("inference");

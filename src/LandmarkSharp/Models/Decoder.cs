@@ -39,9 +39,12 @@ public sealed class Decoder : IDisposable
         try
         {
             embedding = Own("model.embed_tokens.weight", [config.VocabularySize, config.HiddenSize]);
-            layers = [.. Enumerable.Range(0, config.Layers).Select(i => new Layer(i, config, (name, shape) => Own($"model.layers.{i}.{name}", shape)))];
+            layers = [.. Enumerable.Range(0, config.Layers)
+                .Select(i => new Layer(i, config, (name, shape) => Own($"model.layers.{i}.{name}", shape)))];
             norm = new RmsNorm("model.norm", config.HiddenSize, config.RmsNormEpsilon, Own);
-            head = config.TiedEmbeddings ? new Linear(embedding) : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, Own);
+            head = config.TiedEmbeddings
+                ? new Linear(embedding)
+                : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, Own);
         }
         catch
         {

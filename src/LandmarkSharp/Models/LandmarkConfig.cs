@@ -60,6 +60,9 @@ public sealed record LandmarkConfig
         }.Checked();
     }
 
-    /// <summary>The positions that a query sees with stingy places: k + 1 slots and the window. More than <see cref="TrainContext"/> were not trained.</summary>
+    /// <summary>
+    /// The positions that a query sees with stingy places: k + 1 slots and the window. More than
+    /// <see cref="TrainContext"/> were not trained.
+    /// </summary>
     public long Span(RetrievalOptions options) => ((long)options.TopK + 1 + options.WindowBlocks) * BlockLength;
 }

@@ -91,8 +91,10 @@ public sealed record ModelConfig
         {
             if (!holds) throw new LandmarkException($"{where}: {what}.");
         }
-        Require(VocabularySize > 0 && HiddenSize > 0 && IntermediateSize > 0 && Layers > 0 && Heads > 0 && HeadDim > 0, "every size must be positive");
-        Require(KeyValueHeads > 0 && Heads % KeyValueHeads == 0, $"num_key_value_heads is {KeyValueHeads}; it must divide num_attention_heads, {Heads}");
+        Require(VocabularySize > 0 && HiddenSize > 0 && IntermediateSize > 0 && Layers > 0 && Heads > 0 && HeadDim > 0,
+            "every size must be positive");
+        Require(KeyValueHeads > 0 && Heads % KeyValueHeads == 0,
+            $"num_key_value_heads is {KeyValueHeads}; it must divide num_attention_heads, {Heads}");
         Require(HeadDim % 2 == 0, $"head_dim is {HeadDim}; rotary positions turn pairs, so it must be even");
         Require(SlidingWindow is null or > 0, $"sliding_window is {SlidingWindow}; a query sees itself at least");
         Require(SlidingWindow is null || Family != ModelFamily.Llama, "a Llama has no sliding window");
@@ -101,7 +103,9 @@ public sealed record ModelConfig
             Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");
             Require(l.Id >= 0 && l.Id < VocabularySize, $"mem_id is {l.Id}, outside the vocabulary of {VocabularySize}");
             Require(l.TopK >= 1, $"inference.top_k is {l.TopK}; at least one block is read");
-            Require(l.WindowPositions >= l.BlockLength && l.WindowPositions % l.BlockLength == 0, $"inference.chunk_tokens_with_landmarks is {l.WindowPositions}; it must be a multiple of the block's {l.BlockLength} positions");
+            Require(l.WindowPositions >= l.BlockLength && l.WindowPositions % l.BlockLength == 0,
+                $"inference.chunk_tokens_with_landmarks is {l.WindowPositions}; "
+                + $"it must be a multiple of the block's {l.BlockLength} positions");
             Require(SlidingWindow is null, "sliding_window and landmarks exclude each other");
         }
         return this;

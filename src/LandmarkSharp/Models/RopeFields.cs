@@ -20,7 +20,9 @@ internal static class RopeFields
         var type = first ?? second ?? "default";
         rope.Demand("partial_rotary_factor", "1", "1.0");
         var original = rope.Integer("original_max_position_embeddings");
-        double Factor() => rope.Number("factor") is { } f and > 0 ? f : throw new LandmarkException($"{fields.Path}: rope type {type} needs a positive factor.");
+        double Factor() => rope.Number("factor") is { } f and > 0
+            ? f
+            : throw new LandmarkException($"{fields.Path}: rope type {type} needs a positive factor.");
         var scaling = type switch
         {
             "default" => new RotaryScaling(Theta: theta.Value),
@@ -28,7 +30,8 @@ internal static class RopeFields
             "llama3" => new RotaryScaling(RotaryScalingKind.Llama3, theta.Value, Factor(), original ?? maxPositions,
                 rope.Number("low_freq_factor") ?? 1, rope.Number("high_freq_factor") ?? 4),
             "yarn" => new RotaryScaling(RotaryScalingKind.Yarn, theta.Value, Factor(), original ?? maxPositions,
-                BetaFast: rope.Number("beta_fast") ?? 32, BetaSlow: rope.Number("beta_slow") ?? 1, AttentionFactor: rope.Number("attention_factor")),
+                BetaFast: rope.Number("beta_fast") ?? 32, BetaSlow: rope.Number("beta_slow") ?? 1,
+                AttentionFactor: rope.Number("attention_factor")),
             _ => throw new LandmarkException($"{fields.Path}: rope type '{type}' is not supported; default, linear, llama3 and yarn are."),
         };
         rope.RefuseOthers(new HashSet<string>(StringComparer.Ordinal) { "factor" });

@@ -60,7 +60,9 @@ public static unsafe class Aten
     /// <param name="scale">The factor of the scores; null for 1/√D.</param>
     /// <param name="enableGqa">Lets several query heads share a key head: their number divides H.</param>
     /// <returns><c>[B, H, T, D]</c>.</returns>
-    /// <exception cref="LandmarkException">A mask and causal order at once, shapes that do not fit together, or libtorch refuses.</exception>
+    /// <exception cref="LandmarkException">
+    /// A mask and causal order at once, shapes that do not fit together, or libtorch refuses.
+    /// </exception>
     public static Tensor ScaledDotProductAttention(
         Tensor q,
         Tensor k,
@@ -113,7 +115,9 @@ public static unsafe class Aten
     /// <param name="beta2">Decay of the second moment.</param>
     /// <param name="weightDecay">Decoupled decay, multiplied by <paramref name="lr"/>.</param>
     /// <param name="eps">Added to the root of the second moment.</param>
-    /// <exception cref="LandmarkException">The lists differ in length, or their tensors in shape, type or device, or libtorch refuses.</exception>
+    /// <exception cref="LandmarkException">
+    /// The lists differ in length, or their tensors in shape, type or device, or libtorch refuses.
+    /// </exception>
     public static void FusedAdamW(
         IReadOnlyList<Tensor> parameters,
         IReadOnlyList<Tensor> gradients,

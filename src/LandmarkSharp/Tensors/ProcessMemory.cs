@@ -14,7 +14,8 @@ public static class ProcessMemory
     private static long? LeftInContainer()
     {
         const string group = "/sys/fs/cgroup/memory.";
-        return long.TryParse(ProcFile.TextOf(group + "max", ""), out var most) && long.TryParse(ProcFile.TextOf(group + "current", ""), out var used)
+        return long.TryParse(ProcFile.TextOf(group + "max", ""), out var most)
+            && long.TryParse(ProcFile.TextOf(group + "current", ""), out var used)
             ? most - used + (long.TryParse(ProcFile.TextOf(group + "stat", "inactive_file"), out var files) ? files : 0)
             : null;
     }

@@ -30,7 +30,8 @@ internal sealed class ByteEncoder : WordEncoder
             foreach (var b in utf8[..rune.EncodeToUtf8(utf8)])
             {
                 symbols[count++] = bytes[b] >= 0 ? bytes[b] : throw new LandmarkException(
-                    $"The tokenizer has no token for the byte 0x{b:X2}, which the text needs; use a byte-level tokenizer with all 256 bytes.");
+                    $"The tokenizer has no token for the byte 0x{b:X2}, which the text needs; "
+                    + "use a byte-level tokenizer with all 256 bytes.");
             }
         }
         return count;

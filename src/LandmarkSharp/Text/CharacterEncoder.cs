@@ -57,7 +57,8 @@ internal sealed class CharacterEncoder : WordEncoder
         else if (unknown < 0)
         {
             throw new LandmarkException(
-                $"The tokenizer has no piece for the character U+{-1 - symbol:X4} and no unknown token; use a tokenizer with byte fallback or take the character out of the text.");
+                $"The tokenizer has no piece for the character U+{-1 - symbol:X4} and no unknown token; "
+                + "use a tokenizer with byte fallback or take the character out of the text.");
         }
         else
         {

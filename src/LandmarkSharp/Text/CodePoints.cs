@@ -12,7 +12,8 @@ internal readonly struct CodePoints
 {
     // One rare character of the basic plane for each category, in the order of UnicodeCategory.
     private const string Examples =
-        "\u0100\u0101\u01C5\u02B0\u0294\u0300\u0903\u0488\u0660\u16EE\u09F4\u2003\u2028\u2029\u0085\u2060\uFFFD\uE000\u203F\u2010\u0F3A\u0F3B\u2E02\u2E03\u2020\u2200\u20A0\u02C2\u2100\u0378";
+        "\u0100\u0101\u01C5\u02B0\u0294\u0300\u0903\u0488\u0660\u16EE\u09F4\u2003\u2028\u2029\u0085"
+        + "\u2060\uFFFD\uE000\u203F\u2010\u0F3A\u0F3B\u2E02\u2E03\u2020\u2200\u20A0\u02C2\u2100\u0378";
 
     private readonly int[]? origins;
 

@@ -62,13 +62,15 @@ internal sealed class HuggingFaceJson(string path, string name, JsonElement elem
         foreach (var field in element.EnumerateObject())
         {
             if (!read.Contains(field.Name) && field.Value.ValueKind != JsonValueKind.Null)
-                throw new LandmarkException($"'{path}' has the field {Join(field.Name)}, which is not supported; use a tokenizer without it.");
+                throw new LandmarkException(
+                    $"'{path}' has the field {Join(field.Name)}, which is not supported; use a tokenizer without it.");
         }
     }
 
     /// <summary>The error for a component, or a value in it, that is known but not supported.</summary>
     public LandmarkException Unsupported(string what) => new(
-        $"'{path}' asks for {what}{(name.Length == 0 ? "" : $" in {name}")}, which is not supported; use a byte-pair tokenizer without it.");
+        $"'{path}' asks for {what}{(name.Length == 0 ? "" : $" in {name}")}, which is not supported; "
+        + "use a byte-pair tokenizer without it.");
 
     /// <summary>The error for a value that cannot be.</summary>
     public LandmarkException Wrong(string field, string expected) => new(

@@ -77,7 +77,8 @@ internal sealed class HuggingFaceSplitting
                 break;
             case "Digits":
                 rules.Add(new SplitRule(
-                    new Regex(step.Bool("individual_digits", false) ? @"\p{N}" : @"\p{N}+", RegexOptions.CultureInvariant), SplitBehavior.Isolated, false));
+                    new Regex(step.Bool("individual_digits", false) ? @"\p{N}" : @"\p{N}+", RegexOptions.CultureInvariant),
+                    SplitBehavior.Isolated, false));
                 break;
             case "ByteLevel":
                 SplitBytes(step);
@@ -151,5 +152,7 @@ internal sealed class HuggingFaceSplitting
     private static string? PatternText(HuggingFaceJson step) => step.Component("pattern")?.String("String");
 
     private static string Describe(HuggingFaceJson step) =>
-        step.Type is "Prepend" or "Replace" ? $"a {step.Type} of something other than '▁'" : $"the component {step.Type ?? "without a type"}";
+        step.Type is "Prepend" or "Replace"
+            ? $"a {step.Type} of something other than '▁'"
+            : $"the component {step.Type ?? "without a type"}";
 }

@@ -41,10 +41,13 @@ internal static class HuggingFaceTokenizer
         var decoding = HuggingFaceDecoding.Read(root);
         var added = AddedTokens(root, splitting);
         var unknown = model.String("unk_token") is { } unk
-            ? Id(vocab, unk) ?? throw new LandmarkException($"'{path}' is damaged: model.unk_token '{unk}' is not in the vocabulary; fetch the file again.")
+            ? Id(vocab, unk) ?? throw new LandmarkException(
+                $"'{path}' is damaged: model.unk_token '{unk}' is not in the vocabulary; fetch the file again.")
             : -1;
         if (splitting.ByteLevel != decoding.ByteLevel)
-            throw root.Unsupported(splitting.ByteLevel ? "a ByteLevel pre_tokenizer with another decoder" : "a ByteLevel decoder with another pre_tokenizer");
+            throw root.Unsupported(splitting.ByteLevel
+                ? "a ByteLevel pre_tokenizer with another decoder"
+                : "a ByteLevel decoder with another pre_tokenizer");
 
         var byteFallback = model.Bool("byte_fallback", false);
         var ignoreMerges = model.Bool("ignore_merges", false);
@@ -80,7 +83,8 @@ internal static class HuggingFaceTokenizer
 
     private static Dictionary<string, int> Vocab(HuggingFaceJson model)
     {
-        if (model.Field("vocab") is not { ValueKind: JsonValueKind.Object } field) throw model.Wrong("vocab", "an object of pieces and ids");
+        if (model.Field("vocab") is not { ValueKind: JsonValueKind.Object } field)
+            throw model.Wrong("vocab", "an object of pieces and ids");
         var vocab = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var entry in field.EnumerateObject())
         {
@@ -106,7 +110,8 @@ internal static class HuggingFaceTokenizer
             };
             if (pair is not [{ } left, { } right]) throw model.Wrong($"merges[{rank}]", "a pair");
             int Piece(string text) => Id(vocab, text) ?? throw new LandmarkException(
-                $"'{path}' is damaged: model.merges[{rank}] needs the piece '{text}', which is not in the vocabulary; fetch the file again.");
+                $"'{path}' is damaged: model.merges[{rank}] needs the piece '{text}', "
+                + "which is not in the vocabulary; fetch the file again.");
             merges.Add(Piece(left), Piece(right), rank++, Piece(left + right));
         }
         return merges;
@@ -154,7 +159,8 @@ internal static class HuggingFaceTokenizer
         [.. Enumerable.Range(0, 256).Select(b => Id(vocab, ByteAlphabet.Spell(b).ToString()) ?? -1)];
 
     private static Dictionary<int, int> CharacterIds(Dictionary<string, int> vocab) => vocab
-        .Where(entry => Rune.TryGetRuneAt(entry.Key.Length == 0 ? " " : entry.Key, 0, out var rune) && rune.Utf16SequenceLength == entry.Key.Length)
+        .Where(entry => Rune.TryGetRuneAt(entry.Key.Length == 0 ? " " : entry.Key, 0, out var rune)
+            && rune.Utf16SequenceLength == entry.Key.Length)
         .ToDictionary(entry => Rune.GetRuneAt(entry.Key, 0).Value, entry => entry.Value);
 
     // As Hugging Face: bytes back up the vocabulary only if all of them are there.

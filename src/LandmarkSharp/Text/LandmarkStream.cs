@@ -38,7 +38,9 @@ public sealed class LandmarkStream
     public void Push(ReadOnlySpan<int> tokens, List<int> output)
     {
         if (tokens.Contains(landmarkId))
-            throw new LandmarkException($"The landmark, token {landmarkId}, is among the tokens of the text; give a landmark id that the tokenizer does not use.");
+            throw new LandmarkException(
+                $"The landmark, token {landmarkId}, is among the tokens of the text; "
+                + "give a landmark id that the tokenizer does not use.");
         while (tokens.Length > 0)
         {
             var count = Math.Min(tokens.Length, blockTokens - Phase);

@@ -49,11 +49,13 @@ internal static class SentencePieceModel
         string path, List<Piece> pieces, TrainerSpec trainer, NormalizerSpec normalizer, NormalizerSpec denormalizer)
     {
         if (pieces.Count == 0)
-            throw new LandmarkException($"'{path}' is not a SentencePiece model: it holds no pieces; give a tokenizer.model or a tokenizer.json.");
+            throw new LandmarkException(
+                $"'{path}' is not a SentencePiece model: it holds no pieces; give a tokenizer.model or a tokenizer.json.");
         if (trainer.ModelType != Bpe)
         {
             var name = trainer.ModelType is >= 1 and <= 4 ? ModelTypes[trainer.ModelType] : $"number {trainer.ModelType}";
-            throw new LandmarkException($"'{path}' is a SentencePiece model of type {name}, which is not supported; train it with --model_type=bpe.");
+            throw new LandmarkException(
+                $"'{path}' is a SentencePiece model of type {name}, which is not supported; train it with --model_type=bpe.");
         }
 
         var unsupported =

@@ -61,7 +61,9 @@ public static class TextFile
         if (File.Exists(path)) return [path];
         if (!Directory.Exists(path)) throw new LandmarkException($"There is no file or folder '{path}'; check the path.");
         string[] files = [.. Directory.EnumerateFiles(path, "*.txt", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        return files.Length > 0 ? files : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
+        return files.Length > 0
+            ? files
+            : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
     }
 
     /// <summary>What a stream begins with: a sample, or more where that is white space, until there is something to read.</summary>
@@ -113,7 +115,9 @@ public static class TextFile
             at += length;
         }
         if (invalid > Tolerated && invalid > sample.Length / OneIn)
-            throw new LandmarkException($"'{name}' is not UTF-8 text: byte {first} (0x{sample[first]:X2}) is part of no character, as are {invalid - 1} more; convert the file to UTF-8.");
+            throw new LandmarkException(
+                $"'{name}' is not UTF-8 text: byte {first} (0x{sample[first]:X2}) "
+                + $"is part of no character, as are {invalid - 1} more; convert the file to UTF-8.");
     }
 
     /// <summary>A stream that gives again what was read from its start.</summary>

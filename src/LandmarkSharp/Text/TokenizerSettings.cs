@@ -35,7 +35,9 @@ internal sealed class TokenizerSettings
             if (entries.TryGetValue(id, out var known))
             {
                 if (known.Text == token.Text) continue;
-                throw new LandmarkException($"The files beside '{file}' call token {id} '{token.Text}', but its own name is '{known.Text}'; use the files of one tokenizer.");
+                throw new LandmarkException(
+                    $"The files beside '{file}' call token {id} '{token.Text}', but its own name is '{known.Text}'; "
+                    + "use the files of one tokenizer.");
             }
             var special = token with { Special = token.Special || specials.Contains(token.Text) };
             entries[id] = HuggingFaceTokenizer.Entry(special);
@@ -85,7 +87,8 @@ internal sealed class TokenizerSettings
 
     private void AddTokens(JsonElement map)
     {
-        foreach (var field in map.EnumerateObject()) added[field.Value.GetInt32()] = new AddedToken(field.Name, field.Value.GetInt32(), Special: false);
+        foreach (var field in map.EnumerateObject())
+            added[field.Value.GetInt32()] = new AddedToken(field.Name, field.Value.GetInt32(), Special: false);
     }
 
     private void AddConfig(JsonElement config)
@@ -118,7 +121,9 @@ internal sealed class TokenizerSettings
     };
 
     private static bool? Bool(JsonElement element, string field) =>
-        element.TryGetProperty(field, out var value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
+        element.TryGetProperty(field, out var value) && value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : null;
 
     private static void ReadFile(string path, Action<JsonElement> read)
     {

@@ -28,12 +28,15 @@ public sealed class AdamW : IDisposable
         int[] Where(bool matrix) => [.. Enumerable.Range(0, parameters.Length).Where(i => parameters[i].dim() >= 2 == matrix)];
         int[][] members = [Where(matrix: true), Where(matrix: false)];
         steps = [.. members.Select(_ => zeros([], ScalarType.Float32, parameters[0].device).DetachFromDisposeScope())];
-        groups = [.. members.Zip(steps, (of, step) => (of, Pick(parameters, of), Pick(first, of), Pick(second, of), of.Select(_ => step).ToArray()))];
+        groups = [.. members.Zip(steps, (of, step) => (
+            of, Pick(parameters, of), Pick(first, of), Pick(second, of), of.Select(_ => step).ToArray()))];
     }
 
     /// <summary>The state to keep: moments by parameter, and the count of steps.</summary>
     public IEnumerable<(string Name, Tensor Value)> State =>
-        names.Zip(first, second).SelectMany(x => new[] { ($"first.{x.First}", x.Second), ($"second.{x.First}", x.Third) }).Append(("steps", steps[0].reshape(1)));
+        names.Zip(first, second)
+            .SelectMany(x => new[] { ($"first.{x.First}", x.Second), ($"second.{x.First}", x.Third) })
+            .Append(("steps", steps[0].reshape(1)));
 
     /// <summary>Takes the state back.</summary>
     /// <param name="saved">What <see cref="State"/> gave, by its names.</param>

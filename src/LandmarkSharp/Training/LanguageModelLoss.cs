@@ -30,7 +30,9 @@ internal sealed class LanguageModelLoss(Decoder decoder) : IDisposable
         var (cross, _) = CrossEntropy(batch, predictions: false);
         var sums = batch.Parts.to(decoder.Device, non_blocking: true).mv(cross);            // [3, R·T] · [R·T]
         return new BatchLoss(
-            (sums[0] / weight).MoveToOuterDisposeScope(), sums[1].detach().MoveToOuterDisposeScope(), sums[2].detach().MoveToOuterDisposeScope());
+            (sums[0] / weight).MoveToOuterDisposeScope(),
+            sums[1].detach().MoveToOuterDisposeScope(),
+            sums[2].detach().MoveToOuterDisposeScope());
     }
 
     /// <summary>Cross-entropy of each position, and the likeliest token there.</summary>

@@ -40,14 +40,18 @@ public sealed class TokenShardsBuilder(
     /// </param>
     /// <param name="sources">Names (which become file names) and paths.</param>
     /// <param name="cancellation">Stops the work; the folder then has what it had before.</param>
-    /// <exception cref="LandmarkException">A name is no name or occurs twice, a source has no text, or a file of it is not text.</exception>
+    /// <exception cref="LandmarkException">
+    /// A name is no name or occurs twice, a source has no text, or a file of it is not text.
+    /// </exception>
     public TokenShardsMeta Build(
         string output, IReadOnlyList<(string Name, string Path)> sources, CancellationToken cancellation = default)
     {
         foreach (var (name, _) in sources)
         {
             if (name is "" or ['.', ..] || !name.All(c => char.IsLetterOrDigit(c) || c is '.' or '_' or '-'))
-                throw new LandmarkException($"The source's name '{name}' is no file name; give one of letters, digits, '.', '_' and '-' that does not begin with a dot.");
+                throw new LandmarkException(
+                    $"The source's name '{name}' is no file name; give one of letters, digits, '.', '_' and '-' "
+                    + "that does not begin with a dot.");
             // Some file systems do not tell capitals from small letters.
             if (sources.Count(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) > 1)
                 throw new LandmarkException($"There are several sources named '{name}'; give each its own name.");

@@ -57,8 +57,8 @@ public sealed record TrainingRun
 public sealed record TrainingProgress(MetricsLine Line, long Steps, double PositionsPerSecond, TimeSpan Left);
 
 /// <summary>
-/// Trains a landmark model (the paper's section 4.1), from scratch or from a model's weights. Batches depend on the seed and the step alone, so a run that
-/// was stopped or killed goes on from its newest checkpoint to the same losses.
+/// Trains a landmark model (the paper's section 4.1), from scratch or from a model's weights. Batches depend on the
+/// seed and the step alone, so a run that was stopped or killed goes on from its newest checkpoint to the same losses.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -95,7 +95,9 @@ public sealed class Trainer : IDisposable
             {
                 // It would be replaced at the end, and nobody would know by what.
                 if (Directory.Exists(Path.Combine(run.Output, ModelFolder)))
-                    throw new LandmarkException($"The folder {run.Output} has a finished model and no checkpoint to go on from; give another output folder.");
+                    throw new LandmarkException(
+                        $"The folder {run.Output} has a finished model and no checkpoint to go on from; "
+                        + "give another output folder.");
                 if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
             }
         }
@@ -126,11 +128,11 @@ public sealed class Trainer : IDisposable
     {
         using var metrics = new MetricsFile(run.Output, Step);
         var rate = new LearningRate(options.PeakRate, options.FinalRate, options.WarmUp, options.Steps);
-        var validation = data.Validation();
         var clock = Stopwatch.StartNew();
         var (lastSeconds, lastPositions) = (0.0, Positions);
         BatchPrefetcher? batches = null;
         TrainingStage? stage = null;
+        Validation? validation = null;
         var saved = Step;
         try
         {
@@ -139,8 +141,13 @@ public sealed class Trainer : IDisposable
                 if (options.Stage(Step) != stage)
                 {
                     stage = options.Stage(Step);
+                    validation = data.Validation(stage);
                     batches?.Dispose();
-                    batches = new BatchPrefetcher(data.Maker(stage), (Step - stage.FromStep) * stage.Accumulate, ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8), pinned: decoder.Device.type == DeviceType.CUDA);
+                    batches = new BatchPrefetcher(
+                        data.Maker(stage),
+                        (Step - stage.FromStep) * stage.Accumulate,
+                        ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8),
+                        pinned: decoder.Device.type == DeviceType.CUDA);
                 }
                 TrainStep(batches!, stage, rate.At(Step));
                 var ends = Step == options.Steps;
@@ -242,7 +249,9 @@ public sealed class Trainer : IDisposable
             var values = read.data<float>().ToArray();
             sums.Dispose();
             if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
-                throw new LandmarkException($"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}; go on from the newest checkpoint with a lower rate.");
+                throw new LandmarkException(
+                    $"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}; "
+                    + "go on from the newest checkpoint with a lower rate.");
             lines.Add(line with
             {
                 Loss = values[0],

@@ -74,10 +74,16 @@ public sealed class TrainingCheckpoints(string folder)
         void Same<T>(string what, T theirs, T ours)
         {
             if (!EqualityComparer<T>.Default.Equals(theirs, ours))
-                throw new LandmarkException($"The model in {path} has {what} {theirs}, and this run {ours}; begin with a model that fits, or change the recipe.");
+                throw new LandmarkException(
+                    $"The model in {path} has {what} {theirs}, and this run {ours}; "
+                    + "begin with a model that fits, or change the recipe.");
         }
         if (model.TokenizerFingerprint is { } theirs && run.TokenizerFingerprint is { } ours && theirs != ours)
-            throw new LandmarkException($"The model in {path} was trained with another tokenizer (fingerprint {theirs[..Math.Min(12, theirs.Length)]}…, this one is {ours[..Math.Min(12, ours.Length)]}…); give that tokenizer, or another folder.");
+            throw new LandmarkException(
+                $"The model in {path} was trained with another tokenizer "
+                + $"(fingerprint {theirs[..Math.Min(12, theirs.Length)]}…, "
+                + $"this one is {ours[..Math.Min(12, ours.Length)]}…); "
+                + "give that tokenizer, or another folder.");
         Same("rope_theta", model.Rotary.Theta, run.Rotary.Theta);
         Same("the rotary scaling", model.Rotary.Kind, run.Rotary.Kind);
         Same("num_attention_heads", model.Heads, run.Heads);
@@ -92,7 +98,11 @@ public sealed class TrainingCheckpoints(string folder)
     {
         if (!Directory.Exists(folder)) return [];
         return [.. Directory.EnumerateDirectories(folder, Prefix + "*")
-            .Select(p => (Parsed: long.TryParse(Path.GetFileName(p)[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var n), Step: n, Path: p))
+            .Select(p => (
+                Parsed: long.TryParse(
+                    Path.GetFileName(p)[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var n),
+                Step: n,
+                Path: p))
             .Where(c => c.Parsed).Select(c => (c.Step, c.Path)).Order()];
     }
 
@@ -100,14 +110,19 @@ public sealed class TrainingCheckpoints(string folder)
     private static void RequireSame(string recipe, TrainingOptions options)
     {
         if (!File.Exists(recipe))
-            throw new LandmarkException($"{Path.GetDirectoryName(recipe)} is no checkpoint of a run: it has no {RecipeFile}; give another output folder.");
+            throw new LandmarkException(
+                $"{Path.GetDirectoryName(recipe)} is no checkpoint of a run: it has no {RecipeFile}; "
+                + "give another output folder.");
         using var then = JsonDocument.Parse(TrainingOptions.Load(recipe).ToJson());
         using var now = JsonDocument.Parse(options.ToJson());
         foreach (var field in then.RootElement.EnumerateObject())
         {
             var value = now.RootElement.GetProperty(field.Name);
             if (!JsonElement.DeepEquals(field.Value, value))
-                throw new LandmarkException($"The run was begun with {field.Name} {JsonSerializer.Serialize(field.Value)} and cannot go on with {JsonSerializer.Serialize(value)}; give the same recipe, or another output folder.");
+                throw new LandmarkException(
+                    $"The run was begun with {field.Name} {JsonSerializer.Serialize(field.Value)} "
+                    + $"and cannot go on with {JsonSerializer.Serialize(value)}; "
+                    + "give the same recipe, or another output folder.");
         }
     }
 }

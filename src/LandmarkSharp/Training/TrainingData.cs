@@ -45,19 +45,18 @@ internal sealed class TrainingData : IDisposable
         Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => new WeightedSource(shards[s.Key], s.Value))], tasks);
 
     /// <summary>
-    /// Judges by held-out texts and by tasks of held-out wordings; null where there are neither. Tasks are asked where the
-    /// recipe has some, in windows that held them: another may be too short.
+    /// Judges a stage by held-out texts, and where it asks tasks by tasks of held-out wordings, in windows as long as those it
+    /// is trained on; null where there are neither.
     /// </summary>
-    public Validation? Validation()
+    public Validation? Validation(TrainingStage stage)
     {
-        BatchOptions Judging(TrainingStage stage) => Batches(stage with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
-
+        var judging = Batches(stage with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
         WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => new WeightedSource(heldOut![s.Name], 1))];
-        var asks = options.Stages.LastOrDefault(s => s.TaskShare > 0);
-        if (text.Length == 0 && asks is null) return null;
+        var asks = stage.TaskShare > 0;
+        if (text.Length == 0 && !asks) return null;
         return new Validation(
-            text.Length > 0 ? new BatchMaker(Judging(options.Stages[^1]), text) : null,
-            asks is null ? null : new BatchMaker(Judging(asks), [], Tasks(TaskSplit.HeldOut)), run.ValidationBatches);
+            text.Length > 0 ? new BatchMaker(judging, text) : null, asks ? new BatchMaker(judging, [], Tasks(TaskSplit.HeldOut)) : null,
+            run.ValidationBatches);
     }
 
     /// <inheritdoc/>

@@ -158,7 +158,9 @@ public sealed record TrainingOptions
         {
             var wrong = e.InnerException is JsonException syntax
                 ? $"is not JSON ({syntax.Message.Split(". ")[0]})"
-                : e.Path is { Length: > 2 } path ? $"has a field '{path[2..]}' that is unknown or of another kind" : "is no object of fields";
+                : e.Path is { Length: > 2 } path
+                    ? $"has a field '{path[2..]}' that is unknown or of another kind"
+                    : "is no object of fields";
             throw new LandmarkException($"The recipe '{name}' {wrong}, in line {e.LineNumber + 1}; correct it there.", e);
         }
     }
@@ -183,18 +185,25 @@ public sealed record TrainingOptions
         foreach (var s in Stages)
         {
             Require(s.Window >= 2 * (BlockTokens + 1), $"a window of {s.Window} positions has fewer than two blocks of {BlockTokens + 1}");
-            Require(s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 }, "rows and accumulate must be at least 1 and task_share between 0 and 1");
+            Require(
+                s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 },
+                "rows and accumulate must be at least 1 and task_share between 0 and 1");
             // The most landmarks are in a window that starts on one; it is told one token more than it holds.
             var regular = s.Window - ((s.Window - 1) / (BlockTokens + 1));
             Require(
                 s.TaskShare == 0 || regular >= RetrievalTasks.ShortestRow,
-                $"a window of {s.Window} positions in blocks of {BlockTokens + 1} may have only {regular} regular tokens, and a retrieval task needs {RetrievalTasks.ShortestRow}");
+                $"a window of {s.Window} positions in blocks of {BlockTokens + 1} may have only {regular} "
+                + $"regular tokens, and a retrieval task needs {RetrievalTasks.ShortestRow}");
         }
-        Require(PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0, "rates and clip must be above 0 and weight_decay 0 or more");
+        Require(
+            PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0,
+            "rates and clip must be above 0 and weight_decay 0 or more");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
         Require(TaskSources.All(s => s is not null), "task_sources must be names of sources");
-        Require(TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0), "task_shares must be 0 or more, and one of them above 0");
+        Require(
+            TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0),
+            "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         _ = Compute(CPU);

@@ -59,7 +59,9 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             }
         }
         return new ValidationResult(
-            textCount > 0 ? textSum / textCount : null, answerCount > 0 ? answerSum / answerCount : null, asked > 0 ? right / (double)asked : null);
+            textCount > 0 ? textSum / textCount : null,
+            answerCount > 0 ? answerSum / answerCount : null,
+            asked > 0 ? right / (double)asked : null);
     }
 
     /// <summary>Whether a target is a token of the text: landmarks, where they are predicted, are not judged.</summary>

@@ -46,7 +46,8 @@ public sealed class BlockPositionsTests
     {
         using var scope = NewDisposeScope();
         var keys = randn(2, 1, 64).expand(2, 900, 64);
-        using var mapping = BlockPositions.Create(PositionMode.Stingy, 3, 900, Length, arange(5), new RotaryScaling().Create(64), ScalarType.Float32);
+        using var mapping = BlockPositions.Create(
+            PositionMode.Stingy, 3, 900, Length, arange(5), new RotaryScaling().Create(64), ScalarType.Float32);
         var old = mapping.Scan(mapping.Turn(randn(4, 5, 64)), keys, tied: true)[.., .., ..897];
         Assert.True(old.eq(old[.., .., ..1]).all().item<bool>());
     }

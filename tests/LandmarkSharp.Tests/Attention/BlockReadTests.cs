@@ -12,26 +12,27 @@ public sealed class BlockReadTests
 
     [Fact]
     public void KernelEqualsGatherAndBothTheSoftmaxOfEachBlock() =>
-        Gen.Select(Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 9], Gen.Int[1, 5], Gen.Int[1, 20], Gen.Int[0, 1 << 30]).Sample((groups, repeat, tokens, k, l, seed) =>
-        {
-            using var scope = NewDisposeScope();
-            using var random = new Generator((ulong)seed, CPU);
-            var d = 1 + (seed % 37); // also widths that no vector divides
-            var (h, n) = (groups * repeat, k + 3);
-            var blocks = randn([n, groups, 2, l, d], generator: random);
-            // Also from a view, as a transposed query is.
-            var q = randn([tokens, h, k, d], generator: random).transpose(0, 1);
-            var chosen = randint(0, n, [h, tokens, k], dtype: ScalarType.Int64, generator: random);
-            var got = BlockRead.Read(q, chosen, blocks);
-            var gathered = BlockRead.Read(q, chosen, blocks, reference: true);
-            Assert.Equal([h, tokens, k, d], got.shape);
-            RowByRow.Close(gathered, got, 2e-5);
+        Gen.Select(Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 9], Gen.Int[1, 5], Gen.Int[1, 20], Gen.Int[0, 1 << 30]).Sample(
+            (groups, repeat, tokens, k, l, seed) =>
+            {
+                using var scope = NewDisposeScope();
+                using var random = new Generator((ulong)seed, CPU);
+                var d = 1 + (seed % 37); // also widths that no vector divides
+                var (h, n) = (groups * repeat, k + 3);
+                var blocks = randn([n, groups, 2, l, d], generator: random);
+                // Also from a view, as a transposed query is.
+                var q = randn([tokens, h, k, d], generator: random).transpose(0, 1);
+                var chosen = randint(0, n, [h, tokens, k], dtype: ScalarType.Int64, generator: random);
+                var got = BlockRead.Read(q, chosen, blocks);
+                var gathered = BlockRead.Read(q, chosen, blocks, reference: true);
+                Assert.Equal([h, tokens, k, d], got.shape);
+                RowByRow.Close(gathered, got, 2e-5);
 
-            var (a, t, i) = (h - 1, tokens - 1, k - 1);
-            var block = blocks[chosen[a, t, i].item<long>(), a / repeat].to(ScalarType.Float64);
-            var one = softmax(block[0].mv(q[a, t, i].to(ScalarType.Float64)), 0).unsqueeze(0).mm(block[1]);
-            RowByRow.Close(one[0], got[a, t, i], 2e-5);
-        }, iter: 200, threads: 1);
+                var (a, t, i) = (h - 1, tokens - 1, k - 1);
+                var block = blocks[chosen[a, t, i].item<long>(), a / repeat].to(ScalarType.Float64);
+                var one = softmax(block[0].mv(q[a, t, i].to(ScalarType.Float64)), 0).unsqueeze(0).mm(block[1]);
+                RowByRow.Close(one[0], got[a, t, i], 2e-5);
+            }, iter: 200, threads: 1);
 
     [Fact]
     public void LongWorkIsSplitOverThreadsAndTheGatherOverTokens()

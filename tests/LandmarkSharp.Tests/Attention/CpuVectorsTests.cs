@@ -43,20 +43,21 @@ public sealed unsafe class CpuVectorsTests
     });
 
     [Fact]
-    public void PairsAreTurnedAndScaled() => Gen.Select(Gen.Int[1, 40], Gen.Int[0, 300], Gen.Int[0, 1 << 30]).Sample((half, position, seed) =>
-    {
-        LibTorch.Load();
-        var rotary = new RotaryScaling(Theta: 100).Create(2 * half);
-        float[] x = Numbers(seed, 2 * half), result = new float[2 * half];
-        fixed (float* from = x, angles = &rotary.Distances(position + 1)[position * 2 * half], to = result)
-            CpuVectors.Rotate(from, angles, 0.5f, 2 * half, to);
-        for (var i = 0; i < half; i++)
+    public void PairsAreTurnedAndScaled() =>
+        Gen.Select(Gen.Int[1, 40], Gen.Int[0, 300], Gen.Int[0, 1 << 30]).Sample((half, position, seed) =>
         {
-            var angle = position * Math.Pow(100, -(double)i / half);
-            Assert.Equal(0.5 * ((x[i] * Math.Cos(angle)) - (x[half + i] * Math.Sin(angle))), result[i], 1e-6);
-            Assert.Equal(0.5 * ((x[half + i] * Math.Cos(angle)) + (x[i] * Math.Sin(angle))), result[half + i], 1e-6);
-        }
-    });
+            LibTorch.Load();
+            var rotary = new RotaryScaling(Theta: 100).Create(2 * half);
+            float[] x = Numbers(seed, 2 * half), result = new float[2 * half];
+            fixed (float* from = x, angles = &rotary.Distances(position + 1)[position * 2 * half], to = result)
+                CpuVectors.Rotate(from, angles, 0.5f, 2 * half, to);
+            for (var i = 0; i < half; i++)
+            {
+                var angle = position * Math.Pow(100, -(double)i / half);
+                Assert.Equal(0.5 * ((x[i] * Math.Cos(angle)) - (x[half + i] * Math.Sin(angle))), result[i], 1e-6);
+                Assert.Equal(0.5 * ((x[half + i] * Math.Cos(angle)) + (x[i] * Math.Sin(angle))), result[half + i], 1e-6);
+            }
+        });
 
     [Theory]
     [InlineData(0, 1)]

@@ -114,7 +114,8 @@ public sealed class GroupedSoftmaxTests
         using var scope = NewDisposeScope();
         var (q, k, v) = (Random(1, 5).requires_grad_(), Random(1, 5).requires_grad_(), Random(1, 5).requires_grad_());
         bool[] marks = [true, false, false, true, false];
-        using var layout = BlockLayout.Irregular(tensor(marks).unsqueeze(0), 5, tensor(new[] { true, false, true, true, true }).unsqueeze(0));
+        using var layout = BlockLayout.Irregular(
+            tensor(marks).unsqueeze(0), 5, tensor(new[] { true, false, true, true, true }).unsqueeze(0));
         var output = LandmarkAttention.Attend(q, k, v, layout);
         Assert.True(output.select(2, 0).eq(0).all().item<bool>());
         Assert.True(output.select(2, 1).eq(0).all().item<bool>());
@@ -129,7 +130,8 @@ public sealed class GroupedSoftmaxTests
     {
         using var scope = NewDisposeScope();
         var (q, k, v) = (Random(2, 9), Random(2, 9), Random(2, 9));
-        bool[] marks = [false, false, true, false, false, false, true, false, false], seen = [true, true, true, true, false, true, true, true, true];
+        bool[] marks = [false, false, true, false, false, false, true, false, false],
+            seen = [true, true, true, true, false, true, true, true, true];
         long[] left = [0, 1, 2, 3, 5, 6, 7, 8];
         using var masked = BlockLayout.Irregular(tensor(marks).unsqueeze(0), 9, tensor(seen).unsqueeze(0));
         using var shorter = BlockLayout.Irregular(tensor(left.Select(i => marks[i]).ToArray()).unsqueeze(0), 8);

@@ -76,28 +76,34 @@ public sealed class LandmarkAttentionTests : IDisposable
 
     [Fact]
     public void RandomPlacementsMasksAndShapesEqualTheRule() =>
-        Gen.Select(Gen.Int[1, 14], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[0, 1 << 30]).Sample((keys, batch, groups, repeat, seed) =>
-        {
-            using var inner = NewDisposeScope();
-            var random = new Random(seed);
-            bool[][] Bits(double p) => [.. Enumerable.Range(0, batch).Select(_ => Enumerable.Range(0, keys).Select(_ => random.NextDouble() < p).ToArray())];
-            Check(Bits(random.NextDouble()), random.Next(2) == 0 ? null : Bits(0.8), random.Next(1, keys + 1), batch, groups * repeat, groups, seed);
-        }, iter: 200, threads: 1);
+        Gen.Select(Gen.Int[1, 14], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[0, 1 << 30]).Sample(
+            (keys, batch, groups, repeat, seed) =>
+            {
+                using var inner = NewDisposeScope();
+                var random = new Random(seed);
+                bool[][] Bits(double p) => [.. Enumerable.Range(0, batch).Select(
+                    _ => Enumerable.Range(0, keys).Select(_ => random.NextDouble() < p).ToArray())];
+                Check(
+                    Bits(random.NextDouble()), random.Next(2) == 0 ? null : Bits(0.8), random.Next(1, keys + 1),
+                    batch, groups * repeat, groups, seed);
+            }, iter: 200, threads: 1);
 
     [Fact]
     public void RegularLayoutEqualsTheIrregularOneOfTheSamePlaces() =>
-        Gen.Select(Gen.Int[1, 30], Gen.Int[2, 7], Gen.Int[1, 7], Gen.Double[0, 1], Gen.Int[0, 1 << 30]).Sample((keys, block, first, part, seed) =>
-        {
-            using var inner = NewDisposeScope();
-            first = Math.Min(first, block);
-            var queries = 1 + (int)(part * (keys - 1));
-            var (q, k, v) = Random(seed, 2, 2, 2, queries, keys);
-            using var regular = BlockLayout.Regular(keys, queries, block, first);
-            using var irregular = BlockLayout.Irregular(Bools(Regular(keys, block, first)), queries);
-            Assert.Equal(irregular.Blocks, regular.Blocks);
-            Close(LandmarkAttention.Attend(q, k, v, irregular), LandmarkAttention.Attend(q, k, v, regular), 1e-14);
-            Close(irregular.Restore(LandmarkAttention.Weights(q, k, irregular)), regular.Restore(LandmarkAttention.Weights(q, k, regular)), 1e-14);
-        }, iter: 200, threads: 1);
+        Gen.Select(Gen.Int[1, 30], Gen.Int[2, 7], Gen.Int[1, 7], Gen.Double[0, 1], Gen.Int[0, 1 << 30]).Sample(
+            (keys, block, first, part, seed) =>
+            {
+                using var inner = NewDisposeScope();
+                first = Math.Min(first, block);
+                var queries = 1 + (int)(part * (keys - 1));
+                var (q, k, v) = Random(seed, 2, 2, 2, queries, keys);
+                using var regular = BlockLayout.Regular(keys, queries, block, first);
+                using var irregular = BlockLayout.Irregular(Bools(Regular(keys, block, first)), queries);
+                Assert.Equal(irregular.Blocks, regular.Blocks);
+                Close(LandmarkAttention.Attend(q, k, v, irregular), LandmarkAttention.Attend(q, k, v, regular), 1e-14);
+                Close(irregular.Restore(LandmarkAttention.Weights(q, k, irregular)),
+                    regular.Restore(LandmarkAttention.Weights(q, k, regular)), 1e-14);
+            }, iter: 200, threads: 1);
 
     [Fact]
     public void RowsThatSeeNothingGiveZerosAndZeroGradients()
@@ -136,7 +142,8 @@ public sealed class LandmarkAttentionTests : IDisposable
     {
         var (q, k, v) = Random(3, 2, 4, 2, 6, 9);
         var causal = ones(6, 9, dtype: ScalarType.Bool).tril(3);
-        var scores = q.matmul(k.repeat_interleave(2, 1).transpose(2, 3)).div(Math.Sqrt(5)).masked_fill(causal.logical_not(), double.NegativeInfinity);
+        var scores = q.matmul(k.repeat_interleave(2, 1).transpose(2, 3)).div(Math.Sqrt(5))
+            .masked_fill(causal.logical_not(), double.NegativeInfinity);
         var expected = softmax(scores, -1).matmul(v.repeat_interleave(2, 1));
         using var longBlock = BlockLayout.Regular(9, 6, 64, 64);
         using var none = BlockLayout.Irregular(zeros(1, 9, dtype: ScalarType.Bool), 6);
@@ -153,7 +160,8 @@ public sealed class LandmarkAttentionTests : IDisposable
         for (var queries = 1; queries < 17; queries++)
         {
             using var last = BlockLayout.Regular(17, queries, 5, 3);
-            Close(expected.narrow(2, 17 - queries, queries), LandmarkAttention.Attend(q.narrow(2, 17 - queries, queries), k, v, last), 1e-14);
+            Close(
+                expected.narrow(2, 17 - queries, queries), LandmarkAttention.Attend(q.narrow(2, 17 - queries, queries), k, v, last), 1e-14);
         }
     }
 
@@ -182,7 +190,8 @@ public sealed class LandmarkAttentionTests : IDisposable
         var (q, k, v) = Random(7, 1, 2, 2, 3, 15);
         using var layout = BlockLayout.Regular(15, 3, 4, 4);
         var order = cat([arange(8, 12), arange(0, 8), arange(12, 15)]);
-        Close(LandmarkAttention.Attend(q, k, v, layout), LandmarkAttention.Attend(q, k.index_select(2, order), v.index_select(2, order), layout), 1e-14);
+        Close(LandmarkAttention.Attend(q, k, v, layout),
+            LandmarkAttention.Attend(q, k.index_select(2, order), v.index_select(2, order), layout), 1e-14);
     }
 
     [Fact]
@@ -223,8 +232,10 @@ public sealed class LandmarkAttentionTests : IDisposable
         Assert.Equal(
             "The layout is for 3 queries over 9 keys, the tensors have 3 and 8.",
             Assert.Throws<LandmarkException>(() => LandmarkAttention.Attend(q, k, v, longer)).Message);
-        Assert.Contains("with G dividing H", Assert.Throws<LandmarkException>(() => LandmarkAttention.Attend(q[.., ..3], k, v, layout)).Message);
-        Assert.Contains("[1, 4, 3, 4]", Assert.Throws<LandmarkException>(() => LandmarkAttention.Attend(q[.., .., .., ..4], k, v, layout)).Message);
+        Assert.Contains("with G dividing H", Assert.Throws<LandmarkException>(
+            () => LandmarkAttention.Attend(q[.., ..3], k, v, layout)).Message);
+        Assert.Contains("[1, 4, 3, 4]", Assert.Throws<LandmarkException>(
+            () => LandmarkAttention.Attend(q[.., .., .., ..4], k, v, layout)).Message);
         Assert.Contains("values", Assert.Throws<LandmarkException>(() => LandmarkAttention.Attend(q, k, v[.., .., ..7], layout)).Message);
         Assert.Contains("5 queries over 3 keys", Assert.Throws<LandmarkException>(() => BlockLayout.Regular(3, 5, 4, 4)).Message);
         Assert.Contains("Blocks of 1 positions", Assert.Throws<LandmarkException>(() => BlockLayout.Regular(3, 3, 1, 1)).Message);

@@ -165,7 +165,8 @@ public sealed class PaperCasesTests : IDisposable
         for (var i = 1; i < tokens.Length; i++)
         {
             var place = Array.IndexOf(targets, tokens[i]);
-            var row = Enumerable.Range(0, config.Landmark!.Id).Select(j => Math.Exp(dense[place, j])).ToArray(); // the landmark has no share
+            var row = Enumerable.Range(0, config.Landmark!.Id)
+                .Select(j => Math.Exp(dense[place, j])).ToArray(); // the landmark has no share
             Assert.Equal(Math.Log(row[tokens[i]] / row.Sum()), told[i - 1], 1e-3);
         }
     }
@@ -235,7 +236,8 @@ public sealed class PaperCasesTests : IDisposable
         var (q, k, v) = (Formula(first, t, 2), Formula(first, t, 0), Formula(first, t, 1)); // [H, t, d]
         var local = rotary.Rotate(k, arange(t) % 3).view(2, blocks + 1, 3, 4);              // keys at block-local phase
         var pairs = stack([local, v.view(2, blocks + 1, 3, 4)], 2);                         // [H, n, 2, L, d]
-        return (q.narrow(1, 3 * blocks, 2).to(type), pairs.narrow(3, 0, 2).transpose(0, 1).contiguous().to(type), local.select(2, 2).to(type));
+        return (q.narrow(1, 3 * blocks, 2).to(type),
+            pairs.narrow(3, 0, 2).transpose(0, 1).contiguous().to(type), local.select(2, 2).to(type));
     }
 
     private static Tensor Formula(int first, int tokens, double a)
@@ -280,7 +282,9 @@ public sealed class PaperCasesTests : IDisposable
 
     private static Tensor Doubles(JsonElement json)
     {
-        IEnumerable<double> Flat(JsonElement e) => e.ValueKind == JsonValueKind.Array ? e.EnumerateArray().SelectMany(Flat) : [e.GetDouble()];
+        IEnumerable<double> Flat(JsonElement e) => e.ValueKind == JsonValueKind.Array
+            ? e.EnumerateArray().SelectMany(Flat)
+            : [e.GetDouble()];
         return tensor(Flat(json).ToArray());
     }
 }

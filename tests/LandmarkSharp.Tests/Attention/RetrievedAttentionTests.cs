@@ -14,37 +14,44 @@ public sealed class RetrievedAttentionTests
     /// <summary>The master test: with k ≥ the blocks in memory, retrieved attention is dense landmark attention.</summary>
     [Fact]
     public void EverythingRetrievedIsDense() =>
-        Gen.Select(Gen.Int[0, 5], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 6], Gen.Int[0, 1 << 30]).Sample((inMemory, groups, repeat, half, l, seed) =>
-        {
-            using var scope = NewDisposeScope();
-            var random = new Random(seed);
-            var text = new Text(seed, groups * repeat, groups, 2 * half, l, (inMemory * (l + 1)) + random.Next(1, (3 * l) + 4));
-            var queries = random.Next(1, text.Tokens - (inMemory * text.Length) + 1);
-            var options = new RetrievalOptions
+        Gen.Select(Gen.Int[0, 5], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 3], Gen.Int[1, 6], Gen.Int[0, 1 << 30]).Sample(
+            (inMemory, groups, repeat, half, l, seed) =>
             {
-                TopK = Math.Max(1, inMemory + random.Next(3)),
-                Selection = (SelectionMode)random.Next(4),
-                Positions = (PositionMode)random.Next(2),
-                Reference = random.Next(2) == 0,
-            };
-            var got = text.Retrieve(inMemory, queries, options);
-            RowByRow.Close(text.Dense().narrow(1, text.Tokens - queries, queries), got.Output, 1e-10);
-            Assert.Equal(inMemory == 0, got.Chosen is null);
-        }, iter: 300, threads: 1);
+                using var scope = NewDisposeScope();
+                var random = new Random(seed);
+                var text = new Text(seed, groups * repeat, groups, 2 * half, l, (inMemory * (l + 1)) + random.Next(1, (3 * l) + 4));
+                var queries = random.Next(1, text.Tokens - (inMemory * text.Length) + 1);
+                var options = new RetrievalOptions
+                {
+                    TopK = Math.Max(1, inMemory + random.Next(3)),
+                    Selection = (SelectionMode)random.Next(4),
+                    Positions = (PositionMode)random.Next(2),
+                    Reference = random.Next(2) == 0,
+                };
+                var got = text.Retrieve(inMemory, queries, options);
+                RowByRow.Close(text.Dense().narrow(1, text.Tokens - queries, queries), got.Output, 1e-10);
+                Assert.Equal(inMemory == 0, got.Chosen is null);
+            }, iter: 300, threads: 1);
 
     /// <summary>Any k, mode and position rule: what is read is the k best landmarks, and the weights are the gate's.</summary>
     [Fact]
     public void RetrievedEqualsItsRule() =>
-        Gen.Select(Gen.Int[1, 7], Gen.Int[1, 2], Gen.Int[1, 2], Gen.Int[1, 4], Gen.Int[0, 1 << 30]).Sample((inMemory, groups, repeat, l, seed) =>
-        {
-            using var scope = NewDisposeScope();
-            var random = new Random(seed);
-            var text = new Text(seed, groups * repeat, groups, 4, l, (inMemory * (l + 1)) + random.Next(1, (2 * l) + 3));
-            var queries = random.Next(1, text.Tokens - (inMemory * text.Length) + 1);
-            var options = new RetrievalOptions { TopK = random.Next(1, inMemory + 1), Selection = (SelectionMode)random.Next(4), Positions = (PositionMode)random.Next(2) };
-            var got = text.Retrieve(inMemory, queries, options);
-            text.CheckByRule(got, inMemory, queries, options);
-        }, iter: 150, threads: 1);
+        Gen.Select(Gen.Int[1, 7], Gen.Int[1, 2], Gen.Int[1, 2], Gen.Int[1, 4], Gen.Int[0, 1 << 30]).Sample(
+            (inMemory, groups, repeat, l, seed) =>
+            {
+                using var scope = NewDisposeScope();
+                var random = new Random(seed);
+                var text = new Text(seed, groups * repeat, groups, 4, l, (inMemory * (l + 1)) + random.Next(1, (2 * l) + 3));
+                var queries = random.Next(1, text.Tokens - (inMemory * text.Length) + 1);
+                var options = new RetrievalOptions
+                {
+                    TopK = random.Next(1, inMemory + 1),
+                    Selection = (SelectionMode)random.Next(4),
+                    Positions = (PositionMode)random.Next(2),
+                };
+                var got = text.Retrieve(inMemory, queries, options);
+                text.CheckByRule(got, inMemory, queries, options);
+            }, iter: 150, threads: 1);
 
     [Fact]
     public void Float32KernelsEqualTheReference()
@@ -65,13 +72,18 @@ public sealed class RetrievedAttentionTests
     [Fact]
     public void TheKernelEqualsTheReference()
     {
-        for (var seed = 0; seed < 200; seed++)                                              // fixed: rounding may decide between scores as good as equal
+        for (var seed = 0; seed < 200; seed++) // fixed: rounding may decide between scores as good as equal
         {
             using var scope = NewDisposeScope();
             var random = new Random(seed);
-            var (inMemory, groups, repeat, width, l) = (random.Next(10), random.Next(1, 4), random.Next(1, 4), 2 * random.Next(1, 21), random.Next(1, 10));
+            var (inMemory, groups, repeat, width, l) =
+                (random.Next(10), random.Next(1, 4), random.Next(1, 4), 2 * random.Next(1, 21), random.Next(1, 10));
             var tied = random.Next(2) == 0;
-            var text = new Text(seed, groups * repeat, groups, width, l, (inMemory * (l + 1)) + random.Next(1, (3 * l) + 4)) { Type = ScalarType.Float32, TiedLandmarks = tied };
+            var text = new Text(seed, groups * repeat, groups, width, l, (inMemory * (l + 1)) + random.Next(1, (3 * l) + 4))
+            {
+                Type = ScalarType.Float32,
+                TiedLandmarks = tied,
+            };
             var queries = random.Next(1, text.Tokens - (inMemory * text.Length) + 1);
             var options = new RetrievalOptions { TopK = random.Next(1, 7), Selection = (SelectionMode)random.Next(4) };
             var fast = text.Retrieve(inMemory, queries, options, tied);
@@ -90,8 +102,10 @@ public sealed class RetrievedAttentionTests
         using var attention = new RetrievedAttention(2, 5, 3, 4, rotary, options, ScalarType.Float32);
         Tensor q = zeros(2, 3, 8), blocks = zeros([4, 2, 2, 3, 8]), landmarks = zeros(2, 4, 8);
         attention.Attend(q, blocks, landmarks, tied: false);
-        foreach (var (a, b, c) in new[] { (q[.., 1..], blocks, landmarks), (q[.., .., 2..], blocks, landmarks), (q, blocks[1..], landmarks), (q, blocks, landmarks[.., 1..]) })
-            Assert.Contains("4 blocks of 4 positions", Assert.Throws<LandmarkException>(() => attention.Attend(a, b, c, tied: false)).Message, StringComparison.Ordinal);
+        foreach (var (a, b, c) in new[] { (q[.., 1..], blocks, landmarks), (q[.., .., 2..], blocks, landmarks),
+            (q, blocks[1..], landmarks), (q, blocks, landmarks[.., 1..]) })
+            Assert.Contains("4 blocks of 4 positions", Assert.Throws<LandmarkException>(
+                () => attention.Attend(a, b, c, tied: false)).Message, StringComparison.Ordinal);
         Assert.Throws<LandmarkException>(() => new RetrievedAttention(2, 5, 6, 4, rotary, options, ScalarType.Float32));
     }
 
@@ -103,7 +117,8 @@ public sealed class RetrievedAttentionTests
         using var attention = new RetrievedAttention(2, 5, 3, 4, rotary, new RetrievalOptions(), ScalarType.Float32);
         Tensor q = zeros(2, 3, 8), blocks = zeros([4, 2, 2, 3, 8]), landmarks = zeros(2, 4, 8);
         var half = blocks.to(ScalarType.Float16);                                           // half the memory that the kernel would read
-        Assert.Contains("given Float16", Assert.Throws<LandmarkException>(() => attention.Attend(q, half, landmarks, tied: false)).Message, StringComparison.Ordinal);
+        Assert.Contains("given Float16", Assert.Throws<LandmarkException>(
+            () => attention.Attend(q, half, landmarks, tied: false)).Message, StringComparison.Ordinal);
         foreach (var k in (int[])[0, -1])
         {
             var error = Assert.Throws<LandmarkException>(
@@ -116,7 +131,8 @@ public sealed class RetrievedAttentionTests
     [Fact]
     public void WhateverTheScoresOnlyBlocksThatAreThereAreRead()
     {
-        foreach (var (positions, reference) in new[] { (PositionMode.Stingy, false), (PositionMode.Stingy, true), (PositionMode.True, false), (PositionMode.True, true) })
+        foreach (var (positions, reference) in new[] { (PositionMode.Stingy, false), (PositionMode.Stingy, true),
+            (PositionMode.True, false), (PositionMode.True, true) })
         {
             using var scope = NewDisposeScope();
             var options = new RetrievalOptions { TopK = 3, Positions = positions, Reference = reference };
@@ -137,7 +153,8 @@ public sealed class RetrievedAttentionTests
         var got = text.Retrieve(9, 2, new RetrievalOptions { TopK = 3, Selection = SelectionMode.PerTokenAndHead }, tied: true);
         var chosen = got.Chosen!.contiguous().data<long>().ToArray().Chunk(3);
         // Of the six old blocks, all equal, only the latest can be among the chosen: 5, then 4, then 3.
-        Assert.All(chosen, c => Assert.Equal(c.Where(b => b < 6), Enumerable.Range(0, 6).Select(b => (long)b).TakeLast(c.Count(b => b < 6))));
+        Assert.All(chosen, c => Assert.Equal(
+            c.Where(b => b < 6), Enumerable.Range(0, 6).Select(b => (long)b).TakeLast(c.Count(b => b < 6))));
         Assert.Contains(chosen, c => c.Any(b => b < 6));
     }
 
@@ -194,12 +211,14 @@ public sealed class RetrievedAttentionTests
         {
             var blocks = (Tokens + Length - 1) / Length;
             // What no token has filled yet holds anything finite.
-            Tensor Padded(Tensor x) => cat([x, full([groups, (blocks * Length) - Tokens, width], 3.0, dtype: x.dtype)], 1).view(groups, blocks, Length, width);
+            Tensor Padded(Tensor x) => cat([x, full([groups, (blocks * Length) - Tokens, width], 3.0, dtype: x.dtype)], 1)
+                .view(groups, blocks, Length, width);
             var local = Padded(rotary.Rotate(Keys, arange(Tokens) % Length));
             var memory = stack([local, Padded(Values)], 2).narrow(3, 0, l).transpose(0, 1).contiguous();
             var keys = Tokens - (inMemory * Length);
             using var attention = new RetrievedAttention(inMemory, keys, queries, Length, rotary, options, Type);
-            return attention.Attend(q.narrow(1, Tokens - queries, queries).to(Type), memory.to(Type), local.select(2, l).contiguous().to(Type), tied);
+            return attention.Attend(
+                q.narrow(1, Tokens - queries, queries).to(Type), memory.to(Type), local.select(2, l).contiguous().to(Type), tied);
         }
 
         /// <summary>Section 3.1 and 3.2 in plain numbers, a query at a time.</summary>
@@ -227,7 +246,8 @@ public sealed class RetrievedAttentionTests
                     var scores = new List<double>();
                     var owners = new List<(int From, int Rank)>();                          // tokens of a block and its rank, or -1
                     for (var r = 0; r < top; r++)
-                        (scores, owners) = ([.. scores, Score(h, t, ((int)mine[r] * Length) + l, Slot(mine, r) + l)], [.. owners, ((int)mine[r] * Length, r)]);
+                        (scores, owners) = ([.. scores, Score(h, t, ((int)mine[r] * Length) + l, Slot(mine, r) + l)],
+                            [.. owners, ((int)mine[r] * Length, r)]);
                     var block = place / Length;
                     for (var b = 0; b < block; b++)
                         (scores, owners) = ([.. scores, Window(h, t, (b * Length) + l)], [.. owners, ((m + b) * Length, -1)]);
@@ -245,7 +265,9 @@ public sealed class RetrievedAttentionTests
                         if (from < 0) Add(expected, p[i], h, -1 - from);
                         else
                         {
-                            var a = Softmax([.. Enumerable.Range(0, l).Select(o => rank >= 0 ? Score(h, t, from + o, Slot(mine, rank) + o) : Window(h, t, from - (m * Length) + o))]);
+                            var a = Softmax([.. Enumerable.Range(0, l).Select(o => rank >= 0
+                                ? Score(h, t, from + o, Slot(mine, rank) + o)
+                                : Window(h, t, from - (m * Length) + o))]);
                             for (var o = 0; o < l; o++) Add(expected, p[i] * a[o], h, from + o);
                             if (rank >= 0) Assert.Equal(p[i], got.Gates![h, t, rank].item<double>(), 1e-10);
                         }

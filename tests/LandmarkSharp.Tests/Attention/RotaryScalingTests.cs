@@ -71,7 +71,8 @@ public sealed class RotaryScalingTests
         }
         var temperature = (0.1 * Math.Log(factor)) + 1; // on queries and on keys
         Assert.Equal(temperature * temperature, rotary.ScoreScale, 1e-14);
-        Assert.Equal(1.44, new RotaryScaling(RotaryScalingKind.Yarn, theta, factor, original, AttentionFactor: 1.2).Create(dim).ScoreScale, 1e-14);
+        Assert.Equal(
+            1.44, new RotaryScaling(RotaryScalingKind.Yarn, theta, factor, original, AttentionFactor: 1.2).Create(dim).ScoreScale, 1e-14);
         Assert.Equal(1, new RotaryScaling(RotaryScalingKind.Llama3, theta, factor, original).Create(dim).ScoreScale);
     }
 

@@ -21,18 +21,19 @@ public sealed class RotaryTests
 
     [Fact]
     public void PlacingAKeyByTurningTheQueryEqualsTurningBoth() =>
-        Gen.Select(Gen.Int[0, 4], Gen.Int[1, 16], Gen.Int[0, 100_000], Gen.Int[0, 100_000], Gen.Int[0, 63], Gen.Int[0, 1 << 30]).Sample((kind, half, p, s, o, seed) =>
-        {
-            using var scope = NewDisposeScope();
-            using var random = new Generator((ulong)seed, CPU);
-            var rotary = Kinds[kind].Create(2 * half);
-            var q = randn([3, 2 * half], dtype: ScalarType.Float64, generator: random);
-            var k = randn([3, 2 * half], dtype: ScalarType.Float64, generator: random);
-            // q·R(p)ᵀ·R(s+o)·k = (R(p−s)·q)·(R(o)·k)
-            var both = (rotary.Rotate(q, tensor((long)p)) * rotary.Rotate(k, tensor((long)(s + o)))).sum(-1);
-            var turned = (rotary.Rotate(q, tensor((long)(p - s))) * rotary.Rotate(k, tensor((long)o))).sum(-1);
-            RowByRow.Close(both, turned, 1e-8);
-        }, iter: 200, threads: 1);
+        Gen.Select(Gen.Int[0, 4], Gen.Int[1, 16], Gen.Int[0, 100_000], Gen.Int[0, 100_000], Gen.Int[0, 63], Gen.Int[0, 1 << 30]).Sample(
+            (kind, half, p, s, o, seed) =>
+            {
+                using var scope = NewDisposeScope();
+                using var random = new Generator((ulong)seed, CPU);
+                var rotary = Kinds[kind].Create(2 * half);
+                var q = randn([3, 2 * half], dtype: ScalarType.Float64, generator: random);
+                var k = randn([3, 2 * half], dtype: ScalarType.Float64, generator: random);
+                // q·R(p)ᵀ·R(s+o)·k = (R(p−s)·q)·(R(o)·k)
+                var both = (rotary.Rotate(q, tensor((long)p)) * rotary.Rotate(k, tensor((long)(s + o)))).sum(-1);
+                var turned = (rotary.Rotate(q, tensor((long)(p - s))) * rotary.Rotate(k, tensor((long)o))).sum(-1);
+                RowByRow.Close(both, turned, 1e-8);
+            }, iter: 200, threads: 1);
 
     [Fact]
     public void RotationsComposeAndKeepLength()

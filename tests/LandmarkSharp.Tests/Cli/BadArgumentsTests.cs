@@ -81,7 +81,8 @@ public sealed class BadArgumentsTests
     [Fact]
     public async Task PeopleAndProgramsAreToldTheSame()
     {
-        const string unknown = "There is no option '--foo'; see 'landmark tokenizer encode --help', or put -- before a text that begins so.";
+        const string unknown =
+            "There is no option '--foo'; see 'landmark tokenizer encode --help', or put -- before a text that begins so.";
         (await LandmarkTool.Run("tokenizer", "encode", "--foo")).Says(unknown, code: 2);
         (await LandmarkTool.Run("tokenizer", "encode", "--foo", "--json")).SaysAsJson(unknown, code: 2);
         const string id = "'x' is no token; ids go from 0 to";

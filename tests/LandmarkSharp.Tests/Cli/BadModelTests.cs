@@ -17,7 +17,8 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
         Cut(broken[Weights], 100);
         File.Copy(Golden.Path("hf_llama", "expected.safetensors"), broken["expected.safetensors"]);
         const string part = "is not a whole safetensors file: tensor '";
-        foreach (var command in (string[][])[["passkey"], ["recall"], ["ask", "Why?", "--text", model.Text], ["generate", "abc"], ["perplexity", "--text", model.Text]])
+        foreach (var command in (string[][])[["passkey"], ["recall"], ["ask", "Why?", "--text", model.Text],
+            ["generate", "abc"], ["perplexity", "--text", model.Text]])
             (await LandmarkTool.Run([.. command, "--model", broken.Path])).Says(part);
         (await LandmarkTool.Run("verify", broken.Path, "--json")).SaysAsJson(part);
     }
@@ -34,13 +35,18 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
     [Fact]
     public async Task AHeaderThatLiesAboutOffsetsIsRefused()
     {
-        await Fails("ends at byte 4000000000000 of the data", m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}"""));
-        await Fails("takes 16 bytes, and its data_offsets hold 12", m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,12]}}"""));
+        await Fails("ends at byte 4000000000000 of the data",
+            m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}"""));
+        await Fails("takes 16 bytes, and its data_offsets hold 12",
+            m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,12]}}"""));
         await Fails("are not a begin and an end", m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[16,0]}}"""));
-        await Fails("overlap", m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[8,24]}}"""));
+        await Fails("overlap",
+            m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":"""
+                + """{"dtype":"F32","shape":[4],"data_offsets":[8,24]}}"""));
         await Fails("something that is no size", m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[-16,0]}}"""));
         await Fails("its header is not valid JSON", m => Header(m[Weights], """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16}}"""));
-        await Fails("its header would be 18446744073709551615 bytes long", m => File.WriteAllBytes(m[Weights], [.. Enumerable.Repeat((byte)0xFF, 100)]));
+        await Fails("its header would be 18446744073709551615 bytes long",
+            m => File.WriteAllBytes(m[Weights], [.. Enumerable.Repeat((byte)0xFF, 100)]));
     }
 
     [Fact]
@@ -50,7 +56,8 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
         await Fails($"have no tensor '{name}'", m => ToolModel.Rewrite(m, t => t.Remove(name)));
         await Fails($"Tensor '{name}'", m => ToolModel.Rewrite(m, t => t[name] = ones(48, 31)));
         await Fails("has the shape [48, 31], and the model needs [48, 32]", m => ToolModel.Rewrite(m, t => t[name] = ones(48, 31)));
-        await Fails("1 tensor that the model does not use (model.layers.2", m => ToolModel.Rewrite(m, t => t["model.layers.2.mlp.up_proj.weight"] = ones(48, 32)));
+        await Fails("1 tensor that the model does not use (model.layers.2",
+            m => ToolModel.Rewrite(m, t => t["model.layers.2.mlp.up_proj.weight"] = ones(48, 32)));
     }
 
     [Theory]
@@ -74,7 +81,9 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
         await Fails("names model-00002-of-00002.safetensors, which is not in", m =>
         {
             File.Move(m[Weights], m["model-00001-of-00002.safetensors"]);
-            File.WriteAllText(m["model.safetensors.index.json"], """{"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors", "lm_head.weight": "model-00002-of-00002.safetensors"}}""");
+            File.WriteAllText(m["model.safetensors.index.json"],
+                """{"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors","""
+                + """ "lm_head.weight": "model-00002-of-00002.safetensors"}}""");
         });
         await Fails("index.json cannot be read", m =>
         {
@@ -97,11 +106,14 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
     [Fact]
     public async Task ATokenizerOfAnotherModelIsRefused()
     {
-        await Fails("is not the one that the model was trained with", m => File.WriteAllBytes(m[Vocabulary], TokenizerBuilder.Model(Pieces('A', 100), byteFallback: false)));
-        await Fails("has 1003 tokens and the model", m => File.WriteAllBytes(m[Vocabulary], TokenizerBuilder.Model(Pieces('\u4E00', 1000), byteFallback: false)));
+        await Fails("is not the one that the model was trained with",
+            m => File.WriteAllBytes(m[Vocabulary], TokenizerBuilder.Model(Pieces('A', 100), byteFallback: false)));
+        await Fails("has 1003 tokens and the model",
+            m => File.WriteAllBytes(m[Vocabulary], TokenizerBuilder.Model(Pieces('\u4E00', 1000), byteFallback: false)));
 
         static IEnumerable<TestPiece> Pieces(char first, int count) =>
-            [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. Enumerable.Range(first, count).Select(c => new TestPiece(((char)c).ToString()))];
+            [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3),
+                .. Enumerable.Range(first, count).Select(c => new TestPiece(((char)c).ToString()))];
     }
 
     [Fact]
@@ -139,10 +151,14 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
 
         // And one without landmarks.
         using var plain = model.Copy();
-        File.WriteAllLines(plain[Config], File.ReadLines(model.Path + "/" + Config).TakeWhile(l => !l.Contains("mem_id", StringComparison.Ordinal)).Append("\"bos_token_id\": 1 }"));
+        File.WriteAllLines(plain[Config],
+            File.ReadLines(model.Path + "/" + Config).TakeWhile(l => !l.Contains("mem_id", StringComparison.Ordinal))
+                .Append("\"bos_token_id\": 1 }"));
         (await LandmarkTool.Run("generate", "abc", "--model", plain.Path, "--top-k", "3")).Says("is a model without landmarks");
-        (await LandmarkTool.Run("perplexity", "--text", model.Text, "--model", plain.Path, "--plain")).Says("is always fed plainly; leave out the comparison");
-        (await LandmarkTool.Run("passkey", "--tokens", "500", "--window-only", "--model", plain.Path)).Says("is always fed plainly; leave out the comparison");
+        (await LandmarkTool.Run("perplexity", "--text", model.Text, "--model", plain.Path, "--plain"))
+            .Says("is always fed plainly; leave out the comparison");
+        (await LandmarkTool.Run("passkey", "--tokens", "500", "--window-only", "--model", plain.Path))
+            .Says("is always fed plainly; leave out the comparison");
     }
 
     private async Task Fails(string part, Action<TemporaryFolder> spoil)

@@ -23,7 +23,8 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
 
         // A tenth of an exabyte; and retrieval tasks that need a longer window.
         await Fails((TinyRun.Recipe with { HiddenSize = 100_000_000, IntermediateSize = 100_000_000 }).ToJson(), "not enough memory");
-        await Fails((TinyRun.Recipe with { Stages = [new TrainingStage { Window = 64, Rows = 2, TaskShare = 1 }] }).ToJson(), "a retrieval task needs 256");
+        await Fails((TinyRun.Recipe with { Stages = [new TrainingStage { Window = 64, Rows = 2, TaskShare = 1 }] }).ToJson(),
+            "a retrieval task needs 256");
 
         async Task Fails(string recipe, string part)
         {
@@ -37,21 +38,28 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task WhatIsNotThereOrDoesNotFitIsNamed()
     {
         File.WriteAllText(tiny["recipe.json"], TinyRun.Recipe.ToJson());
-        (await LandmarkTool.Run("train", tiny["nowhere.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny["new"])).Says("There is no recipe");
-        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny["nowhere"], "--shards", tiny.Shards, "--out", tiny["new"])).Says("There is no tokenizer");
-        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny["nowhere"], "--out", tiny["new"])).Says("There are no token shards");
-        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"), "--shards", tiny.Shards, "--out", tiny["new"]))
+        (await LandmarkTool.Run("train", tiny["nowhere.json"], "--tokenizer", tiny.Tokenizer,
+            "--shards", tiny.Shards, "--out", tiny["new"])).Says("There is no recipe");
+        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny["nowhere"],
+            "--shards", tiny.Shards, "--out", tiny["new"])).Says("There is no tokenizer");
+        (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer,
+            "--shards", tiny["nowhere"], "--out", tiny["new"])).Says("There are no token shards");
+        (await LandmarkTool.Run(
+            "train", tiny["recipe.json"], "--tokenizer", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"),
+            "--shards", tiny.Shards, "--out", tiny["new"]))
             .Says("were made with another tokenizer");
         (await Train("new", "--validation", tiny["nowhere"])).Says("There are no token shards");
         (await Train("new", "--from", tiny["nowhere"])).Says("There is no folder");
         (await Train("new", "--from", model.Path)).Says("has num_key_value_heads");
-        (await Train("new", "--from", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"))).Says("was trained with another tokenizer");
+        (await Train("new", "--from", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m")))
+            .Says("was trained with another tokenizer");
         (await Train("new", "--limit", "-1")).Says("The limit is -1 seconds");
         (await Train("new", "--limit", "NaN")).Says("The limit is NaN seconds");
         (await Train("new", "--limit", "1e300")).Says("The limit is 1E+300 seconds");
         File.WriteAllText(Path.Combine(tiny.Shards, "train.bin"), "short");
         (await Train("new")).Says("make the shards again");
-        File.WriteAllText(Path.Combine(tiny.Shards, "tokens.json"), """{"vocabulary": "v", "bytes_per_token": 2, "end_of_text": 2, "sources": [{}]}""");
+        File.WriteAllText(Path.Combine(tiny.Shards, "tokens.json"),
+            """{"vocabulary": "v", "bytes_per_token": 2, "end_of_text": 2, "sources": [{}]}""");
         (await Train("new")).Says("does not describe token shards");
         Assert.False(Directory.Exists(tiny["new"]));
     }
@@ -59,19 +67,23 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
     [Fact]
     public async Task AFolderOfAnotherRunIsLeftAsItIs()
     {
-        using (var trainer = new Trainer(TinyRun.Recipe, tiny.Into("run") with { SaveEvery = 6 })) Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        using (var trainer = new Trainer(TinyRun.Recipe, tiny.Into("run") with { SaveEvery = 6 }))
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         var run = tiny["run"];
         var newest = Directory.EnumerateDirectories(run, "step-*").Max()!;
         var before = FolderState.Of(run);
 
         await Fails("The run was begun with layers 2 and cannot go on with 3", TinyRun.Recipe with { Layers = 3 });
-        await Fails("is no checkpoint of a run: it has no recipe.json", TinyRun.Recipe, () => File.Delete(Path.Combine(newest, "recipe.json")));
-        await Fails("is not a whole safetensors file", TinyRun.Recipe, () => File.WriteAllText(Path.Combine(newest, "model.safetensors"), "short"));
+        await Fails("is no checkpoint of a run: it has no recipe.json", TinyRun.Recipe,
+            () => File.Delete(Path.Combine(newest, "recipe.json")));
+        await Fails("is not a whole safetensors file", TinyRun.Recipe,
+            () => File.WriteAllText(Path.Combine(newest, "model.safetensors"), "short"));
         await Fails("There is no folder", TinyRun.Recipe, () => Directory.Delete(Path.Combine(newest, "optimizer"), recursive: true));
         await Fails("was trained with another tokenizer", TinyRun.Recipe, () =>
         {
             var config = Path.Combine(newest, "config.json");
-            File.WriteAllText(config, File.ReadAllText(config).Replace("\"tokenizer_fingerprint\": \"", "\"tokenizer_fingerprint\": \"0123456789ab", StringComparison.Ordinal));
+            File.WriteAllText(config, File.ReadAllText(config).Replace(
+                "\"tokenizer_fingerprint\": \"", "\"tokenizer_fingerprint\": \"0123456789ab", StringComparison.Ordinal));
         });
         await Fails("has a finished model and no checkpoint to go on from", TinyRun.Recipe, () =>
         {
@@ -104,7 +116,9 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
         await Fails("The source's name '../train' is no file name", "../train=" + tiny["validation.txt"]);
         await Fails("The source's name '.train' is no file name", ".train=" + tiny["validation.txt"]);
 
-        var built = await LandmarkTool.Run("tokenizer", "shards", "--tokenizer", tiny.Tokenizer, "--out", tiny.Shards, "--source", "train=" + tiny["validation.txt"], "--json");
+        var built = await LandmarkTool.Run(
+            "tokenizer", "shards", "--tokenizer", tiny.Tokenizer, "--out", tiny.Shards,
+            "--source", "train=" + tiny["validation.txt"], "--json");
         Assert.Equal(1, built.Json.GetProperty("sources")[0].GetProperty("documents").GetInt32());
         Assert.Equal(before.Keys.Order(), FolderState.Of(tiny.Shards).Keys.Order());
         using var shards = TokenShards.Open(tiny.Shards);
@@ -112,13 +126,15 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
 
         async Task Fails(string part, params string[] sources)
         {
-            (await LandmarkTool.Run(["tokenizer", "shards", "--tokenizer", tiny.Tokenizer, "--out", tiny.Shards, .. sources.SelectMany(s => (string[])["--source", s])])).Says(part);
+            (await LandmarkTool.Run(["tokenizer", "shards", "--tokenizer", tiny.Tokenizer, "--out", tiny.Shards,
+                .. sources.SelectMany(s => (string[])["--source", s])])).Says(part);
             Assert.Equal(before, FolderState.Of(tiny.Shards));
         }
     }
 
     private Task<ToolRun> Train(string output, params string[] more) => LandmarkTool.Run(
-        ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny[output], "--threads", "1", .. more]);
+        ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards,
+            "--out", tiny[output], "--threads", "1", .. more]);
 
     private static void CopyAll(string from, string to)
     {

@@ -15,7 +15,8 @@ public sealed class HelpTests
         var help = await LandmarkTool.Run([.. name.Split(' '), "--help"]);
         Assert.Equal((0, ""), (help.Code, help.Error));
         Assert.Contains("--json", help.Output, StringComparison.Ordinal);
-        var examples = help.Output[help.Output.IndexOf("Examples:", StringComparison.Ordinal)..].Split('\n', StringSplitOptions.TrimEntries)[1..];
+        var examples = help.Output[help.Output.IndexOf("Examples:", StringComparison.Ordinal)..]
+            .Split('\n', StringSplitOptions.TrimEntries)[1..];
         Assert.Contains(examples, e => e.Contains($"landmark {name}", StringComparison.Ordinal));
     }
 
@@ -41,7 +42,8 @@ public sealed class HelpTests
         var help = await LandmarkTool.Run("--help");
         Assert.Equal(0, help.Code);
         Assert.Contains("Examples:\n  landmark passkey", help.Output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
-        Assert.Contains("Examples:\n  landmark tokenizer", (await LandmarkTool.Run("tokenizer", "--help")).Output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains("Examples:\n  landmark tokenizer",
+            (await LandmarkTool.Run("tokenizer", "--help")).Output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
         Assert.All(Tool.Commands().Subcommands, c => Assert.Contains($"  {c.Name} ", help.Output, StringComparison.Ordinal));
     }
 
@@ -64,7 +66,8 @@ public sealed class HelpTests
     {
         var run = await LandmarkTool.Run("[suggest:10]", "landmark p");
         Assert.Equal(0, run.Code);
-        Assert.Equal(["passkey", "perplexity"], run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(w => w.StartsWith('p')));
+        Assert.Equal(["passkey", "perplexity"],
+            run.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(w => w.StartsWith('p')));
     }
 
     private static IEnumerable<string> Leaves(System.CommandLine.Command command, string words) => command.Subcommands.Count == 0

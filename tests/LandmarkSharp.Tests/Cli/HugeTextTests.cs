@@ -17,7 +17,8 @@ public sealed class HugeTextTests(ToolModel model) : IClassFixture<ToolModel>, I
     public async Task ABinaryFileIsRefused()
     {
         using (var file = File.Create(folder["sparse.txt"])) file.SetLength(Gigabyte);
-        (await LandmarkTool.Run("ask", "Why?", "--text", folder["sparse.txt"], "--model", model.Path)).Says("sparse.txt' is not text: byte 0 is NUL");
+        (await LandmarkTool.Run("ask", "Why?", "--text", folder["sparse.txt"], "--model", model.Path))
+            .Says("sparse.txt' is not text: byte 0 is NUL");
         (await LandmarkTool.Run("verify", folder["sparse.txt"])).Says("sparse.txt is not a whole safetensors file");
     }
 
@@ -37,14 +38,17 @@ public sealed class HugeTextTests(ToolModel model) : IClassFixture<ToolModel>, I
         Assert.Equal(126, score.GetProperty("tokens").GetInt64());
         Assert.Equal(1, (await Run("recall", "--tokens", "3000", "--trials", "1", "--json")).Json.GetProperty("trials").GetInt32());
 
-        Task<ToolRun> Run(string command, params string[] more) => LandmarkTool.Run([command, .. more, "--text", text, "--model", model.Path, "--threads", "1"]);
+        Task<ToolRun> Run(string command, params string[] more) => LandmarkTool.Run(
+            [command, .. more, "--text", text, "--model", model.Path, "--threads", "1"]);
     }
 
     [Fact]
     public async Task APromptThatWouldNotFitIsRefused()
     {
-        (await LandmarkTool.Run("passkey", "--tokens", $"{int.MaxValue}", "--model", model.Path)).Says("a text of about 2,147,483,647 tokens takes");
-        (await LandmarkTool.Run("recall", "--tokens", $"{int.MaxValue}", "--model", model.Path, "--json")).SaysAsJson("a text of about 2,147,483,647 tokens takes");
+        (await LandmarkTool.Run("passkey", "--tokens", $"{int.MaxValue}", "--model", model.Path))
+            .Says("a text of about 2,147,483,647 tokens takes");
+        (await LandmarkTool.Run("recall", "--tokens", $"{int.MaxValue}", "--model", model.Path, "--json"))
+            .SaysAsJson("a text of about 2,147,483,647 tokens takes");
     }
 
     private static void Write(string path)

@@ -10,7 +10,8 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task PassKeyTellsOfEveryTrial()
     {
         var told = (await Run("passkey", "--tokens", "500", "--trials", "2")).Json;
-        Has(told, "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
+        Has(told, "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds",
+            "decode_ms_per_token", "peak_rss_mb", "per_trial");
         Assert.Equal((500, 2), (told.GetProperty("tokens").GetInt32(), told.GetProperty("trials").GetInt32()));
         Assert.Equal(told.GetProperty("correct").GetInt32() / 2.0, told.GetProperty("accuracy").GetDouble());
         Assert.True(told.GetProperty("peak_rss_mb").GetInt64() > 10);
@@ -18,7 +19,8 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         Assert.Equal(2, trials.Length);
         foreach (var trial in trials)
         {
-            Has(trial, "trial", "needle_first_token", "needle_last_token", "needle_blocks", "expected", "answer", "correct", "prefill_seconds", "decode_ms_per_token", "blocks", "blocks_read");
+            Has(trial, "trial", "needle_first_token", "needle_last_token", "needle_blocks", "expected", "answer",
+                "correct", "prefill_seconds", "decode_ms_per_token", "blocks", "blocks_read");
             // The mark that the tokenizer puts first moves blocks by a token.
             int[] blocks = [.. trial.GetProperty("needle_blocks").EnumerateArray().Select(b => b.GetInt32())];
             Assert.Equal((trial.GetProperty("needle_first_token").GetInt32() + 1) / 15, blocks[0]);
@@ -39,7 +41,8 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var run = await LandmarkTool.Run("passkey", "--tokens", "500", "--model", model.Path, "--threads", "1", "--json", "--top-k", "9");
         Assert.Equal(0, run.Code);
         using var told = JsonDocument.Parse(run.Error);
-        Assert.Contains("9 blocks and a window of 1 take 176 positions", told.RootElement.GetProperty("warning").GetString(), StringComparison.Ordinal);
+        Assert.Contains("9 blocks and a window of 1 take 176 positions",
+            told.RootElement.GetProperty("warning").GetString(), StringComparison.Ordinal);
         Assert.True(ToolRun.Parse(run.Output).TryGetProperty("correct", out _));
         Assert.Equal("", (await Run("passkey", "--tokens", "500", "--top-k", "3", "--window", "4")).Error);
     }
@@ -47,14 +50,16 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     [Fact]
     public async Task AskStreamsTokensAndEndsWithTheAnswer()
     {
-        var lines = (await Run("ask", "Which key?", "--text", model.Text, "--max-tokens", "6", "--passages", "2", "--stop", "\u0001")).Lines;
+        var lines = (await Run(
+            "ask", "Which key?", "--text", model.Text, "--max-tokens", "6", "--passages", "2", "--stop", "\u0001")).Lines;
         Assert.All(lines[..^1], l => Assert.Equal("token", l.GetProperty("event").GetString()));
         var answer = lines[^1];
         Has(answer, "event", "answer", "tokens", "prefill_seconds", "window_mass", "peak_rss_mb", "passages");
         Assert.Equal("answer", answer.GetProperty("event").GetString());
         Assert.Equal(new FileInfo(model.Text).Length, answer.GetProperty("tokens").GetInt64(), tolerance: 3);
         Assert.Equal(2, answer.GetProperty("passages").GetArrayLength());
-        foreach (var passage in answer.GetProperty("passages").EnumerateArray()) Has(passage, "block", "mass", "first_token", "tokens", "text");
+        foreach (var passage in answer.GetProperty("passages").EnumerateArray())
+            Has(passage, "block", "mass", "first_token", "tokens", "text");
     }
 
     /// <summary>A pipe gives its text once: whoever looks at it first must not lose it.</summary>
@@ -93,7 +98,9 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var told = (await Run("perplexity", "--text", model.Text, "--context", "100", "--contexts", "2")).Json;
         Has(told, "tokens", "loss", "perplexity", "context", "top_k", "plain", "by_position");
         Assert.Equal(198, told.GetProperty("tokens").GetInt64());
-        Assert.Equal(Math.Exp(told.GetProperty("loss").GetDouble()), told.GetProperty("perplexity").GetDouble(), 1e-6 * told.GetProperty("perplexity").GetDouble());
+        Assert.Equal(
+            Math.Exp(told.GetProperty("loss").GetDouble()), told.GetProperty("perplexity").GetDouble(),
+            1e-6 * told.GetProperty("perplexity").GetDouble());
         foreach (var bucket in told.GetProperty("by_position").EnumerateArray()) Has(bucket, "from", "to", "tokens", "loss", "perplexity");
     }
 
@@ -101,7 +108,8 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task InfoDescribesTheMachine()
     {
         var told = (await LandmarkTool.Run("info", "--json")).Json;
-        foreach (var name in (string[])["operating_system", "processor", "processors", "memory_bytes", "available_memory_bytes", "instruction_sets", "dot_net", "lib_torch", "threads", "cuda_devices"])
+        foreach (var name in (string[])["operating_system", "processor", "processors", "memory_bytes", "available_memory_bytes",
+            "instruction_sets", "dot_net", "lib_torch", "threads", "cuda_devices"])
             Assert.True(told.TryGetProperty(name, out _), $"no {name}");
     }
 
@@ -113,13 +121,18 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         Has(encoded, "count", "ids", "pieces");
         string[] ids = [.. encoded.GetProperty("ids").EnumerateArray().Select(i => i.ToString())];
         Assert.Equal((ids.Length, ids.Length), (encoded.GetProperty("count").GetInt32(), encoded.GetProperty("pieces").GetArrayLength()));
-        Assert.Equal("The key, größer.", (await LandmarkTool.Run(["tokenizer", "decode", .. ids, .. tokenizer])).Json.GetProperty("text").GetString());
+        Assert.Equal("The key, größer.",
+            (await LandmarkTool.Run(["tokenizer", "decode", .. ids, .. tokenizer])).Json.GetProperty("text").GetString());
         // A text that comes through a pipe is read in pieces, and is the same.
-        Assert.Equal(encoded.ToString(), (await LandmarkTool.RunOn("The key, größer.", ["tokenizer", "encode", .. tokenizer])).Json.ToString());
-        Has((await LandmarkTool.Run(["tokenizer", "info", .. tokenizer])).Json, "kind", "vocabulary_size", "bos", "eos", "adds_bos", "fingerprint");
+        Assert.Equal(encoded.ToString(),
+            (await LandmarkTool.RunOn("The key, größer.", ["tokenizer", "encode", .. tokenizer])).Json.ToString());
+        Has((await LandmarkTool.Run(["tokenizer", "info", .. tokenizer])).Json,
+            "kind", "vocabulary_size", "bos", "eos", "adds_bos", "fingerprint");
     }
 
-    private Task<ToolRun> Run(params string[] arguments) => LandmarkTool.Run([.. arguments, "--model", model.Path, "--threads", "1", "--json"]);
+    private Task<ToolRun> Run(params string[] arguments) => LandmarkTool.Run(
+        [.. arguments, "--model", model.Path, "--threads", "1", "--json"]);
 
-    private static void Has(JsonElement told, params string[] names) => Assert.Equal(names.Order(), told.EnumerateObject().Select(p => p.Name).Order());
+    private static void Has(JsonElement told, params string[] names) => Assert.Equal(
+        names.Order(), told.EnumerateObject().Select(p => p.Name).Order());
 }

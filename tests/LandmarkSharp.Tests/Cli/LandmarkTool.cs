@@ -32,7 +32,8 @@ internal static class LandmarkTool
                 ["DOTNET_GCHeapHardLimit"] = "0x18000000",      // a large text does not fit in it: what should be read in pieces is
             },
         };
-        foreach (var argument in arguments.Prepend(Path.Combine(AppContext.BaseDirectory, "landmark.dll"))) start.ArgumentList.Add(argument);
+        foreach (var argument in arguments.Prepend(Path.Combine(AppContext.BaseDirectory, "landmark.dll")))
+            start.ArgumentList.Add(argument);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
         using var process = Process.Start(start)!;

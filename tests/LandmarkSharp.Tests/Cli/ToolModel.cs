@@ -50,7 +50,8 @@ public sealed class ToolModel : IDisposable
     }
 
     /// <summary>Writes a model's weights anew, changed.</summary>
-    internal static void Rewrite(TemporaryFolder model, Action<Dictionary<string, Tensor>> change) => Rewrite(model, "model.safetensors", change);
+    internal static void Rewrite(TemporaryFolder model, Action<Dictionary<string, Tensor>> change) =>
+        Rewrite(model, "model.safetensors", change);
 
     /// <summary>Writes a file of tensors anew, changed.</summary>
     internal static void Rewrite(TemporaryFolder folder, string name, Action<Dictionary<string, Tensor>> change)

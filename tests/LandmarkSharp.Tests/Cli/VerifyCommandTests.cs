@@ -32,7 +32,8 @@ public sealed class VerifyCommandTests(ToolModel model) : IClassFixture<ToolMode
         Assert.Empty(run.Error);
         var told = ToolRun.Parse(run.Output);
         Assert.False(told.GetProperty("pass").GetBoolean());
-        Assert.Equal(["out"], told.GetProperty("checks").EnumerateArray().Where(c => !c.GetProperty("pass").GetBoolean()).Select(c => c.GetProperty("name").GetString()));
+        Assert.Equal(["out"], told.GetProperty("checks").EnumerateArray()
+            .Where(c => !c.GetProperty("pass").GetBoolean()).Select(c => c.GetProperty("name").GetString()));
 
         var people = await LandmarkTool.Run("verify", folder[Case]);
         Assert.Equal(1, people.Code);
@@ -44,7 +45,8 @@ public sealed class VerifyCommandTests(ToolModel model) : IClassFixture<ToolMode
     {
         using var folder = model.Copy();
         (await LandmarkTool.Run("verify", folder["nowhere"])).Says("There is no file or folder");
-        (await LandmarkTool.Run("verify", folder.Path, "--json")).SaysAsJson("has no expected.safetensors, so there is nothing to compare with");
+        (await LandmarkTool.Run("verify", folder.Path, "--json"))
+            .SaysAsJson("has no expected.safetensors, so there is nothing to compare with");
         (await LandmarkTool.Run("verify", folder["text.txt"])).Says("text.txt is not a whole safetensors file");
         (await LandmarkTool.Run("verify", folder["model.safetensors"])).Says("it is no attention case");
         File.Copy(Golden.Path("hf_llama", "expected.safetensors"), folder["expected.safetensors"]);

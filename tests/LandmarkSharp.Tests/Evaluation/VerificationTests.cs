@@ -30,7 +30,8 @@ public sealed class VerificationTests(ITestOutputHelper output)
     [Theory]
     [InlineData("hf_llama", "model.layers.1.mlp.up_proj.weight", "logits", "generated")]
     [InlineData("hf_qwen3", "model.layers.0.self_attn.k_norm.weight", "logits")]
-    [InlineData("landmark_llama", "model.layers.2.self_attn.q_proj.weight", "train_logits", "per_token_and_head.logits", "max_over_tokens.decode_logits")]
+    [InlineData("landmark_llama", "model.layers.2.self_attn.q_proj.weight",
+        "train_logits", "per_token_and_head.logits", "max_over_tokens.decode_logits")]
     public void AModelOfWhichOneTensorChangedFails(string golden, string name, params string[] failing)
     {
         using var folder = Copy(golden);
@@ -98,7 +99,8 @@ public sealed class VerificationTests(ITestOutputHelper output)
         using var folder = Copy("landmark_llama");
         Rewrite(folder["expected.safetensors"], tensors =>
         {
-            foreach (var name in (string[])["train_input", "max_over_tokens.logits", "max_over_tokens.decode_logits", "per_token_and_head.generated", "input"])
+            foreach (var name in (string[])["train_input", "max_over_tokens.logits", "max_over_tokens.decode_logits",
+                "per_token_and_head.generated", "input"])
                 tensors.Remove(name);
             tensors["note"] = ones(1);
         });
@@ -139,7 +141,8 @@ public sealed class VerificationTests(ITestOutputHelper output)
         using var folder = new TemporaryFolder();
         var tensors = Read(Golden.Path("attention", "b1_h2_q16_kv16_d8_block4.safetensors"));
         foreach (var unneeded in (string[])["weights", "grad_q", "grad_v"]) tensors.Remove(unneeded);
-        SafeTensors.Write(folder[name], tensors.Select(t => (t.Key, t.Value)), told is null ? null : new Dictionary<string, string> { ["block"] = told });
+        SafeTensors.Write(folder[name], tensors.Select(t => (t.Key, t.Value)),
+            told is null ? null : new Dictionary<string, string> { ["block"] = told });
         Passes(Verification.Run(folder[name]), "out", "grad_k");
     }
 
@@ -151,7 +154,8 @@ public sealed class VerificationTests(ITestOutputHelper output)
         var (q, k, v) = (randn(2, 4, 5, 8), randn(2, 2, 9, 8), randn(2, 2, 9, 8));
         var scores = q.matmul(k.repeat_interleave(2, 1).transpose(2, 3)).div(Math.Sqrt(8));
         var weights = softmax(scores.masked_fill(ones(5, 9, dtype: ScalarType.Bool).triu(5), double.NegativeInfinity), -1);
-        SafeTensors.Write(folder["plain.safetensors"], [("q", q), ("k", k), ("v", v), ("weights", weights), ("out", weights.matmul(v.repeat_interleave(2, 1)))]);
+        SafeTensors.Write(folder["plain.safetensors"],
+            [("q", q), ("k", k), ("v", v), ("weights", weights), ("out", weights.matmul(v.repeat_interleave(2, 1)))]);
         Passes(Verification.Run(folder["plain.safetensors"]), "weights", "out");
     }
 
@@ -180,13 +184,17 @@ public sealed class VerificationTests(ITestOutputHelper output)
         Says("no attention case", Golden.Path("hf_llama", "model.safetensors"));
         Says("README.md", Golden.Path("README.md"));
 
-        SafeTensors.Write(folder["a.safetensors"], [("q", ones(1, 1, 4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 4, 2)), ("out", ones(1, 1, 4, 2))]);
+        SafeTensors.Write(folder["a.safetensors"],
+            [("q", ones(1, 1, 4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 4, 2)), ("out", ones(1, 1, 4, 2))]);
         Says("does not say how many positions a block has", folder["a.safetensors"]);
-        SafeTensors.Write(folder["a_block4.safetensors"], [("q", ones(1, 1, 4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 4, 2)), ("out", ones(1, 1, 4, 3))]);
+        SafeTensors.Write(folder["a_block4.safetensors"],
+            [("q", ones(1, 1, 4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 4, 2)), ("out", ones(1, 1, 4, 3))]);
         Says("out has shape [1, 1, 4, 3]; expected [1, 1, 4, 2]", folder["a_block4.safetensors"]);
-        SafeTensors.Write(folder["b_block4.safetensors"], [("q", ones(4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 4, 2)), ("out", ones(1))]);
+        SafeTensors.Write(folder["b_block4.safetensors"],
+            [("q", ones(4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 4, 2)), ("out", ones(1))]);
         Says("q, k and v are [4, 2]", folder["b_block4.safetensors"]);
-        SafeTensors.Write(folder["c_block4.safetensors"], [("q", ones(1, 1, 4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 3, 2)), ("out", ones(1))]);
+        SafeTensors.Write(folder["c_block4.safetensors"],
+            [("q", ones(1, 1, 4, 2)), ("k", ones(1, 1, 4, 2)), ("v", ones(1, 1, 3, 2)), ("out", ones(1))]);
         Says("values [1, 1, 3, 2]", folder["c_block4.safetensors"]);
 
         using var model = Copy("landmark_llama");

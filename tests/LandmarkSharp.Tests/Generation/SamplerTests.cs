@@ -32,7 +32,8 @@ public sealed class SamplerTests
 
     [Fact]
     public void OnlyTokensThatAreKeptAreDrawn() =>
-        Gen.Select(Logits, History, Gen.Int[0, Vocabulary + 3], Gen.Double[0.05, 1], Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 1]), Gen.Double[0.1, 4], Gen.Int[0, 1000]).Sample(
+        Gen.Select(Logits, History, Gen.Int[0, Vocabulary + 3], Gen.Double[0.05, 1],
+            Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 1]), Gen.Double[0.1, 4], Gen.Int[0, 1000]).Sample(
             (logits, history, topK, topP, minP, temperature, seed) =>
             {
                 var options = new GenerationOptions
@@ -41,7 +42,7 @@ public sealed class SamplerTests
                     TopK = topK,
                     TopP = topP,
                     MinP = minP,
-                    RepetitionPenalty = 2,                                                  // exact in any precision: no tie is made or broken
+                    RepetitionPenalty = 2, // exact in any precision: no tie is made or broken
                     Seed = seed,
                 };
                 var probabilities = Probabilities(logits, history, options, landmark: 3);
@@ -65,7 +66,8 @@ public sealed class SamplerTests
         var random = new Random(1);
         float[] logits = [.. Enumerable.Range(0, Vocabulary).Select(_ => (float)(4 * random.NextDouble() - 2))];
         int[] history = [0, 1, 2, 2];
-        var options = new GenerationOptions { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = 1.5, Seed = 11 };
+        var options =
+            new GenerationOptions { Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = 1.5, Seed = 11 };
         var probabilities = Probabilities(logits, history, options, landmark: 7);
         var sampler = new Sampler(options, 7);
         var counts = new int[Vocabulary];
@@ -81,10 +83,12 @@ public sealed class SamplerTests
     /// <summary>Tokens are sorted as far as a draw looks; what it finds is what sorting all of them gives.</summary>
     [Fact]
     public void DrawsAreThoseOfAFullSort() =>
-        Gen.Select(Gen.Int[1, 3000], Gen.Int[0, 200], Gen.Double[0.5, 1], Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 0.3]), Gen.Double[0.05, 6], Gen.Bool, Gen.Int[0, 1 << 20]).Sample(
+        Gen.Select(Gen.Int[1, 3000], Gen.Int[0, 200], Gen.Double[0.5, 1],
+            Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 0.3]), Gen.Double[0.05, 6], Gen.Bool, Gen.Int[0, 1 << 20]).Sample(
             (size, topK, topP, minP, temperature, whole, seed) =>
             {
-                var options = new GenerationOptions { Temperature = temperature, TopK = topK, TopP = whole ? 1 : topP, MinP = minP, Seed = seed };
+                var options =
+                    new GenerationOptions { Temperature = temperature, TopK = topK, TopP = whole ? 1 : topP, MinP = minP, Seed = seed };
                 var (made, random, sampler) = (new Random(seed), new Random(seed), new Sampler(options, 0));
                 for (var n = 0; n < 4; n++)
                 {
@@ -114,7 +118,8 @@ public sealed class SamplerTests
         {
             var logits = new float[Vocabulary];
             logits[5] = broken;
-            var error = Assert.Throws<LandmarkException>(() => new Sampler(new GenerationOptions { Temperature = temperature }, 3).Next(logits, []));
+            var error = Assert.Throws<LandmarkException>(
+                () => new Sampler(new GenerationOptions { Temperature = temperature }, 3).Next(logits, []));
             Assert.Contains("computes no numbers", error.Message, StringComparison.Ordinal);
         }
     }
@@ -179,7 +184,9 @@ public sealed class SamplerTests
     private static double[] Penalized(float[] logits, int[] history, GenerationOptions options)
     {
         var recent = history.TakeLast(options.RepetitionWindow).ToHashSet();
-        return [.. logits.Select((x, i) => !recent.Contains(i) ? x : x > 0 ? x / options.RepetitionPenalty : x * options.RepetitionPenalty)];
+        return [.. logits.Select((x, i) => !recent.Contains(i) ? x
+            : x > 0 ? x / options.RepetitionPenalty
+            : x * options.RepetitionPenalty)];
     }
 
     private static void Normalize(double[] p)

@@ -39,7 +39,8 @@ public sealed class SessionTests
         engine.RequireRoom(1);
         using var session = engine.NewSession();
         var error = Assert.Throws<LandmarkException>(() => session.Append(new int[5_000_000]));
-        Assert.Contains("of about 5,000,000 tokens takes 14,400.0 GB of memory (2,880,000 bytes each)", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "of about 5,000,000 tokens takes 14,400.0 GB of memory (2,880,000 bytes each)", error.Message, StringComparison.Ordinal);
         Assert.Empty(session.Tokens);
     }
 
@@ -79,7 +80,8 @@ public sealed class SessionTests
                 {
                     for (var i = 0; i < scores.Length; i++) told.Add(first + i, scores[i]);
                 });
-                Assert.Equal(Enumerable.Range(Math.Max(1, start), tokens.Length - Math.Max(1, start)).Select(i => (long)i), told.Keys.Order());
+                Assert.Equal(
+                    Enumerable.Range(Math.Max(1, start), tokens.Length - Math.Max(1, start)).Select(i => (long)i), told.Keys.Order());
 
                 var input = TinyModel.WithLandmarks(config, tokens);
                 var logits = TinyModel.Dense(engine.Decoder, input);
@@ -180,11 +182,13 @@ public sealed class SessionTests
     public void NumbersThatAreNotFiniteAreRefused(string name, bool landmarks)
     {
         using var engine = TinyEngine.Create(landmarks ? TinyModel.Config(3) : TinyModel.Plain());
-        using (TorchSharp.torch.no_grad()) engine.Decoder.Parameters[name].fill_(name == "lm_head.weight" ? float.PositiveInfinity : float.NaN);
+        using (TorchSharp.torch.no_grad())
+            engine.Decoder.Parameters[name].fill_(name == "lm_head.weight" ? float.PositiveInfinity : float.NaN);
         void Fails(Action<Session> action)
         {
             using var session = engine.NewSession();
-            Assert.Contains("computes no numbers", Assert.Throws<LandmarkException>(() => action(session)).Message, StringComparison.Ordinal);
+            Assert.Contains("computes no numbers", Assert.Throws<LandmarkException>(
+                () => action(session)).Message, StringComparison.Ordinal);
         }
         Fails(s =>
         {
@@ -213,11 +217,15 @@ public sealed class SessionTests
     {
         using var engine = TinyEngine.Create(TinyModel.Config(3));
         using var session = engine.NewSession();
-        Assert.Contains("append", Assert.Throws<LandmarkException>(() => session.Generate(new GenerationOptions())).Message, StringComparison.Ordinal);
-        Assert.Contains("vocabulary", Assert.Throws<LandmarkException>(() => session.Append([TinyModel.Vocabulary])).Message, StringComparison.Ordinal);
-        Assert.Contains("landmark", Assert.Throws<LandmarkException>(() => session.Append([TinyModel.Vocabulary - 1])).Message, StringComparison.Ordinal);
+        Assert.Contains("append", Assert.Throws<LandmarkException>(
+            () => session.Generate(new GenerationOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("vocabulary", Assert.Throws<LandmarkException>(
+            () => session.Append([TinyModel.Vocabulary])).Message, StringComparison.Ordinal);
+        Assert.Contains("landmark", Assert.Throws<LandmarkException>(
+            () => session.Append([TinyModel.Vocabulary - 1])).Message, StringComparison.Ordinal);
         session.Append([1]);
-        Assert.Contains("top-p", Assert.Throws<LandmarkException>(() => session.Generate(new GenerationOptions { TopP = 0 })).Message, StringComparison.Ordinal);
+        Assert.Contains("top-p", Assert.Throws<LandmarkException>(
+            () => session.Generate(new GenerationOptions { TopP = 0 })).Message, StringComparison.Ordinal);
     }
 
     private static int[] Ids(Session session, int count) =>

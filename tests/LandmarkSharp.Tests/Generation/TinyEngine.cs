@@ -27,6 +27,7 @@ internal static class TinyEngine
         var path = Path.Combine(folder.Path, "tokenizer.json");
         File.WriteAllText(path, TokenizerBuilder.Json(
             letters, [], decoder: """{"type":"Fuse"}""", postProcessor: marks ? MarkFirst : null, added: marks ? Marks : "[]"));
-        return new LandmarkEngine(TinyModel.Create(config), Tokenizer.Load(path), config.Landmark is null ? null : retrieval ?? config.Landmark.Retrieval());
+        return new LandmarkEngine(
+            TinyModel.Create(config), Tokenizer.Load(path), config.Landmark is null ? null : retrieval ?? config.Landmark.Retrieval());
     }
 }

@@ -77,7 +77,8 @@ public sealed class BlockMemoryTests
         var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(60));
         using var memory = TinyModel.Memory(decoder, new RetrievalOptions { TopK = 1, WindowBlocks = 1 });
         var (dense, read) = (TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, 100));
-        Assert.True(Enumerable.Range(0, TinyModel.Vocabulary).Max(j => Math.Abs(dense[input.Length - 1, j] - read[input.Length - 1, j])) > 0.01);
+        Assert.True(Enumerable.Range(0, TinyModel.Vocabulary)
+            .Max(j => Math.Abs(dense[input.Length - 1, j] - read[input.Length - 1, j])) > 0.01);
     }
 
     /// <summary>Cancelled, or out of memory: what a failed pass left must not serve the next one.</summary>
@@ -117,6 +118,7 @@ public sealed class BlockMemoryTests
         using var memory = TinyModel.Memory(decoder, new RetrievalOptions { WindowBlocks = 2 });
         Assert.Contains("from 1 to 8", Assert.Throws<LandmarkException>(() => memory.Begin(9)).Message, StringComparison.Ordinal);
         Assert.Throws<LandmarkException>(() => memory.Begin(0));
-        Assert.Contains("at least 1", Assert.Throws<LandmarkException>(() => TinyModel.Memory(decoder, new RetrievalOptions { TopK = 0 })).Message, StringComparison.Ordinal);
+        Assert.Contains("at least 1", Assert.Throws<LandmarkException>(
+            () => TinyModel.Memory(decoder, new RetrievalOptions { TopK = 0 })).Message, StringComparison.Ordinal);
     }
 }

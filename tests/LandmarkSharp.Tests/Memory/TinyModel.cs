@@ -13,25 +13,27 @@ internal static class TinyModel
 {
     public const int Vocabulary = 40;
 
-    public static ModelConfig Config(int blockTokens, int heads = 4, int groups = 2, LandmarkLoss loss = LandmarkLoss.Ignored, int windowBlocks = 2, int topK = 2) => new()
-    {
-        VocabularySize = Vocabulary,
-        HiddenSize = 32,
-        IntermediateSize = 48,
-        Layers = 2,
-        Heads = heads,
-        KeyValueHeads = groups,
-        HeadDim = 16,
-        Landmark = new LandmarkConfig
+    public static ModelConfig Config(
+        int blockTokens, int heads = 4, int groups = 2, LandmarkLoss loss = LandmarkLoss.Ignored,
+        int windowBlocks = 2, int topK = 2) => new()
         {
-            Id = Vocabulary - 1,
-            BlockTokens = blockTokens,
-            TrainContext = 128,
-            Loss = loss,
-            TopK = topK,
-            WindowPositions = windowBlocks * (blockTokens + 1),
-        },
-    };
+            VocabularySize = Vocabulary,
+            HiddenSize = 32,
+            IntermediateSize = 48,
+            Layers = 2,
+            Heads = heads,
+            KeyValueHeads = groups,
+            HeadDim = 16,
+            Landmark = new LandmarkConfig
+            {
+                Id = Vocabulary - 1,
+                BlockTokens = blockTokens,
+                TrainContext = 128,
+                Loss = loss,
+                TopK = topK,
+                WindowPositions = windowBlocks * (blockTokens + 1),
+            },
+        };
 
     public static ModelConfig Plain(int? slidingWindow = null) => Config(4) with { Landmark = null, SlidingWindow = slidingWindow };
 
@@ -40,7 +42,8 @@ internal static class TinyModel
         LibTorch.Load();
         using var random = new Generator((ulong)seed, CPU);
         return new Decoder(config, (name, shape) =>
-            shape.Length == 1 ? ones(shape) : randn(shape, generator: random) * (name.Contains("embed", StringComparison.Ordinal) ? 1 : 0.3));
+            shape.Length == 1 ? ones(shape)
+                : randn(shape, generator: random) * (name.Contains("embed", StringComparison.Ordinal) ? 1 : 0.3));
     }
 
     public static int[] Tokens(int count, int seed = 7)

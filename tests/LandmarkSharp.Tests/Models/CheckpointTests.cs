@@ -87,7 +87,8 @@ public sealed class CheckpointTests : IDisposable
         Says("no tensor 'lm_head.weight'", t => t.Remove("lm_head.weight"));
         Says("'model.layers.0.self_attn.k_proj.weight'", t => t["model.layers.0.self_attn.k_proj.weight"] = zeros(24, 24));
         Says("[12, 24]", t => t["model.layers.0.self_attn.k_proj.weight"] = zeros(24, 24));
-        Says("1 tensor that the model does not use (model.layers.0.self_attn.q_proj.bias)", t => t["model.layers.0.self_attn.q_proj.bias"] = zeros(24));
+        Says("1 tensor that the model does not use (model.layers.0.self_attn.q_proj.bias)",
+            t => t["model.layers.0.self_attn.q_proj.bias"] = zeros(24));
         Says("that the model does not use (model.layers.0.self_attn.q_norm.weight", t =>
         {
             foreach (var name in (string[])["q_norm", "k_norm"])
@@ -107,7 +108,14 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void AModelMadeAnewFollowsItsSeedAndIsScaledByDepth()
     {
-        var config = ConfigFile.Load(folder.Path) with { Layers = 8, HiddenSize = 96, HeadDim = 24, IntermediateSize = 160, FeedForwardBias = true };
+        var config = ConfigFile.Load(folder.Path) with
+        {
+            Layers = 8,
+            HiddenSize = 96,
+            HeadDim = 24,
+            IntermediateSize = 160,
+            FeedForwardBias = true,
+        };
         using var first = Checkpoint.Create(config, CPU, ScalarType.Float32, seed: 1);
         using var same = Checkpoint.Create(config, CPU, ScalarType.Float32, seed: 1);
         using var other = Checkpoint.Create(config, CPU, ScalarType.Float32, seed: 2);
@@ -124,8 +132,10 @@ public sealed class CheckpointTests : IDisposable
     public void ConfigurationsThatDoNotFitAreNamedWhenAModelIsMade()
     {
         var config = ConfigFile.Load(folder.Path);
-        Assert.Contains("num_key_value_heads is 3", Assert.Throws<LandmarkException>(() => Checkpoint.Create(config with { KeyValueHeads = 3 }, CPU, ScalarType.Float32, 1)).Message);
-        Assert.Contains("no sliding window", Assert.Throws<LandmarkException>(() => Checkpoint.Create(config with { SlidingWindow = 3 }, CPU, ScalarType.Float32, 1)).Message);
+        Assert.Contains("num_key_value_heads is 3", Assert.Throws<LandmarkException>(
+            () => Checkpoint.Create(config with { KeyValueHeads = 3 }, CPU, ScalarType.Float32, 1)).Message);
+        Assert.Contains("no sliding window", Assert.Throws<LandmarkException>(
+            () => Checkpoint.Create(config with { SlidingWindow = 3 }, CPU, ScalarType.Float32, 1)).Message);
     }
 
     [Fact]

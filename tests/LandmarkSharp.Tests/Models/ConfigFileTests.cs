@@ -22,8 +22,14 @@ public sealed class ConfigFileTests : IDisposable
             "max_sequence_length": 2048, "pad_token_id": -1, "torch_dtype": "float16", "transformers_version": "4.27.0.dev0", "use_cache": true,
             "_name_or_path": "anything", "rope_scaling": null
             """);
-        Assert.Equal((ModelFamily.Llama, 50, 24, 40, 2, 4, 4, 6), (config.Family, config.VocabularySize, config.HiddenSize, config.IntermediateSize, config.Layers, config.Heads, config.KeyValueHeads, config.HeadDim));
-        Assert.Equal((1e-6, false, false, false, false, false), (config.RmsNormEpsilon, config.TiedEmbeddings, config.QueryKeyValueBias, config.OutputBias, config.FeedForwardBias, config.QueryKeyNorm));
+        Assert.Equal(
+            (ModelFamily.Llama, 50, 24, 40, 2, 4, 4, 6),
+            (config.Family, config.VocabularySize, config.HiddenSize, config.IntermediateSize,
+                config.Layers, config.Heads, config.KeyValueHeads, config.HeadDim));
+        Assert.Equal(
+            (1e-6, false, false, false, false, false),
+            (config.RmsNormEpsilon, config.TiedEmbeddings,
+                config.QueryKeyValueBias, config.OutputBias, config.FeedForwardBias, config.QueryKeyNorm));
         Assert.Equal(new RotaryScaling(), config.Rotary);
         Assert.Equal(0, config.BosId);
         Assert.Equal([1], config.EosIds);
@@ -62,7 +68,8 @@ public sealed class ConfigFileTests : IDisposable
             Read("llama", """
                 "rope_parameters": { "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768, "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.1 }
                 """).Rotary);
-        Assert.Equal(777, Read("llama", "\"max_position_embeddings\": 777, \"rope_scaling\": { \"type\": \"yarn\", \"factor\": 2 }").Rotary.OriginalContext);
+        Assert.Equal(777, Read("llama", "\"max_position_embeddings\": 777, "
+            + "\"rope_scaling\": { \"type\": \"yarn\", \"factor\": 2 }").Rotary.OriginalContext);
     }
 
     [Theory]
@@ -74,8 +81,10 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("qwen2", "\"sliding_window\": 512", null)]
     [InlineData("qwen2", "\"sliding_window\": 512, \"use_sliding_window\": true", null)] // the first 28 layers do not slide
     [InlineData("qwen2", "\"sliding_window\": 512, \"use_sliding_window\": true, \"max_window_layers\": 0", 512)]
-    [InlineData("qwen2", "\"sliding_window\": 512, \"use_sliding_window\": true, \"layer_types\": [\"sliding_attention\", \"sliding_attention\"]", 512)]
-    [InlineData("qwen2", "\"sliding_window\": 512, \"use_sliding_window\": true, \"max_window_layers\": 0, \"layer_types\": [\"full_attention\", \"full_attention\"]", null)]
+    [InlineData("qwen2", "\"sliding_window\": 512, \"use_sliding_window\": true, "
+        + "\"layer_types\": [\"sliding_attention\", \"sliding_attention\"]", 512)]
+    [InlineData("qwen2", "\"sliding_window\": 512, \"use_sliding_window\": true, \"max_window_layers\": 0, "
+        + "\"layer_types\": [\"full_attention\", \"full_attention\"]", null)]
     public void SlidingWindows(string family, string fields, int? window) =>
         Assert.Equal(window, Read(family, Join("\"num_key_value_heads\": 2", fields)).SlidingWindow);
 
@@ -97,21 +106,39 @@ public sealed class ConfigFileTests : IDisposable
             "mem_id": 49, "mem_freq": 15, "train_context_length": 128, "include_landmark_in_loss": false,
             "inference": { "top_k": 3, "chunk_tokens_with_landmarks": 64 }
             """).Landmark!;
-        Assert.Equal(new LandmarkConfig { Id = 49, BlockTokens = 15, TrainContext = 128, Loss = LandmarkLoss.Ignored, TopK = 3, WindowPositions = 64 }, given);
+        Assert.Equal(new LandmarkConfig
+        {
+            Id = 49,
+            BlockTokens = 15,
+            TrainContext = 128,
+            Loss = LandmarkLoss.Ignored,
+            TopK = 3,
+            WindowPositions = 64,
+        }, given);
         Assert.Equal(16, given.BlockLength);
 
         // 512 less 512 mod 51, less k + 1 = 5 blocks of 51.
         var official = Read("llama_with_landmark", "\"mem_id\": 49, \"mem_freq\": 50").Landmark!;
-        Assert.Equal(new LandmarkConfig { Id = 49, BlockTokens = 50, TrainContext = 512, Loss = LandmarkLoss.Predicted, TopK = 4, WindowPositions = 255 }, official);
+        Assert.Equal(new LandmarkConfig
+        {
+            Id = 49,
+            BlockTokens = 50,
+            TrainContext = 512,
+            Loss = LandmarkLoss.Predicted,
+            TopK = 4,
+            WindowPositions = 255,
+        }, official);
         Assert.Equal(204, Read("llama", "\"mem_id\": 49, \"mem_freq\": 50, \"inference\": { \"top_k\": 5 }").Landmark!.WindowPositions);
         Assert.Null(Read("llama", "\"mem_freq\": null").Landmark);
     }
 
     [Theory]
     [InlineData("gpt2", "", "model_type 'gpt2' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are")]
-    [InlineData("llama_with_landmark", "\"train_context_length\": 128", "has neither mem_id nor mem_freq; a llama_with_landmark needs both")]
+    [InlineData("llama_with_landmark", "\"train_context_length\": 128",
+        "has neither mem_id nor mem_freq; a llama_with_landmark needs both")]
     [InlineData("llama", "\"train_context_length\": 128", "train_context_length is not supported")]
-    [InlineData("llama", "\"include_landmark_in_loss\": true, \"inference\": { \"top_k\": 2 }", "include_landmark_in_loss, inference are not supported")]
+    [InlineData("llama", "\"include_landmark_in_loss\": true, \"inference\": { \"top_k\": 2 }",
+        "include_landmark_in_loss, inference are not supported")]
     [InlineData("llama", "\"num_experts\": 8", "num_experts is not supported; remove it if")]
     [InlineData("llama", "\"logit_scale\": 2, \"query_scale\": 1", "logit_scale, query_scale are not supported; remove them if")]
     [InlineData("llama", "\"sliding_window\": 9", "sliding_window is not supported")]
@@ -119,11 +146,13 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("llama", "\"hidden_act\": \"gelu\"", "hidden_act is gelu; only silu is supported")]
     [InlineData("llama", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor is 0.5; only 1 is supported")]
     [InlineData("llama", "\"pretraining_tp\": 2", "pretraining_tp is 2; only 1 is supported")]
-    [InlineData("llama", "\"rope_scaling\": { \"type\": \"dynamic\", \"factor\": 2 }", "rope type 'dynamic' is not supported; default, linear, llama3 and yarn are")]
+    [InlineData("llama", "\"rope_scaling\": { \"type\": \"dynamic\", \"factor\": 2 }",
+        "rope type 'dynamic' is not supported; default, linear, llama3 and yarn are")]
     [InlineData("llama", "\"rope_scaling\": { \"type\": \"yarn\", \"factor\": 2, \"mscale\": 1 }", "rope_scaling.mscale is not supported")]
     [InlineData("llama", "\"rope_scaling\": { \"type\": \"linear\" }", "rope type linear needs a positive factor")]
     [InlineData("llama", "\"rope_scaling\": [2]", "rope_scaling is no JSON object")]
-    [InlineData("llama", "\"rope_scaling\": { \"type\": \"linear\", \"factor\": 2 }, \"rope_parameters\": { \"rope_theta\": 1 }", "has both rope_scaling and rope_parameters")]
+    [InlineData("llama", "\"rope_scaling\": { \"type\": \"linear\", \"factor\": 2 }, \"rope_parameters\": { \"rope_theta\": 1 }",
+        "has both rope_scaling and rope_parameters")]
     [InlineData("llama", "\"rope_theta\": \"big\"", "rope_theta is \"big\"; expected a number")]
     [InlineData("llama", "\"tie_word_embeddings\": 1", "tie_word_embeddings is 1; expected true or false")]
     [InlineData("llama", "\"head_dim\": 5", "head_dim is 5; rotary positions turn pairs")]
@@ -137,17 +166,22 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("mistral", "", "has no num_key_value_heads")]
     [InlineData("qwen3", "\"num_key_value_heads\": 2", "has no head_dim")]
     [InlineData("mistral", "\"num_key_value_heads\": 2, \"sliding_window\": 0", "sliding_window is 0")]
-    [InlineData("mistral", "\"num_key_value_heads\": 2, \"sliding_window\": 9, \"layer_types\": [\"full_attention\", \"full_attention\"]", "layer_types and sliding_window contradict each other")]
+    [InlineData("mistral", "\"num_key_value_heads\": 2, \"sliding_window\": 9, \"layer_types\": [\"full_attention\", \"full_attention\"]",
+        "layer_types and sliding_window contradict each other")]
     [InlineData("qwen2", "\"num_key_value_heads\": 2, \"layer_types\": [\"full_attention\"]", "layer_types is full_attention; expected")]
-    [InlineData("qwen2", "\"num_key_value_heads\": 2, \"layer_types\": [\"full_attention\", \"linear_attention\"]", "linear_attention; expected full_attention or sliding_attention for each of 2 layers")]
-    [InlineData("qwen2", "\"num_key_value_heads\": 2, \"layer_types\": [\"full_attention\", \"sliding_attention\"]", "no sliding window is in use")]
-    [InlineData("qwen2", "\"num_key_value_heads\": 2, \"use_sliding_window\": true, \"max_window_layers\": 1", "some layers slide over a window and some see everything")]
+    [InlineData("qwen2", "\"num_key_value_heads\": 2, \"layer_types\": [\"full_attention\", \"linear_attention\"]",
+        "linear_attention; expected full_attention or sliding_attention for each of 2 layers")]
+    [InlineData("qwen2", "\"num_key_value_heads\": 2, \"layer_types\": [\"full_attention\", \"sliding_attention\"]",
+        "no sliding window is in use")]
+    [InlineData("qwen2", "\"num_key_value_heads\": 2, \"use_sliding_window\": true, \"max_window_layers\": 1",
+        "some layers slide over a window and some see everything")]
     [InlineData("llama", "\"mem_id\": 49", "has mem_id but no mem_freq")]
     [InlineData("llama", "\"mem_freq\": 49", "has mem_freq but no mem_id")]
     [InlineData("llama", "\"mem_id\": 50, \"mem_freq\": 7", "mem_id is 50, outside the vocabulary of 50")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 0", "mem_freq is 0; a block needs at least one token")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"top_k\": 0 }", "inference.top_k is 0")]
-    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"chunk_tokens_with_landmarks\": 12 }", "chunk_tokens_with_landmarks is 12; it must be a multiple of the block's 8 positions")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"chunk_tokens_with_landmarks\": 12 }",
+        "chunk_tokens_with_landmarks is 12; it must be a multiple of the block's 8 positions")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"top_p\": 1 }", "inference.top_p is not supported")]
     [InlineData("mistral", "\"num_key_value_heads\": 2, \"mem_id\": 9, \"mem_freq\": 7", "sliding_window and landmarks exclude each other")]
     public void WhatIsNotSupportedOrWrongIsNamed(string family, string fields, string part)
@@ -198,7 +232,8 @@ public sealed class ConfigFileTests : IDisposable
             "rope_theta": 500000, "rope_scaling": { "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4.5, "original_max_position_embeddings": 64, "rope_type": "llama3" }
             """), folder.Path);
         var text = File.ReadAllText(folder["config.json"]);
-        foreach (var written in (string[])["\"rope_theta\": 500000.0,", "\"factor\": 8.0,", "\"low_freq_factor\": 1.0,", "\"high_freq_factor\": 4.5", "\"original_max_position_embeddings\": 64,"])
+        foreach (var written in (string[])["\"rope_theta\": 500000.0,", "\"factor\": 8.0,", "\"low_freq_factor\": 1.0,",
+            "\"high_freq_factor\": 4.5", "\"original_max_position_embeddings\": 64,"])
             Assert.Contains(written, text);
     }
 

@@ -4,7 +4,8 @@ namespace LandmarkSharp.Tests.Models;
 
 public sealed class LandmarkConfigTests
 {
-    private static readonly LandmarkConfig Config = new() { Id = 9, BlockTokens = 63, TrainContext = 1024, TopK = 4, WindowPositions = 192 };
+    private static readonly LandmarkConfig Config =
+        new() { Id = 9, BlockTokens = 63, TrainContext = 1024, TopK = 4, WindowPositions = 192 };
 
     [Theory]
     [InlineData(null, 4, 3)]

@@ -13,7 +13,8 @@ namespace LandmarkSharp.Tests.Models;
 /// <param name="ScoreScale">What scores are multiplied by beside 1/√d.</param>
 /// <param name="Window">Keys a query sees, itself counted; null for all.</param>
 internal sealed record PlainArithmetic(
-    IReadOnlyDictionary<string, double[]> Weights, int Layers, int Heads, int Groups, double Epsilon, double[] Frequencies, double ScoreScale, int? Window)
+    IReadOnlyDictionary<string, double[]> Weights, int Layers, int Heads, int Groups, double Epsilon,
+    double[] Frequencies, double ScoreScale, int? Window)
 {
     private int Width => 2 * Frequencies.Length;
 
@@ -42,27 +43,30 @@ internal sealed record PlainArithmetic(
         double[] One(int p, int h)
         {
             var (g, first) = (h / (Heads / Groups), Window is { } w ? Math.Max(0, p - w + 1) : 0);
-            var scores = Enumerable.Range(first, p + 1 - first).Select(j => q[p][h].Zip(k[j][g], (a, b) => a * b).Sum() * ScoreScale / Math.Sqrt(Width)).ToArray();
+            var scores = Enumerable.Range(first, p + 1 - first)
+                .Select(j => q[p][h].Zip(k[j][g], (a, b) => a * b).Sum() * ScoreScale / Math.Sqrt(Width)).ToArray();
             var weights = scores.Select(s => Math.Exp(s - scores.Max())).ToArray();
             return [.. Enumerable.Range(0, Width).Select(c => weights.Select((a, n) => a * v[first + n][g][c]).Sum() / weights.Sum())];
         }
     }
 
-    private double[][] Rotated(string name, double[] row, int position, int heads) => [.. Linear(row, name + "_proj").Chunk(Width).Select(head =>
-    {
-        if (Weights.ContainsKey(name + "_norm.weight")) head = Norm(head, name + "_norm");
-        var turned = new double[Width];
-        for (var i = 0; i < Width / 2; i++)
+    private double[][] Rotated(string name, double[] row, int position, int heads) =>
+        [.. Linear(row, name + "_proj").Chunk(Width).Select(head =>
         {
-            var (cos, sin) = (Math.Cos(position * Frequencies[i]), Math.Sin(position * Frequencies[i]));
-            turned[i] = (head[i] * cos) - (head[i + (Width / 2)] * sin);
-            turned[i + (Width / 2)] = (head[i + (Width / 2)] * cos) + (head[i] * sin);
-        }
-        return turned;
-    }).Take(heads)];
+            if (Weights.ContainsKey(name + "_norm.weight")) head = Norm(head, name + "_norm");
+            var turned = new double[Width];
+            for (var i = 0; i < Width / 2; i++)
+            {
+                var (cos, sin) = (Math.Cos(position * Frequencies[i]), Math.Sin(position * Frequencies[i]));
+                turned[i] = (head[i] * cos) - (head[i + (Width / 2)] * sin);
+                turned[i + (Width / 2)] = (head[i + (Width / 2)] * cos) + (head[i] * sin);
+            }
+            return turned;
+        }).Take(heads)];
 
     private double[] FeedForward(string name, double[] x) =>
-        Linear([.. Linear(x, name + "gate_proj").Zip(Linear(x, name + "up_proj"), (g, u) => g / (1 + Math.Exp(-g)) * u)], name + "down_proj");
+        Linear(
+            [.. Linear(x, name + "gate_proj").Zip(Linear(x, name + "up_proj"), (g, u) => g / (1 + Math.Exp(-g)) * u)], name + "down_proj");
 
     private double[] Linear(double[] x, string name)
     {

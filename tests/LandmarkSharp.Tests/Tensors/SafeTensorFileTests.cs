@@ -16,7 +16,8 @@ public sealed class SafeTensorFileTests
     [InlineData("{}", 0, null)]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 7, "tensor 'a' ends at byte 8 of the data, and there are 7")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 9, "1 bytes at its end belong to no tensor")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8, "tensor 'a' of shape [3] takes 12 bytes, and its data_offsets hold 8")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8,
+        "tensor 'a' of shape [3] takes 12 bytes, and its data_offsets hold 8")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}""", 8, "are not a begin and an end")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[8]}}""", 8, "are not a begin and an end")]
     [InlineData("""{"a":{"dtype":"F32","shape":[0],"data_offsets":[9223372036854775807,9223372036854775807]}}""", 8, "ends at byte")]
@@ -30,9 +31,12 @@ public sealed class SafeTensorFileTests
     [InlineData("""{"a":{"shape":[8],"data_offsets":[0,8]}}""", 8, "tensor 'a' states its dtype 0 times")]
     [InlineData("""{"a":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}""", 8, "states its dtype 2 times")]
     [InlineData("""{"a":[]}""", 0, "the entry of tensor 'a' is not a JSON object")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}}""", 7, "tensors 'a' and 'b' overlap")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}}""", 9, "1 bytes before tensor 'b' belong to no tensor")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""", 8, "tensor 'a' is listed twice")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}}""",
+        7, "tensors 'a' and 'b' overlap")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}}""",
+        9, "1 bytes before tensor 'b' belong to no tensor")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""",
+        8, "tensor 'a' is listed twice")]
     [InlineData("""{"__metadata__":{"x":1}}""", 0, "is not one text")]
     [InlineData("""{"__metadata__":{"x":"1","x":"2"}}""", 0, "is not one text")]
     [InlineData("""{"__metadata__":{},"__metadata__":{}}""", 0, "is not one JSON object")]
@@ -62,7 +66,8 @@ public sealed class SafeTensorFileTests
     [InlineData(new byte[0], "it is 0 bytes long")]
     [InlineData(new byte[] { 2, 0, 0 }, "it is 3 bytes long")]
     [InlineData(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, 123, 125 }, "its header would be 3 bytes long, and 2 follow")]
-    [InlineData(new byte[] { 0, 0, 0, 0, 0, 0, 0, 128, 123, 125 }, "its header would be 9223372036854775808 bytes long, and at most 100000000")]
+    [InlineData(new byte[] { 0, 0, 0, 0, 0, 0, 0, 128, 123, 125 },
+        "its header would be 9223372036854775808 bytes long, and at most 100000000")]
     [InlineData(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, 123, 255, 125 }, "not valid UTF-8")]
     public void LengthsAreChecked(byte[] content, string expected)
     {

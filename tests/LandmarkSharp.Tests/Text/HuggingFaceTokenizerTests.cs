@@ -12,7 +12,8 @@ public sealed class HuggingFaceTokenizerTests
     private static readonly Gen<string> Kinds = Gen.Int[0, 3].Select(i => new[] { Gpt2, Llama3, Qwen2, "" }[i]);
 
     private static readonly string[] SentencePieces =
-        ["<unk>", "<s>", "</s>", .. TokenizerBuilder.BytePieces().Select(p => p.Text), "▁", "a", "b", "h", "e", "l", "o", "he", "ll", "hell", "hello", "▁hello"];
+        ["<unk>", "<s>", "</s>", .. TokenizerBuilder.BytePieces().Select(p => p.Text),
+            "▁", "a", "b", "h", "e", "l", "o", "he", "ll", "hell", "hello", "▁hello"];
 
     private static readonly string[] SentenceMerges = ["h e", "l l", "he ll", "hell o", "▁ hello"];
 
@@ -54,7 +55,8 @@ public sealed class HuggingFaceTokenizerTests
         Gen.Select(Gen.Int[0, 100_000], Gen.String[Gen.Char["ab c"], 0, 25], Gen.Bool).Sample((seed, text, pairs) =>
         {
             var merges = PlainMerges.Random(new Random(seed), "abĠ", 14);
-            var json = JsonNode.Parse(TokenizerBuilder.ByteLevelJson([.. merges.Select(m => $"{m.Left} {m.Right}")], preTokenizer: ByteLevelWhole))!;
+            var json = JsonNode.Parse(TokenizerBuilder.ByteLevelJson(
+                [.. merges.Select(m => $"{m.Left} {m.Right}")], preTokenizer: ByteLevelWhole))!;
             // Newer files write a merge as a pair.
             if (pairs) json["model"]!["merges"] = new JsonArray([.. merges.Select(m => new JsonArray(m.Left, m.Right))]);
             var tokenizer = Load(json.ToJsonString());
@@ -74,12 +76,13 @@ public sealed class HuggingFaceTokenizerTests
 
     [Fact]
     public void PiecesOfATextGiveTheTokensOfTheWhole() =>
-        Gen.Select(Gen.OneOf(Texts.Whole, Gen.String[Gen.Char["  \n\n\tab1'l.[x]"], 0, 30]).Array[1, 6], Kinds, Gen.Int[1, 40]).Sample((texts, kind, size) =>
-        {
-            var tokenizer = kind.Length > 0 ? ByteLevel(kind) : SentencePiece();
-            var text = string.Join(" hello", texts);
-            Assert.Equal(tokenizer.Encode(text), tokenizer.EncodePieces(new StringReader(text), size).SelectMany(p => p));
-        }, iter: 500);
+        Gen.Select(Gen.OneOf(Texts.Whole, Gen.String[Gen.Char["  \n\n\tab1'l.[x]"], 0, 30]).Array[1, 6], Kinds, Gen.Int[1, 40]).Sample(
+            (texts, kind, size) =>
+            {
+                var tokenizer = kind.Length > 0 ? ByteLevel(kind) : SentencePiece();
+                var text = string.Join(" hello", texts);
+                Assert.Equal(tokenizer.Encode(text), tokenizer.EncodePieces(new StringReader(text), size).SelectMany(p => p));
+            }, iter: 500);
 
     [Theory]
     [InlineData("hello", "▁hello")]
@@ -100,11 +103,13 @@ public sealed class HuggingFaceTokenizerTests
     public void WholeWordsComeBeforeMergesWhereTheFileSaysSo()
     {
         // "abc" is a piece that no merge leads to.
-        var json = JsonNode.Parse(TokenizerBuilder.ByteLevelJson(["a b"], preTokenizer: TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Llama3Split)))!;
+        var json = JsonNode.Parse(TokenizerBuilder.ByteLevelJson(
+            ["a b"], preTokenizer: TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Llama3Split)))!;
         json["model"]!["vocab"]!["abc"] = 257;
         Assert.Equal(["ab", "c"], Encoded(Load(json.ToJsonString()), "abc"));
         json["model"]!["ignore_merges"] = true;
-        Assert.Equal(["abc", "Ġ", "ab"], Encoded(Load(json.ToJsonString()), "abc ab").SelectMany(p => p == "Ġab" ? ["Ġ", "ab"] : new[] { p }));
+        Assert.Equal(
+            ["abc", "Ġ", "ab"], Encoded(Load(json.ToJsonString()), "abc ab").SelectMany(p => p == "Ġab" ? ["Ġ", "ab"] : new[] { p }));
     }
 
     [Fact]
@@ -156,10 +161,12 @@ public sealed class HuggingFaceTokenizerTests
 
     [Theory]
     [InlineData("normalizer", """{"type":"Lowercase"}""", "normalizer", "Lowercase")]
-    [InlineData("normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"StripAccents"}]}""", "normalizer.normalizers[1]", "StripAccents")]
+    [InlineData("normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"StripAccents"}]}""",
+        "normalizer.normalizers[1]", "StripAccents")]
     [InlineData("normalizer", """{"type":"Prepend","prepend":"_"}""", "normalizer", "Prepend")]
     [InlineData("pre_tokenizer", """{"type":"Whitespace"}""", "pre_tokenizer", "Whitespace")]
-    [InlineData("pre_tokenizer", """{"type":"ByteLevel","add_prefix_space":false,"new_thing":1}""", "pre_tokenizer.new_thing", "not supported")]
+    [InlineData("pre_tokenizer", """{"type":"ByteLevel","add_prefix_space":false,"new_thing":1}""",
+        "pre_tokenizer.new_thing", "not supported")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"^a"},"behavior":"Isolated"}""", "pre_tokenizer", "^a")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"}""", "pre_tokenizer", "(a")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"a"},"behavior":"Strange"}""", "pre_tokenizer", "Strange")]
@@ -196,7 +203,8 @@ public sealed class HuggingFaceTokenizerTests
     [InlineData("{}", "model")]
     public void FilesThatAreNoTokenizerAreNamed(string file, string what) => Fails(file, what);
 
-    private static string ByteLevelWhole { get; } = """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}""";
+    private static string ByteLevelWhole { get; } =
+        """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}""";
 
     private static void Fails(string json, params string[] parts)
     {
@@ -211,7 +219,8 @@ public sealed class HuggingFaceTokenizerTests
 
     private static Tokenizer ByteLevel(string kind) => kind switch
     {
-        Llama3 => Load(TokenizerBuilder.ByteLevelJson(["Ã ©", "h e", "l l"], TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Llama3Split))),
+        Llama3 => Load(TokenizerBuilder.ByteLevelJson(
+            ["Ã ©", "h e", "l l"], TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Llama3Split))),
         Qwen2 => Load(TokenizerBuilder.ByteLevelJson(["Ã ©", "h e"], TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Qwen2Split))),
         _ => Load(TokenizerBuilder.ByteLevelJson(["Ã ©", "Ġ h", "Ġh e"])),
     };

@@ -24,20 +24,21 @@ public sealed class LandmarkStreamTests
 
     [Fact]
     public void HowATextIsCutChangesNothing() =>
-        Gen.Select(Gen.Int[0, 50].Array[0, 60], Gen.Int[1, 8], Gen.Int[1, 20].Array[1, 5], Gen.Int[0, 100]).Sample((tokens, block, cuts, before) =>
-        {
-            // By the definition: token number n is followed by a landmark when n + 1 tokens fill whole blocks.
-            var expected = tokens.SelectMany((t, i) => (before + i + 1) % block == 0 ? new[] { t, Landmark } : [t]).ToArray();
-            var (stream, output) = (new LandmarkStream(block, Landmark, before), new List<int>());
-            foreach (var piece in Texts.Cut(tokens, cuts)) stream.Push(piece, output);
-            Assert.Equal(expected, output);
-            Assert.Equal(before + tokens.Length, stream.Position);
-            Assert.Equal((before + tokens.Length) % block, stream.Phase);
-            Assert.Equal(tokens, output.Where(t => t != Landmark));
-            if (before > 0) return;
-            Assert.Equal(expected, LandmarkStream.Insert(tokens, block, Landmark));
-            Assert.Equal(expected.Length, LandmarkStream.CountWithLandmarks(tokens.Length, block));
-        });
+        Gen.Select(Gen.Int[0, 50].Array[0, 60], Gen.Int[1, 8], Gen.Int[1, 20].Array[1, 5], Gen.Int[0, 100]).Sample(
+            (tokens, block, cuts, before) =>
+            {
+                // By the definition: token number n is followed by a landmark when n + 1 tokens fill whole blocks.
+                var expected = tokens.SelectMany((t, i) => (before + i + 1) % block == 0 ? new[] { t, Landmark } : [t]).ToArray();
+                var (stream, output) = (new LandmarkStream(block, Landmark, before), new List<int>());
+                foreach (var piece in Texts.Cut(tokens, cuts)) stream.Push(piece, output);
+                Assert.Equal(expected, output);
+                Assert.Equal(before + tokens.Length, stream.Position);
+                Assert.Equal((before + tokens.Length) % block, stream.Phase);
+                Assert.Equal(tokens, output.Where(t => t != Landmark));
+                if (before > 0) return;
+                Assert.Equal(expected, LandmarkStream.Insert(tokens, block, Landmark));
+                Assert.Equal(expected.Length, LandmarkStream.CountWithLandmarks(tokens.Length, block));
+            });
 
     [Fact]
     public void WhatCannotBeIsRefused()

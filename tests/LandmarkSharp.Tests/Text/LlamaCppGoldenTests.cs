@@ -8,17 +8,20 @@ public sealed class LlamaCppGoldenTests
     private const string Separator = "\n__ggml_vocab_test__\n";
 
     [Fact]
-    public void LlamaAsSentencePieceModel() => Check("llama-spm", (folder, vocabulary) => folder.Write("tokenizer.model", SentencePiece(vocabulary)));
+    public void LlamaAsSentencePieceModel() => Check("llama-spm", (folder, vocabulary) => folder.Write(
+        "tokenizer.model", SentencePiece(vocabulary)));
 
     [Fact]
     public void LlamaAsTokenizerJson() => Check("llama-spm", (folder, vocabulary) => folder.Write("tokenizer.json", LlamaJson(vocabulary)));
 
     [Fact]
-    public void Gpt2() => Check("gpt-2", (folder, vocabulary) => folder.Write("tokenizer.json", ByteLevel(vocabulary, TokenizerBuilder.ByteLevel)));
+    public void Gpt2() => Check("gpt-2", (folder, vocabulary) => folder.Write(
+        "tokenizer.json", ByteLevel(vocabulary, TokenizerBuilder.ByteLevel)));
 
     [Fact]
     public void Llama3() => Check("llama-bpe", (folder, vocabulary) => folder.Write(
-        "tokenizer.json", ByteLevel(vocabulary, TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Llama3Split), model: """{"ignore_merges":true}""")));
+        "tokenizer.json",
+        ByteLevel(vocabulary, TokenizerBuilder.SplitThenBytes(TokenizerBuilder.Llama3Split), model: """{"ignore_merges":true}""")));
 
     [Fact]
     public void Qwen2() => Check("qwen2", (folder, vocabulary) => folder.Write(
@@ -37,21 +40,24 @@ public sealed class LlamaCppGoldenTests
         for (var i = 0; i < expected.Length; i++)
         {
             var ids = tokenizer.Encode(texts[i]);
-            Assert.True(expected[i].Trim() == string.Join(' ', ids), $"string {i}: {texts[i]}\nexpected {expected[i]}\nfound     {string.Join(' ', ids)}");
+            Assert.True(expected[i].Trim() == string.Join(' ', ids),
+                $"string {i}: {texts[i]}\nexpected {expected[i]}\nfound     {string.Join(' ', ids)}");
             Assert.Equal(texts[i], tokenizer.Decode(ids));
         }
     }
 
     private static byte[] SentencePiece(Dictionary<string, object> gguf)
     {
-        var (tokens, scores, types) = ((string[])gguf["tokenizer.ggml.tokens"], (float[])gguf["tokenizer.ggml.scores"], (int[])gguf["tokenizer.ggml.token_type"]);
+        var (tokens, scores, types) =
+            ((string[])gguf["tokenizer.ggml.tokens"], (float[])gguf["tokenizer.ggml.scores"], (int[])gguf["tokenizer.ggml.token_type"]);
         return TokenizerBuilder.Model(tokens.Select((text, id) => new TestPiece(text, scores[id], types[id])));
     }
 
     // The merges, which GGUF does not hold, are every way to put a piece together from two, best score first.
     private static string LlamaJson(Dictionary<string, object> gguf)
     {
-        var (tokens, scores, types) = ((string[])gguf["tokenizer.ggml.tokens"], (float[])gguf["tokenizer.ggml.scores"], (int[])gguf["tokenizer.ggml.token_type"]);
+        var (tokens, scores, types) =
+            ((string[])gguf["tokenizer.ggml.tokens"], (float[])gguf["tokenizer.ggml.scores"], (int[])gguf["tokenizer.ggml.token_type"]);
         var normal = tokens.Where((_, id) => types[id] == 1).ToHashSet(StringComparer.Ordinal);
         var merges =
             from id in Enumerable.Range(0, tokens.Length)

@@ -50,7 +50,8 @@ public static class LlamaCppVocabularies
             if (!Directory.Exists(cache)) Directory.Move(incoming, cache);
             return (cache, "");
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException or Win32Exception or TimeoutException)
+        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException
+            or Win32Exception or TimeoutException)
         {
             return (null, e.Message);
         }

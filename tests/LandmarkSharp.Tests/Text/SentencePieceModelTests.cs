@@ -9,7 +9,8 @@ public sealed class SentencePieceModelTests
     private static readonly TestPiece[] Marks = [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3)];
 
     private static readonly TestPiece[] Words =
-        [.. "▁abcdehlorw".Select(c => new TestPiece(c.ToString(), -100)), new("he", -1), new("ll", -2), new("hell", -3), new("▁w", -4), new("lo", -2), new("▁▁", -5)];
+        [.. "▁abcdehlorw".Select(c => new TestPiece(c.ToString(), -100)),
+            new("he", -1), new("ll", -2), new("hell", -3), new("▁w", -4), new("lo", -2), new("▁▁", -5)];
 
     [Theory]
     [InlineData("hello", "▁ hell o")]
@@ -39,7 +40,8 @@ public sealed class SentencePieceModelTests
             // Few scores, so that many are equal; c has no piece.
             var scores = merges.ToDictionary(m => m.Left + m.Right, _ => (float)random.Next(4), StringComparer.Ordinal);
             var tokenizer = Load(TokenizerBuilder.Model(
-                [.. Marks, .. TokenizerBuilder.BytePieces(), .. "▁ab".Select(c => new TestPiece(c.ToString(), -9)), .. scores.Select(s => new TestPiece(s.Key, s.Value))],
+                [.. Marks, .. TokenizerBuilder.BytePieces(), .. "▁ab".Select(c => new TestPiece(c.ToString(), -9)),
+                    .. scores.Select(s => new TestPiece(s.Key, s.Value))],
                 dummyPrefix: prefix));
             var marked = (prefix && text.Length > 0 ? " " + text : text).Replace(' ', '▁');
             var expected = PlainMerges.Merge(marked.Select(c => c.ToString()), (a, b) => scores.TryGetValue(a + b, out var s) ? -s : null)
@@ -107,7 +109,8 @@ public sealed class SentencePieceModelTests
     [Fact]
     public void FingerprintsTellVocabulariesApart()
     {
-        string Print(params TestPiece[] more) => Load(TokenizerBuilder.Model([.. Marks, .. TokenizerBuilder.BytePieces(), .. Words, .. more])).Fingerprint;
+        string Print(params TestPiece[] more) =>
+            Load(TokenizerBuilder.Model([.. Marks, .. TokenizerBuilder.BytePieces(), .. Words, .. more])).Fingerprint;
         Assert.Equal(Print(), Print());
         Assert.Matches("^[0-9a-f]{64}$", Print());
         Assert.Equal(3, new[] { Print(), Print(new TestPiece("zz")), Print(new TestPiece("zy")) }.Distinct().Count());

@@ -7,7 +7,8 @@ namespace LandmarkSharp.Tests.Text;
 public sealed class StreamingDecoderTests
 {
     private static readonly TestPiece[] Pieces =
-        [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. TokenizerBuilder.BytePieces(), new("▁"), new("▁a"), new("é"), new("😀"), new("▁▁")];
+        [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3),
+            .. TokenizerBuilder.BytePieces(), new("▁"), new("▁a"), new("é"), new("😀"), new("▁▁")];
 
     private static readonly Tokenizer Characters = new(SentencePieceModel.Read(TokenizerBuilder.Model(Pieces), "m.model"));
 

@@ -39,9 +39,11 @@ public sealed class TextFileTests : IDisposable
         Fails("no file", Path.Combine(folder.Path, "bad.txt.gone"));
         Fails("is a folder", folder.Path, folder.Path);
         using var blank = new MemoryStream(" \n\t\n"u8.ToArray());
-        Assert.Contains("'standard input' holds nothing but white space", Assert.Throws<LandmarkException>(() => TextFile.Open(blank, "standard input")).Message, StringComparison.Ordinal);
+        Assert.Contains("'standard input' holds nothing but white space", Assert.Throws<LandmarkException>(
+            () => TextFile.Open(blank, "standard input")).Message, StringComparison.Ordinal);
         using var empty = new MemoryStream();
-        Assert.Contains("'standard input' is empty", Assert.Throws<LandmarkException>(() => TextFile.Open(empty, "standard input")).Message, StringComparison.Ordinal);
+        Assert.Contains("'standard input' is empty", Assert.Throws<LandmarkException>(
+            () => TextFile.Open(empty, "standard input")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -61,7 +63,8 @@ public sealed class TextFileTests : IDisposable
             TextFile.Enumerate(folder.Path).Select(p => Path.GetRelativePath(folder.Path, p)));
         Assert.Single(TextFile.Enumerate(Path.Combine(folder.Path, "notes.md")));
         Directory.CreateDirectory(Path.Combine(folder.Path, "empty"));
-        Assert.Contains("no *.txt", Assert.Throws<LandmarkException>(() => TextFile.Enumerate(Path.Combine(folder.Path, "empty"))).Message, StringComparison.Ordinal);
+        Assert.Contains("no *.txt", Assert.Throws<LandmarkException>(
+            () => TextFile.Enumerate(Path.Combine(folder.Path, "empty"))).Message, StringComparison.Ordinal);
     }
 
     /// <summary>A pipe can be read once: what was looked at must not be lost.</summary>
@@ -80,8 +83,10 @@ public sealed class TextFileTests : IDisposable
     public void WhatComesThroughAPipeIsCheckedAsAFileIs()
     {
         Assert.Contains("nothing but white space", Refusal(Encoding.UTF8.GetBytes(new string('\n', 65_536))), StringComparison.Ordinal);
-        Assert.Contains("nothing but white space", Refusal(Encoding.UTF8.GetBytes(new string('\u3000', 100_000))), StringComparison.Ordinal);
-        Assert.Contains("nothing but white space", Refusal([.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes(new string(' ', 70_000))]), StringComparison.Ordinal);
+        Assert.Contains("nothing but white space",
+            Refusal(Encoding.UTF8.GetBytes(new string('\u3000', 100_000))), StringComparison.Ordinal);
+        Assert.Contains("nothing but white space",
+            Refusal([.. Encoding.Unicode.GetPreamble(), .. Encoding.Unicode.GetBytes(new string(' ', 70_000))]), StringComparison.Ordinal);
         Assert.Contains("is not text", Refusal([1, 2, 0, 3]), StringComparison.Ordinal);
         Assert.Contains("is empty", Refusal([]), StringComparison.Ordinal);
 
@@ -95,7 +100,7 @@ public sealed class TextFileTests : IDisposable
     [InlineData(400_000)]
     public void WhiteSpaceBeforeATextIsPartOfIt(int length)
     {
-        var text = new string('\u3000', length) + "text";                                   // three bytes each: some lie across the pieces read
+        var text = new string('\u3000', length) + "text"; // three bytes each: some lie across the pieces read
         using var reader = TextFile.Open(Pipe(Encoding.UTF8.GetBytes(text)), "standard input");
         Assert.Equal(text, reader.ReadToEnd());
     }

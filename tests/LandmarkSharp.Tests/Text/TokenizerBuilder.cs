@@ -23,7 +23,8 @@ internal static class TokenizerBuilder
     public const string ByteLevelDecoder = """{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}""";
 
     public const string LlamaNormalizer =
-        """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""";
+        """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},"""
+        + """{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""";
 
     public const string LlamaDecoder =
         """
@@ -67,7 +68,8 @@ internal static class TokenizerBuilder
     public static string ByteLevelJson(
         IReadOnlyList<string> merges, string? preTokenizer = ByteLevel, string? normalizer = null, string? postProcessor = null,
         string added = "[]", string model = "{}") =>
-        Json([.. Bytes(), .. merges.Select(merge => merge.Replace(" ", ""))], merges, normalizer, preTokenizer, ByteLevelDecoder, postProcessor, added, model);
+        Json([.. Bytes(), .. merges.Select(merge => merge.Replace(" ", ""))], merges, normalizer, preTokenizer,
+            ByteLevelDecoder, postProcessor, added, model);
 
     /// <summary>The 256 bytes in GPT-2's spelling.</summary>
     public static IEnumerable<string> Bytes()

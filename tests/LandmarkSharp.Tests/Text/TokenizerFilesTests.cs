@@ -32,9 +32,11 @@ public sealed class TokenizerFilesTests : IDisposable
         var mapped = Tokenizer.Load(folder.Path);
         Assert.Equal((256, 257, false), (mapped.BosId, mapped.EosId, mapped.AddsBos));
 
-        folder.Write("tokenizer_config.json", """{"add_bos_token":true,"add_eos_token":true,"added_tokens_decoder":{"258":{"content":"<new>","special":true}}}""");
+        folder.Write("tokenizer_config.json",
+            """{"add_bos_token":true,"add_eos_token":true,"added_tokens_decoder":{"258":{"content":"<new>","special":true}}}""");
         var config = Tokenizer.Load(folder.Path);
-        Assert.Equal([256, 65 - 33, 257], config.Encode("A", addSpecial: true).Select(id => id < 256 ? config.Encode("A")[0] == id ? 32 : -1 : id));
+        Assert.Equal([256, 65 - 33, 257],
+            config.Encode("A", addSpecial: true).Select(id => id < 256 ? config.Encode("A")[0] == id ? 32 : -1 : id));
         Assert.Equal([258], config.Encode("<new>", parseSpecial: true));
         Assert.NotEqual(alone.Fingerprint, config.Fingerprint);
         Assert.Equal(alone.Fingerprint, mapped.Fingerprint);

@@ -8,7 +8,12 @@ namespace LandmarkSharp.Tests.Training;
 public sealed class AdamWTests
 {
     private static readonly (string Name, long[] Shape)[] Shapes =
-        [("model.embed_tokens.weight", [7, 4]), ("model.norm.weight", [4]), ("model.layers.0.q_proj.weight", [4, 6]), ("model.layers.0.q_proj.bias", [4])];
+    [
+        ("model.embed_tokens.weight", [7, 4]),
+        ("model.norm.weight", [4]),
+        ("model.layers.0.q_proj.weight", [4, 6]),
+        ("model.layers.0.q_proj.bias", [4]),
+    ];
 
     // Norms from far below to far above the clip, so that it works in some steps and in others not.
     private static readonly double[] Sizes = [0.01, 0.3, 20, 0.002, 5, 0.1, 0.1, 3];

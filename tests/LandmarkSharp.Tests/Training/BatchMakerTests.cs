@@ -41,7 +41,9 @@ public class BatchMakerTests
     public void ATenthOfTheWindowsBeginWithTheMark()
     {
         const int mark = 7777;
-        var (plain, marked) = (new BatchMaker(Options(20, 3), [new(Numbers, 1)]), new BatchMaker(Options(20, 3) with { BeginOfText = mark }, [new(Numbers, 1)]));
+        var (plain, marked) = (
+            new BatchMaker(Options(20, 3), [new(Numbers, 1)]),
+            new BatchMaker(Options(20, 3) with { BeginOfText = mark }, [new(Numbers, 1)]));
         var rows = 0;
         for (var index = 0; index < 250; index++)
         {
@@ -74,8 +76,17 @@ public class BatchMakerTests
     public void PredictedLandmarksMakeTargetsTheInputsOneFurther()
     {
         var tasks = new RetrievalTasks(new WordTokenizer().Encoder, []);
-        BatchMaker Maker(LandmarkLoss loss) =>
-            new(Options(512, 7) with { TaskShare = 0.5, LandmarkLoss = loss, AnswerWeight = 5, EchoWeight = 2, TaskTextWeight = 0.25f }, [new(Numbers, 1)], tasks);
+        BatchMaker Maker(LandmarkLoss loss) => new(
+            Options(512, 7) with
+            {
+                TaskShare = 0.5,
+                LandmarkLoss = loss,
+                AnswerWeight = 5,
+                EchoWeight = 2,
+                TaskTextWeight = 0.25f,
+            },
+            [new(Numbers, 1)],
+            tasks);
         var (predicted, ignored) = (Maker(LandmarkLoss.Predicted), Maker(LandmarkLoss.Ignored));
         var inside = 0;
         for (var index = 0; index < 20; index++)

@@ -12,7 +12,11 @@ public sealed class TensorLeakTests : IDisposable
 {
     private static readonly TrainingOptions Recipe = TinyRun.Recipe with
     {
-        Stages = [new TrainingStage { Window = 512, Rows = 2, TaskShare = 0.5 }, new TrainingStage { FromStep = 4, Window = 64, Rows = 1, Accumulate = 2, TaskShare = 0 }],
+        Stages =
+        [
+            new TrainingStage { Window = 512, Rows = 2, TaskShare = 0.5 },
+            new TrainingStage { FromStep = 4, Window = 64, Rows = 1, Accumulate = 2, TaskShare = 0 },
+        ],
     };
 
     private readonly TinyRun tiny = new();
@@ -25,7 +29,9 @@ public sealed class TensorLeakTests : IDisposable
         void Train(string name, long steps)
         {
             // It ends with a validation: what a step's backward leaves, the next forward frees.
-            using var trainer = new Trainer(Recipe with { Steps = steps }, tiny.Into(name) with { ValidationShards = tiny.Validation, ValidateEvery = 3, SaveEvery = 5 });
+            using var trainer = new Trainer(
+                Recipe with { Steps = steps },
+                tiny.Into(name) with { ValidationShards = tiny.Validation, ValidateEvery = 3, SaveEvery = 5 });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         }
         Train("first", 6);
@@ -39,7 +45,8 @@ public sealed class TensorLeakTests : IDisposable
         var last = $"model.layers.{config.Layers - 1}.mlp.down_proj.weight";
         Assert.Equal(0, Left(() => Assert.Throws<LandmarkException>(() => new Decoder(
             config, (name, shape) => name == last ? throw new LandmarkException("It is missing.") : zeros(shape)))));
-        Assert.Equal(0, Left(() => Assert.Throws<LandmarkException>(() => new Trainer(Recipe, tiny.Into("none") with { StartFrom = tiny["nowhere"] }))));
+        Assert.Equal(0, Left(() => Assert.Throws<LandmarkException>(() => new Trainer(
+            Recipe, tiny.Into("none") with { StartFrom = tiny["nowhere"] }))));
     }
 
     private static long Left(Action action)

@@ -55,7 +55,10 @@ internal sealed class TinyRun : IDisposable
 
     /// <summary>Writes the tokenizer of single letters.</summary>
     public static void WriteTokenizer(string path) => File.WriteAllBytes(path, TokenizerBuilder.Model(
-        [new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. TokenizerBuilder.BytePieces(), .. Letters.Select(c => new TestPiece(c.ToString()))]));
+        [
+            new("<unk>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. TokenizerBuilder.BytePieces(),
+            .. Letters.Select(c => new TestPiece(c.ToString())),
+        ]));
 
     /// <summary>A run into a folder of this name.</summary>
     public TrainingRun Into(string name) => new()
@@ -83,7 +86,8 @@ internal sealed class TinyRun : IDisposable
         string One(string[] words) => words[random.Next(words.Length)];
         for (var i = 0; i < sentences; i++) text.Append($"The {One(Looks)} {One(Things)} {One(Deeds)} the {One(Looks)} {One(Things)}. ");
         File.WriteAllText(folder[name + ".txt"], text.ToString());
-        new TokenShardsBuilder(tokenizer).Build(folder[name + "-shards"], [(name, folder[name + ".txt"])], TestContext.Current.CancellationToken);
+        new TokenShardsBuilder(tokenizer).Build(
+            folder[name + "-shards"], [(name, folder[name + ".txt"])], TestContext.Current.CancellationToken);
         return folder[name + "-shards"];
     }
 }

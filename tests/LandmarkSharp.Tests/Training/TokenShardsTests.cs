@@ -100,7 +100,8 @@ public sealed class TokenShardsTests : IDisposable
     {
         Write("a.txt", "Some text.");
         var path = Path.Combine(folder, "a.txt");
-        Fails("several sources named 'books'", () => Builder(tokenizer.Encode).Build(Out, [("books", path), ("Books", path)], Cancellation));
+        Fails("several sources named 'books'", () => Builder(tokenizer.Encode).Build(
+            Out, [("books", path), ("Books", path)], Cancellation));
     }
 
     [Fact]
@@ -131,7 +132,9 @@ public sealed class TokenShardsTests : IDisposable
         }
 
         SortedDictionary<string, string> Files() => new(
-            Directory.EnumerateFiles(Out).ToDictionary(f => Path.GetFileName(f), f => Convert.ToHexString(File.ReadAllBytes(f))), StringComparer.Ordinal);
+            Directory.EnumerateFiles(Out).ToDictionary(
+                f => Path.GetFileName(f), f => Convert.ToHexString(File.ReadAllBytes(f))),
+            StringComparer.Ordinal);
     }
 
     [Fact]

@@ -49,6 +49,27 @@ public sealed class TrainProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task AStepThatTakesLongIsFinishedAndSavedBeforeTheRunStops()
+    {
+        File.WriteAllText(tiny["recipe.json"], (Recipe with { Stages = [Recipe.Stages[0] with { Accumulate = 300 }] }).ToJson());
+        var asked = false;
+        var (code, _, error) = await Start(
+            (line, process) =>
+            {
+                // What 'kill' and Ctrl-C do: ask.
+                if (!asked && line.Contains("\"step\"", StringComparison.Ordinal))
+                    Process.Start("sh", ["-c", $"kill -TERM {process.Id}"]).Dispose();
+                asked = true;
+                return true;
+            },
+            [.. Arguments("stopped"), "--json"]);
+        Assert.Equal((130, ""), (code, error));
+        var steps = tiny.Metrics("stopped").Length;
+        Assert.InRange(steps, 1, 3);
+        Assert.Equal($"step-{steps:00000000}", Path.GetFileName(Assert.Single(Directory.EnumerateDirectories(tiny["stopped"]))));
+    }
+
+    [Fact]
     public async Task BadInputIsOneSentence()
     {
         await Fails("""{"sources": {"train": 1}, "window": 5}""", "'window'");
@@ -81,7 +102,7 @@ public sealed class TrainProcessTests : IDisposable
     {
         List<long> steps = [];
         var (code, _, error) = await Start(
-            line =>
+            (line, _) =>
             {
                 using var told = JsonDocument.Parse(line);
                 if (told.RootElement.GetProperty("event").GetString() != "step") return true;
@@ -93,10 +114,13 @@ public sealed class TrainProcessTests : IDisposable
     }
 
     private string[] Arguments(string output) =>
-        ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny[output], "--report-every", "1"];
+    [
+        "train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny[output],
+        "--report-every", "1",
+    ];
 
     /// <summary>Runs the tool until it ends, or until it prints a line at which it is killed.</summary>
-    private static async Task<(int Code, string Output, string Error)> Start(Func<string, bool>? goesOn, params string[] arguments)
+    private static async Task<(int Code, string Output, string Error)> Start(Func<string, Process, bool>? goesOn, params string[] arguments)
     {
         var cancel = TestContext.Current.CancellationToken;
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "landmark"))
@@ -113,7 +137,7 @@ public sealed class TrainProcessTests : IDisposable
         while (await process.StandardOutput.ReadLineAsync(cancel) is { } line)
         {
             output.AppendLine(line);
-            if (goesOn?.Invoke(line) != false) continue;
+            if (goesOn?.Invoke(line, process) != false) continue;
             process.Kill();
             break;
         }

@@ -41,7 +41,16 @@ public sealed class TrainerReferenceTests : IDisposable
     public void ARunIsThePlainLoop(int rows, int accumulate, double tasks, double clip, LandmarkLoss landmarks = LandmarkLoss.Ignored)
     {
         var stage = new TrainingStage { Window = tasks > 0 ? 512 : 96, Rows = rows, Accumulate = accumulate, TaskShare = tasks };
-        var recipe = TinyRun.Recipe with { Steps = 4, WarmUp = 2, PeakRate = 3e-3, Clip = clip, WeightDecay = 0.5, LandmarkLoss = landmarks, Stages = [stage] };
+        var recipe = TinyRun.Recipe with
+        {
+            Steps = 4,
+            WarmUp = 2,
+            PeakRate = 3e-3,
+            Clip = clip,
+            WeightDecay = 0.5,
+            LandmarkLoss = landmarks,
+            Stages = [stage],
+        };
         using var start = new Trainer(recipe, tiny.Into("start"));
         using var plain = Wide(start.Decoder);
         using var trainer = new Trainer(recipe, tiny.Into("run"));
@@ -78,7 +87,11 @@ public sealed class TrainerReferenceTests : IDisposable
     [InlineData(LandmarkLoss.Predicted)]
     public void ValidationIsThePlainMean(LandmarkLoss landmarks)
     {
-        var recipe = TinyRun.Recipe with { LandmarkLoss = landmarks, Stages = [new TrainingStage { Window = 512, Rows = 2, TaskShare = 0.5 }] };
+        var recipe = TinyRun.Recipe with
+        {
+            LandmarkLoss = landmarks,
+            Stages = [new TrainingStage { Window = 512, Rows = 2, TaskShare = 0.5 }],
+        };
         using var trainer = new Trainer(recipe with { Steps = 6 }, tiny.Into("run"));
         trainer.Run(cancel: TestContext.Current.CancellationToken);
         using var plain = Wide(trainer.Decoder);
@@ -121,9 +134,12 @@ public sealed class TrainerReferenceTests : IDisposable
         var config = recipe.Model(LandmarkId, 2, "any") with { TiedEmbeddings = false };
         var tasks = new BatchMaker(Options(recipe, recipe.Stages[0]) with { Rows = 16 }, [], Tasks(TaskSplit.Training));
         var batch = tasks.Make(0);
-        var answers = Answers(batch).Select(answer => answer.Select(i => (Token: batch.Inputs[i], After: batch.Targets[i])).ToArray()).ToArray();
+        var answers = Answers(batch)
+            .Select(answer => answer.Select(i => (Token: batch.Inputs[i], After: batch.Targets[i])).ToArray())
+            .ToArray();
         Dictionary<int, int> next = [];
-        foreach (var answer in answers.Where(a => a.All(p => next.GetValueOrDefault(p.Token, p.After) == p.After) && a.DistinctBy(p => p.Token).Count() == a.Length))
+        foreach (var answer in answers.Where(a => a.All(p => next.GetValueOrDefault(p.Token, p.After) == p.After)
+            && a.DistinctBy(p => p.Token).Count() == a.Length))
             foreach (var (token, after) in answer) next[token] = after;
         using var decoder = new Decoder(config, (name, shape) =>
         {
@@ -140,7 +156,9 @@ public sealed class TrainerReferenceTests : IDisposable
     /// <summary>Where the answers of a batch stand: runs of answers' tokens, in which landmarks do not count.</summary>
     private IEnumerable<int[]> Answers(Batch batch)
     {
-        var told = Enumerable.Range(0, batch.Targets.Length).Where(i => batch.Targets[i] != Batch.Ignored && batch.Targets[i] != LandmarkId).ToArray();
+        var told = Enumerable.Range(0, batch.Targets.Length)
+            .Where(i => batch.Targets[i] != Batch.Ignored && batch.Targets[i] != LandmarkId)
+            .ToArray();
         for (var at = 0; at < told.Length; at++)
         {
             var start = at;

@@ -11,7 +11,11 @@ public sealed class TrainerResumeTests : IDisposable
     {
         Steps = 9,
         ComputeType = "bfloat16",
-        Stages = [new TrainingStage { Window = 64, Rows = 4, TaskShare = 0 }, new TrainingStage { FromStep = 4, Window = 96, Rows = 2, Accumulate = 2, TaskShare = 0 }],
+        Stages =
+        [
+            new TrainingStage { Window = 64, Rows = 4, TaskShare = 0 },
+            new TrainingStage { FromStep = 4, Window = 96, Rows = 2, Accumulate = 2, TaskShare = 0 },
+        ],
     };
 
     private readonly TinyRun tiny = new();

@@ -22,7 +22,8 @@ public sealed class TrainerTests : IDisposable
     {
         var recipe = TinyRun.Recipe with { Steps = 25 };
         List<TrainingProgress> told = [];
-        using var trainer = new Trainer(recipe, tiny.Into("run") with { ValidationShards = tiny.Validation, ValidateEvery = 10, SaveEvery = 10 });
+        using var trainer = new Trainer(
+            recipe, tiny.Into("run") with { ValidationShards = tiny.Validation, ValidateEvery = 10, SaveEvery = 10 });
         Assert.True(trainer.Run(told.Add, TestContext.Current.CancellationToken));
         Assert.Equal((25, 25 * 2 * 512), (trainer.Step, trainer.Positions));
 
@@ -68,10 +69,13 @@ public sealed class TrainerTests : IDisposable
             Assert.False(second.Run(_ => stop.Cancel(), stop.Token));
         }
         // Its own checkpoint is newer than what it began with.
-        using var again = new Trainer(recipe with { Seed = 2, Stages = [recipe.Stages[0] with { Window = 1024 }] }, onward with { StartFrom = tiny["nowhere"] });
+        using var again = new Trainer(
+            recipe with { Seed = 2, Stages = [recipe.Stages[0] with { Window = 1024 }] },
+            onward with { StartFrom = tiny["nowhere"] });
         Assert.Equal(1, again.Step);
 
-        var other = Assert.Throws<LandmarkException>(() => new Trainer(recipe with { HiddenSize = 64 }, tiny.Into("third") with { StartFrom = model }));
+        var other = Assert.Throws<LandmarkException>(() => new Trainer(
+            recipe with { HiddenSize = 64 }, tiny.Into("third") with { StartFrom = model }));
         Assert.Contains("32", other.Message, StringComparison.Ordinal);
         Assert.Contains("64", other.Message, StringComparison.Ordinal);
     }
@@ -83,7 +87,10 @@ public sealed class TrainerTests : IDisposable
     [InlineData("\"tokenizer_fingerprint\": \"", "\"tokenizer_fingerprint\": \"another", "another tokenizer (fingerprint another")]
     [InlineData("\"num_attention_heads\": 4", "\"num_attention_heads\": 2", "num_attention_heads 2")]
     [InlineData("\"rms_norm_eps\": 1E-05", "\"rms_norm_eps\": 0.1", "rms_norm_eps")]
-    [InlineData("\"rope_theta\": 10000.0", "\"rope_theta\": 10000.0, \"rope_scaling\": { \"type\": \"linear\", \"factor\": 2.0 }", "rotary scaling")]
+    [InlineData(
+        "\"rope_theta\": 10000.0",
+        "\"rope_theta\": 10000.0, \"rope_scaling\": { \"type\": \"linear\", \"factor\": 2.0 }",
+        "rotary scaling")]
     public void AModelOfAnotherKindIsNoBeginning(string field, string other, string named)
     {
         var model = Model();
@@ -91,8 +98,10 @@ public sealed class TrainerTests : IDisposable
         var text = File.ReadAllText(config);
         var changed = text.Replace(field, other, StringComparison.Ordinal);
         Assert.NotEqual(text, changed);
-        if (field.Contains("heads", StringComparison.Ordinal)) changed = changed.Replace("\"head_dim\": 8", "\"head_dim\": 16", StringComparison.Ordinal);
-        File.WriteAllText(config, changed.Replace("\"chunk_tokens_with_landmarks\": 48", "\"chunk_tokens_with_landmarks\": 96", StringComparison.Ordinal));
+        if (field.Contains("heads", StringComparison.Ordinal))
+            changed = changed.Replace("\"head_dim\": 8", "\"head_dim\": 16", StringComparison.Ordinal);
+        File.WriteAllText(config, changed.Replace(
+            "\"chunk_tokens_with_landmarks\": 48", "\"chunk_tokens_with_landmarks\": 96", StringComparison.Ordinal));
         IsNoBeginning(model, named);
     }
 
@@ -111,7 +120,8 @@ public sealed class TrainerTests : IDisposable
         // The output matrix is the input's once more, unless the configuration says that it is another.
         Begin(model);
         var config = Path.Combine(model, "config.json");
-        File.WriteAllText(config, File.ReadAllText(config).Replace("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", StringComparison.Ordinal));
+        File.WriteAllText(config, File.ReadAllText(config).Replace(
+            "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", StringComparison.Ordinal));
         IsNoBeginning(model, "lm_head.weight");
         File.Delete(config);
         IsNoBeginning(model, "config.json");
@@ -149,7 +159,10 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal(TinyRun.Recipe.BlockTokens, engine.Config.Landmark!.BlockTokens);
         Assert.Equal(engine.Tokenizer.VocabularySize, engine.Config.Landmark.Id);
         foreach (var (name, parameter) in trainer.Decoder.Parameters)
-            Assert.True(engine.Decoder.Parameters[name].allclose(parameter.detach().to(ScalarType.BFloat16).to(ScalarType.Float32), 0, 0), name);
+            Assert.True(
+                engine.Decoder.Parameters[name].allclose(
+                    parameter.detach().to(ScalarType.BFloat16).to(ScalarType.Float32), 0, 0),
+                name);
         using var session = engine.NewSession();
         session.Append("The old owl finds the red boat. The");
         var answer = string.Concat(session.Generate(new GenerationOptions { MaxTokens = 8 }).Select(t => t.Text));
@@ -163,7 +176,11 @@ public sealed class TrainerTests : IDisposable
         var recipe = TinyRun.Recipe with
         {
             Steps = 4,
-            Stages = [new TrainingStage { Window = 64, Rows = 4, TaskShare = 0 }, new TrainingStage { FromStep = 2, Window = 128, Rows = 1, Accumulate = 3, TaskShare = 0 }],
+            Stages =
+            [
+                new TrainingStage { Window = 64, Rows = 4, TaskShare = 0 },
+                new TrainingStage { FromStep = 2, Window = 128, Rows = 1, Accumulate = 3, TaskShare = 0 },
+            ],
         };
         using var trainer = new Trainer(recipe, tiny.Into("stages"));
         Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
@@ -190,7 +207,9 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void ALimitStopsTheRunWithACheckpoint()
     {
-        using (var trainer = new Trainer(TinyRun.Recipe with { Steps = 100_000 }, tiny.Into("limit") with { Limit = TimeSpan.FromMilliseconds(1) }))
+        using (var trainer = new Trainer(
+            TinyRun.Recipe with { Steps = 100_000 },
+            tiny.Into("limit") with { Limit = TimeSpan.FromMilliseconds(1) }))
         {
             Assert.False(trainer.Run(cancel: TestContext.Current.CancellationToken));
             Assert.InRange(trainer.Step, 0, 10);
@@ -205,7 +224,12 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void ALossThatIsNoNumberStopsTheRunAndKeepsNothingOfIt()
     {
-        var recipe = TinyRun.Recipe with { PeakRate = 1e30, WarmUp = 0, Stages = [new TrainingStage { Window = 64, Rows = 1, TaskShare = 0 }] };
+        var recipe = TinyRun.Recipe with
+        {
+            PeakRate = 1e30,
+            WarmUp = 0,
+            Stages = [new TrainingStage { Window = 64, Rows = 1, TaskShare = 0 }],
+        };
         using var trainer = new Trainer(recipe, tiny.Into("wild") with { SaveEvery = 1 });
         var error = Assert.Throws<LandmarkException>(() => trainer.Run(cancel: TestContext.Current.CancellationToken));
         Assert.Contains("lower rate", error.Message, StringComparison.Ordinal);

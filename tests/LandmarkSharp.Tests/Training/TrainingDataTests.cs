@@ -25,18 +25,29 @@ public sealed class TrainingDataTests : IDisposable
     }
 
     [Fact]
-    public void TasksAreJudgedInWindowsThatHeldThem()
+    public void AStageIsJudgedByWhatItIsTrainedOn()
     {
         var recipe = TinyRun.Recipe with
         {
             Steps = 2,
-            Stages = [new TrainingStage { Window = 512, Rows = 2 }, new TrainingStage { FromStep = 1, Window = 64, Rows = 2, TaskShare = 0 }],
+            Stages =
+            [
+                new TrainingStage { Window = 512, Rows = 2 },
+                new TrainingStage { FromStep = 1, Window = 64, Rows = 2, TaskShare = 0 },
+            ],
         };
         using var data = new TrainingData(recipe, tiny.Into("judged") with { ValidationShards = tiny.Validation });
         using var decoder = TinyModel.Create(data.Model);
-        var result = data.Validation()!.Run(decoder);
-        Assert.NotNull(result.Loss);
-        Assert.NotNull(result.AnswerLoss);
+        var asked = data.Validation(recipe.Stages[0])!.Run(decoder);
+        Assert.NotNull(asked.Loss);
+        Assert.NotNull(asked.AnswerLoss);
+        var read = data.Validation(recipe.Stages[1])!.Run(decoder);
+        Assert.NotNull(read.Loss);
+        Assert.Null(read.AnswerLoss);
+        Assert.NotEqual(asked.Loss, read.Loss);     // windows of 512 and of 64
+
+        using var alone = new TrainingData(recipe, tiny.Into("alone"));
+        Assert.Null(alone.Validation(recipe.Stages[1]));
     }
 
     /// <summary>Where in their rows the marks of eight batches stand.</summary>
@@ -45,6 +56,7 @@ public sealed class TrainingDataTests : IDisposable
         var recipe = TinyRun.Recipe with { Stages = [stage] };
         using var data = new TrainingData(recipe, run);
         var maker = data.Maker(stage);
-        return [.. Enumerable.Range(0, 8).SelectMany(i => maker.Make(i).Inputs.Index().Where(t => t.Item == 1).Select(t => t.Index % stage.Window))];
+        return [.. Enumerable.Range(0, 8)
+            .SelectMany(i => maker.Make(i).Inputs.Index().Where(t => t.Item == 1).Select(t => t.Index % stage.Window))];
     }
 }

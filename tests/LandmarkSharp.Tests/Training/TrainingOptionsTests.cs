@@ -87,7 +87,10 @@ public sealed class TrainingOptionsTests
         var error = Assert.Throws<LandmarkException>(() => TrainingOptions.Load(folder["r.json"]));
         Assert.Contains("r.json", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(nameof(LandmarkSharp), error.Message, StringComparison.Ordinal);
-        Assert.Contains("nowhere.json", Assert.Throws<LandmarkException>(() => TrainingOptions.Load(folder["nowhere.json"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nowhere.json",
+            Assert.Throws<LandmarkException>(() => TrainingOptions.Load(folder["nowhere.json"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -99,20 +102,21 @@ public sealed class TrainingOptionsTests
     }
 
     [Fact]
-    public void TheRecipesThatShipAreRead()
+    public void TheRecipeThatShipsIsRead()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder!.FullName, "models", "recipe-1.json"))) folder = folder.Parent;
-        var recipes = Directory.GetFiles(Path.Combine(folder.FullName, "models"), "recipe-*.json");
-        Assert.True(recipes.Length >= 5);
-        Assert.All(recipes, path => Assert.Equal(63, TrainingOptions.Load(path).BlockTokens));
+        while (!File.Exists(Path.Combine(folder!.FullName, "models", "recipe.json"))) folder = folder.Parent;
+        var recipe = TrainingOptions.Load(Path.Combine(folder.FullName, "models", "recipe.json"));
+        Assert.Equal((63, 1024), (recipe.BlockTokens, recipe.Stages[^1].Window));
     }
 
     [Fact]
     public void TheModelIsTheRecipes()
     {
         var model = TinyRun.Recipe.Model(vocabulary: 300, endOfText: 2, fingerprint: "f");
-        Assert.Equal((301, 300, 15, 512), (model.VocabularySize, model.Landmark!.Id, model.Landmark.BlockTokens, model.Landmark.TrainContext));
+        Assert.Equal(
+            (301, 300, 15, 512),
+            (model.VocabularySize, model.Landmark!.Id, model.Landmark.BlockTokens, model.Landmark.TrainContext));
         Assert.Equal([2], model.EosIds);
         Assert.Equal(LandmarkLoss.Ignored, model.Landmark.Loss);
         var predicted = TrainingOptions.Parse("{\"landmark_loss\": \"predicted\"," + Good[1..], "it");

@@ -12,6 +12,17 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         "[Notes|Document|Text|Story|Page {small}|Chapter {small}]:",
     ];
 
+    /// <summary>What may follow a value at the end of its statement: it says where the value ends, and nothing else.</summary>
+    private static readonly Template Tail =
+        "[ since {month}| for a long time|, as everyone knew|, they say| these days| again|, and has been for a while"
+        + "| after all|, if I remember well]";
+
+    /// <summary>Families whose facts may stand together in a row.</summary>
+    private static readonly TaskFamily[] Mixing =
+        [TaskFamily.Key, TaskFamily.Fact, TaskFamily.Fact, TaskFamily.Wording, TaskFamily.LongAnswer];
+
+    private const double MixedShare = 0.35, TailShare = 0.2;
+
     private readonly Lexicon lexicon = Lexicon.Of(options.Split);
     private readonly ILookup<TaskFamily, FactSchema> schemas = FactSchema.Of(options.Split).ToLookup(s => s.Family);
     private readonly MadeUpWordings madeUp = new(options.Phrases);
@@ -19,8 +30,9 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
     public TaskRow Row(CounterRandom random, int length, TaskFamily family)
     {
         var schema = Schema(random, family);
-        var facts = Draw(random, schema, Count(random, family));
-        var style = new Style(random, schema);
+        var mixed = Mixing.Contains(family) && random.Chance(MixedShare);
+        var facts = mixed ? Mixed(random, schema) : Alike(random, schema, Count(random, family));
+        var lead = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
         var pieces = new List<Placed>();
         var free = length;
 
@@ -35,19 +47,19 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         // A list stands together more often than it is scattered.
         var together = schema.Dense && random.Chance(0.75) ? random.NextDouble() : (double?)null;
         var allAtEnd = random.Chance(0.3);
-        var related = random.Chance(0.3) ? Related(schema) : [];
+        var related = !mixed && random.Chance(0.3) ? Related(schema) : [];
         var asked = Math.Min(facts.Count, 1 + random.Weighted([4, 2, 2, 1, 1, 1]));
         var questions = new List<Placed>();
         for (var i = 0; i < facts.Count; i++)
         {
             var place = together ?? random.NextDouble();
-            var statement = Statement(random, style.Statements, facts[i], style.Lead);
+            var statement = Statement(random, facts[i], lead);
             if (i >= asked)
             {
                 if (!Try(new(place, statement), free)) break;
                 continue;
             }
-            var question = Question(random, style, facts[i]);
+            var question = Question(random, facts[i], lead);
             if (statement.Length + question.Length > free)
             {
                 if (i > 0) break;
@@ -59,24 +71,24 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
             free -= question.Length;
             questions.Add(new(allAtEnd || (i == 0 && random.Chance(0.3)) ? 1 : Later(random, place), question));
             // Asked once more in other words, or told something else about the same one.
-            if (facts.Count == 1 && random.Chance(0.3) && Question(random, style, facts[i]) is var again
+            if (facts.Count == 1 && random.Chance(0.3) && Question(random, facts[i], lead) is var again
                 && again.Length <= free)
             {
                 free -= again.Length;
                 questions.Add(new(Later(random, place), again));
             }
             if (related.Count > 0)
-                Try(new(random.NextDouble(), Aside(random, related, facts[i], style.Lead)), free / 2);
+                Try(new(random.NextDouble(), Aside(random, related, facts[i].Binding, lead)), free / 2);
         }
         // What is asked first was drawn first: in the text it stands anywhere among the others.
         random.Shuffle(pieces);
         random.Shuffle(questions);
         pieces.AddRange(questions);
 
-        IReadOnlyList<string> avoided = [.. facts.Select(f => f.Subject)];
+        IReadOnlyList<string> avoided = [.. facts.Select(f => f.Binding.Subject)];
         var layout = new Layout(shop.MakeAny(random, avoided))
         {
-            Lead = style.Lead,
+            Lead = lead,
             StartsInside = !begins,
             CutsSentences = random.Chance(0.2),
             Next = options.EndOfText is { } end && random.Chance(0.3) ? (end, shop.MakeAny(random, avoided)) : null,
@@ -103,13 +115,13 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
             TaskFamily.Key => 1,
             TaskFamily.Record => 12,
             _ => 4,
-        });
+        }, []);
         var wording = random.Pick(schema.Statements);
         var pieces = new List<Placed>();
         for (var i = 0; i < facts.Count; i++)
         {
             var place = i == 0 && depth is { } given ? given : random.NextDouble();
-            pieces.Add(new(place, Statement(random, [wording], facts[i], '\n')));
+            pieces.Add(new(place, Piece.Encode(encoder, '\n' + wording.Expand(random, lexicon, facts[i]))));
         }
         var asked = random.Pick(schema.Questions).Expand(random, lexicon, facts[0]);
         asked = asked[..asked.IndexOf(Marks.Answer, StringComparison.Ordinal)].TrimEnd();
@@ -156,11 +168,32 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         return Piece.Encode(encoder, lead + Marks.Remove(random.Pick(schema.Statements).Expand(random, lexicon, fact)));
     }
 
-    private List<Binding> Draw(CounterRandom random, FactSchema schema, int count)
+    /// <summary>Facts of one kind: only whom they are about tells them apart.</summary>
+    private List<Fact> Alike(CounterRandom random, FactSchema schema, int count)
+    {
+        var style = new Style(random, schema);
+        return [.. Draw(random, schema, count, []).Select(b => new Fact(b, style))];
+    }
+
+    /// <summary>Facts of several kinds, the first of this one: what is asked about them tells them apart as well.</summary>
+    private List<Fact> Mixed(CounterRandom random, FactSchema schema)
+    {
+        var facts = new List<Fact>();
+        var taken = new HashSet<string>(StringComparer.Ordinal);
+        for (var kinds = random.Between(2, 6); kinds > 0; kinds--)
+        {
+            var style = new Style(random, schema);
+            facts.AddRange(Draw(random, schema, random.Between(1, 2), taken).Select(b => new Fact(b, style)));
+            schema = Schema(random, random.Pick(Mixing));
+        }
+        return facts;
+    }
+
+    /// <summary>Facts of a kind, none of which has a subject or value that is taken.</summary>
+    private List<Binding> Draw(CounterRandom random, FactSchema schema, int count, HashSet<string> taken)
     {
         var thing = schema.Thing.Expand(random, lexicon, default);
         var facts = new List<Binding>();
-        var taken = new HashSet<string>(StringComparer.Ordinal);
         var alike = options.Lookalikes > 0 && random.Chance(options.Lookalikes);
         for (var tries = 2 * count; tries > 0 && facts.Count < count; tries--)
         {
@@ -181,32 +214,43 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         return facts;
     }
 
-    private Piece Statement(CounterRandom random, IReadOnlyList<Template> wordings, Binding fact, char lead) =>
-        Piece.Encode(encoder, lead + random.Pick(wordings).Expand(random, lexicon, fact));
-
-    private Piece Question(CounterRandom random, Style style, Binding fact)
+    private Piece Statement(CounterRandom random, Fact fact, char lead)
     {
-        var text = random.Pick(style.Questions).Expand(random, lexicon, fact);
+        var wording = random.Pick(fact.Style.Statements);
+        var text = wording.Expand(random, lexicon, fact.Binding);
+        if (fact.Style.MayTail && wording.Source.EndsWith("{V}.", StringComparison.Ordinal) && random.Chance(TailShare))
+            text = $"{text[..^1]}{Tail.Expand(random, lexicon, default)}.";
+        return Piece.Encode(encoder, lead + text);
+    }
+
+    private Piece Question(CounterRandom random, Fact fact, char lead)
+    {
+        var (style, value) = (fact.Style, fact.Binding.Value);
+        var text = random.Pick(style.Questions).Expand(random, lexicon, fact.Binding);
         var mark = text.IndexOf(Marks.Answer, StringComparison.Ordinal);
         // A question proper can also be answered without repeating it.
         if (style.AsksPlainly && text.IndexOf('?', StringComparison.Ordinal) is > 0 and var end && end < mark)
             text = $"{style.Asker}: {text[..(end + 1)]}\n{style.Answerer}: {text[mark..]}";
-        if (char.IsLetterOrDigit(fact.Value[^1])) text += random.Chance(0.7) ? "." : "\n";
-        return Piece.Encode(encoder, style.Lead + text);
+        if (char.IsLetterOrDigit(value[^1])) text += random.Chance(0.7) ? "." : "\n";
+        return Piece.Encode(encoder, lead + text);
     }
 
-    /// <summary>What the facts of a row have in common.</summary>
+    /// <summary>A fact, and how facts of its kind are said and asked in its row.</summary>
+    private sealed record Fact(Binding Binding, Style Style);
+
+    /// <summary>What the facts of a kind have in common in a row.</summary>
     private sealed class Style(CounterRandom random, FactSchema schema)
     {
-        public char Lead { get; } = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
-
         public IReadOnlyList<Template> Statements { get; } =
             random.Chance(schema.Dense ? 0.85 : 0.6) ? [random.Pick(schema.Statements)] : schema.Statements;
 
         public IReadOnlyList<Template> Questions { get; } =
             random.Chance(0.5) ? [random.Pick(schema.Questions)] : schema.Questions;
 
-        public bool AsksPlainly { get; } = random.Chance(0.3);
+        /// <summary>Made-up wordings have tails of their own, and of a sentence all is asked.</summary>
+        public bool MayTail { get; } = schema.Family is TaskFamily.Key or TaskFamily.Keys or TaskFamily.Fact;
+
+        public bool AsksPlainly { get; } = random.Chance(0.5);
 
         public string Asker { get; } = random.Pick(["Question", "Question", "Q", "User"]);
 

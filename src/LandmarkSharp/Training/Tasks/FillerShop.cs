@@ -118,7 +118,8 @@ internal sealed class FillerShop(FragmentEncoder encoder, IReadOnlyList<TokenSou
         {
             var schema = random.Pick(facts);
             var fact = schema.Draw(random, lexicon, schema.Thing.Expand(random, lexicon, default));
-            if (avoided.Any(a => fact.Subject.Contains(a, StringComparison.Ordinal))) continue;
+            string[] told = [fact.Subject, fact.Value];
+            if (avoided.Any(a => told.Any(t => t.Contains(a, StringComparison.Ordinal)))) continue;
             return Marks.Remove(random.Pick(schema.Statements).Expand(random, lexicon, fact));
         }
     }

@@ -16,6 +16,9 @@ internal sealed class Lexicon
 
     private static readonly string[] Days = Words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday");
 
+    private static readonly string[] Hours = Words("one two three four five six seven eight nine ten eleven twelve");
+    private static readonly string[] HourParts = ["half past", "a quarter past", "a quarter to", "shortly before", "ten past"];
+
     private static readonly string[] Months = Words(
         "January February March April May June July August September October November December");
 
@@ -74,7 +77,7 @@ internal sealed class Lexicon
         "job" => random.Pick(LexiconWords.Jobs),
         "day" => random.Pick(Days),
         "month" => random.Pick(Months),
-        "time" => $"{random.Between(1, 12)}:{random.Next(60):00}",
+        "time" => random.Chance(0.8) ? $"{random.Between(1, 12)}:{random.Next(60):00}" : $"{random.Pick(HourParts)} {random.Pick(Hours)}",
         "date" => $"{random.Pick(Months)} {random.Between(1, 28)}",
         "year" => random.Between(1200, 2090).ToString(),
         "price" => $"{random.Between(2, 999)} dollars",

@@ -20,7 +20,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
 
     private static readonly string[] Values =
     [
-        "{number}", "{digits}", "{digits}", "{number}", "{code}", "{letters}", "{small} {noun}s", "{word}", "{invented}",
+        "{number}", "{digits}", "{digits}", "{number}", "{code}", "{letters}", "{small} {noun}s", "{small} {noun}s", "{word}", "{invented}",
         "{^invented}", "{name}", "{person}", "{place}", "the {object}", "{adjective} {noun}", "{price}", "{date}", "{time}",
         "the {adjective} {animal} of {place}", "{verb} the {noun} [in|near|with|of] the {object}",
     ];
@@ -29,7 +29,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     private static readonly string[] PlainValues =
     [
         "{number}", "{digits}", "{digits}", "{digits}", "{code}", "{letters}", "{name}", "{person}", "{place}", "{^invented}", "{price}",
-        "{date}", "{time}",
+        "{date}", "{time}", "{small} {noun}s", "{number} {noun}s",
     ];
 
     private static readonly string[] Parts =
@@ -79,6 +79,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     /// <summary>A wording: something before the subject, something between it and the value, something after.</summary>
     private (Template Statement, Template[] Questions) Way(CounterRandom random)
     {
+        if (random.Chance(0.15)) return Joined(random);
         var before = random.Chance(0.4) ? "" : Phrase(random, 4) + random.Pick([" ", " ", " ", ": ", ", ", ". "]);
         var words = Phrase(random, 6).Split(' ');
         var link = random.Pick([" ", " ", " ", " ", " ", ", "]) + string.Join(' ', words);
@@ -94,6 +95,23 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
                 Sentence($"{Asked(random, words)} {Capital(before, random)}{{S}}{link}{gap}{{A}}"),
                 Sentence($"{Asked(random, words)} {{S}}{link}{gap}{{A}}"),
                 Sentence($"{Asked(random, words)} {random.Pick(["It", "This", "They", Phrase(random, 2)])} {tail}{{A}}"),
+                Sentence($"{Asked(random, words)} {{A}}"),
+            ]);
+    }
+
+    /// <summary>The value follows the subject at once, as what someone did: it is found by who, and by what is said before.</summary>
+    private (Template Statement, Template[] Questions) Joined(CounterRandom random)
+    {
+        var before = Phrase(random, 5);
+        var words = before.Split(' ');
+        var lead = before + random.Pick([" ", " ", " ", ", ", ": "]);
+        var after = random.Chance(0.3) ? ' ' + Phrase(random, 4) : "";
+        return (
+            Sentence($"{lead}{{S}} {{V}}{after}{random.Pick([".", ".", ".", ";"])}"),
+            [
+                Sentence($"{lead}{{S}} {{A}}"),
+                Sentence($"{Asked(random, words)} {Capital(lead, random)}{{S}} {{A}}"),
+                Sentence($"{Asked(random, words)} {{S}} {{A}}"),
                 Sentence($"{Asked(random, words)} {{A}}"),
             ]);
     }

@@ -29,7 +29,9 @@ public class LookalikeTests
             Assert.All(made.Split(' '), word => Assert.NotEqual("", word));
             Assert.Equal(model.Split(' ').Length, made.Split(' ').Length);
             // At least its first letter or digit, or else its last ones, or a whole word.
-            Assert.True(made[0] == model[0] || made[^1] == model[^1] || made.Split(' ').Intersect(model.Split(' ')).Any(), $"{model}, {other}: {made}");
+            Assert.True(
+                made[0] == model[0] || made[^1] == model[^1] || made.Split(' ').Intersect(model.Split(' ')).Any(),
+                $"{model}, {other}: {made}");
             if (made == model) same++;
         }
         // A single letter has no part to change, and the word before the last may be everyone's.
@@ -51,7 +53,9 @@ public class LookalikeTests
     [Fact]
     public void AWordStandsInForOneOfItsKind()
     {
-        var made = Enumerable.Range(0, 200).Select(i => Lookalike.Of(new CounterRandom(i), "red lamp", "blue boat")).ToHashSet(StringComparer.Ordinal);
+        var made = Enumerable.Range(0, 200)
+            .Select(i => Lookalike.Of(new CounterRandom(i), "red lamp", "blue boat"))
+            .ToHashSet(StringComparer.Ordinal);
         Assert.Contains("red boat", made);
         Assert.Contains("blue lamp", made);
         Assert.DoesNotContain("boat lamp", made);

@@ -65,7 +65,8 @@ public class RetrievalTasksTests
             BeginOfText = shipped.BosId,
             EndOfText = shipped.EosId,
         });
-        Parallel.For(0, 3000, index => Assert.Equal(RetrievalTasks.ShortestRow, tasks.Row(11, index, RetrievalTasks.ShortestRow).Tokens.Length));
+        Parallel.For(0, 3000, index => Assert.Equal(
+            RetrievalTasks.ShortestRow, tasks.Row(11, index, RetrievalTasks.ShortestRow).Tokens.Length));
     }
 
     [Fact]
@@ -138,7 +139,9 @@ public class RetrievalTasksTests
     {
         using var tiny = new TinyRun();
         var real = LandmarkSharp.Text.Tokenizer.Load(tiny.Tokenizer);
-        const string text = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals (of 3) when it was checked by a violent gust of wind. ";
+        const string text =
+            "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals (of 3) "
+            + "when it was checked by a violent gust of wind. ";
         var source = TokenSource.FromTokens(real.Encode(string.Concat(Enumerable.Repeat(text, 50))));
         var phrases = MadeUpWordings.Phrases(real, [source], 200);
         Assert.Equal(200, phrases.Count);
