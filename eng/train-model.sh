@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the model that ships, from texts to weights. A run that stopped goes on.
+# Trains a model by models/recipe.json, from texts to weights. A run that stopped goes on.
 # usage: eng/train-model.sh LANDMARK TEXTS OUT [options of 'landmark train', such as --device cuda --libtorch DIR]
 #        TEXTS holds NAME/train/*.txt and NAME/validation/*.txt; the model is left in OUT/model
 set -euo pipefail

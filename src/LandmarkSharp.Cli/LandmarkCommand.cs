@@ -19,6 +19,12 @@ internal abstract class LandmarkCommand : Command
         SetAction((parsed, cancel) => Task.Run(() => Run(parsed, new Output(parsed.GetValue(json)), cancel), CancellationToken.None));
     }
 
+    /// <summary>
+    /// How long it is waited for when it was asked to stop. Most commands stop between two pieces of their work, or wait for
+    /// input that may never come.
+    /// </summary>
+    public virtual TimeSpan StopsWithin => TimeSpan.FromSeconds(2);
+
     /// <summary>Does the command's work.</summary>
     /// <returns>The exit code.</returns>
     protected abstract int Run(ParseResult parsed, Output output, CancellationToken cancel);

@@ -1,3 +1,5 @@
 using LandmarkSharp.Cli;
 
-return await Tool.RunAsync(args);
+var code = await Tool.RunAsync(args);
+if (code is Tool.Cancelled or Tool.Terminated) ProcessEnd.Now(code);
+return code;

@@ -9,13 +9,9 @@ namespace LandmarkSharp.Cli;
 /// <summary>The tool: its commands, and what becomes of errors.</summary>
 internal static class Tool
 {
-    public const int Success = 0, Failed = 1, Usage = 2, Cancelled = 130;
+    public const int Success = 0, Failed = 1, Usage = 2, Cancelled = 130, Terminated = 143;
 
     private static readonly string[] OutOfMemoryWords = ["not enough memory", "out of memory", "can't allocate memory"];
-
-    // Whoever asks the program to stop waits until the step or the slice at hand is done and what must be kept is saved.
-    private static readonly InvocationConfiguration Invocation =
-        new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = Timeout.InfiniteTimeSpan };
 
     public static RootCommand Commands()
     {
@@ -44,7 +40,11 @@ internal static class Tool
         if (CommandLine.Problem(parsed) is { } problem) return Error(problem, json, Usage);
         try
         {
-            return await parsed.InvokeAsync(Invocation);
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = (parsed.CommandResult.Command as LandmarkCommand)?.StopsWithin,
+            });
         }
         catch (LandmarkException e)
         {

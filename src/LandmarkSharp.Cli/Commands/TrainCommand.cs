@@ -49,6 +49,9 @@ internal sealed class TrainCommand : LandmarkCommand
         device.AddTo(this);
     }
 
+    /// <summary>A step may take minutes, and what was trained before it is to be saved.</summary>
+    public override TimeSpan StopsWithin => Timeout.InfiniteTimeSpan;
+
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var options = TrainingOptions.Load(parsed.GetValue(recipe)!);

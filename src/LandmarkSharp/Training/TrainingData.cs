@@ -82,7 +82,8 @@ internal sealed class TrainingData : IDisposable
                 Lookalikes = split == TaskSplit.Training ? options.TaskLookalikes : 0,
                 BeginOfText = Mark,
                 EndOfText = tokenizer.EosId,
-                Phrases = MadeUpWordings.Phrases(tokenizer, texts),
+                // Wordings are made up for training alone.
+                Phrases = split == TaskSplit.Training ? MadeUpWordings.Phrases(tokenizer, texts) : [],
             });
     }
 

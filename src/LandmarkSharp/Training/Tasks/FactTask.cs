@@ -21,7 +21,8 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
     private static readonly TaskFamily[] Mixing =
         [TaskFamily.Key, TaskFamily.Fact, TaskFamily.Fact, TaskFamily.Wording, TaskFamily.LongAnswer];
 
-    private const double MixedShare = 0.35, TailShare = 0.2;
+    // What is kept out of training is asked as its few wordings have it.
+    private readonly (double Mixed, double Tail) shares = options.Split == TaskSplit.Training ? (0.35, 0.2) : (0, 0);
 
     private readonly Lexicon lexicon = Lexicon.Of(options.Split);
     private readonly ILookup<TaskFamily, FactSchema> schemas = FactSchema.Of(options.Split).ToLookup(s => s.Family);
@@ -30,7 +31,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
     public TaskRow Row(CounterRandom random, int length, TaskFamily family)
     {
         var schema = Schema(random, family);
-        var mixed = Mixing.Contains(family) && random.Chance(MixedShare);
+        var mixed = Mixing.Contains(family) && random.Chance(shares.Mixed);
         var facts = mixed ? Mixed(random, schema) : Alike(random, schema, Count(random, family));
         var lead = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
         var pieces = new List<Placed>();
@@ -218,7 +219,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
     {
         var wording = random.Pick(fact.Style.Statements);
         var text = wording.Expand(random, lexicon, fact.Binding);
-        if (fact.Style.MayTail && wording.Source.EndsWith("{V}.", StringComparison.Ordinal) && random.Chance(TailShare))
+        if (fact.Style.MayTail && wording.Source.EndsWith("{V}.", StringComparison.Ordinal) && random.Chance(shares.Tail))
             text = $"{text[..^1]}{Tail.Expand(random, lexicon, default)}.";
         return Piece.Encode(encoder, lead + text);
     }
