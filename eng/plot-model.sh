@@ -1,20 +1,26 @@
 #!/usr/bin/env bash
 # Draws the pictures of a model's card from what was measured. Needs `gnuplot` and `jq`.
-# usage: eng/plot-model.sh EVALUATION METRICS OUT
-#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: a training run's metrics.jsonl; leaves OUT/*.svg
+# usage: eng/plot-model.sh EVALUATION OUT METRICS...
+#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: metrics.jsonl of each part of the training; leaves OUT/*.svg
 set -euo pipefail
-evaluation=$1 metrics=$2 out=$3
+evaluation=$1 out=$2
+shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for context in 512 1024 2048 4096 8192 16384; do
   echo "$context $(jq .perplexity "$evaluation/perplexity-$context.json") $(jq .perplexity "$evaluation/perplexity-$context-plain.json")"
 done > "$work/perplexity"
-# Means over a hundred steps, at positions in millions.
-jq -r 'select(.loss) | [.positions / 1e6, .text_loss // "nan", .answer_loss // "nan"] | @tsv' "$metrics" |
+# Positions of all parts are counted together; losses are means over a hundred steps.
+before=0
+for metrics in "$@"; do
+  jq -cn --argjson before "$before" \
+    'foreach inputs as $l (0; $l.positions // .; $l + {millions: (($before + .) / 1e6)})' "$metrics" >> "$work/metrics"
+  before=$(jq -s "$before + (map(.positions // 0) | max)" "$metrics")
+done
+jq -r 'select(.loss) | [.millions, .text_loss // "nan", .answer_loss // "nan"] | @tsv' "$work/metrics" |
   awk '{ if ($2 != "nan") { t += $2; nt++ } if ($3 != "nan") { a += $3; na++ } if (NR % 100 == 0) { print $1, (nt ? t / nt : "nan"), (na ? a / na : "nan"); t = nt = a = na = 0 } }' > "$work/loss"
-jq -rs '[foreach .[] as $l ({p: 0}; .p = ($l.positions // .p) | .l = $l; select(.l.validation_loss) | [.p / 1e6, .l.validation_loss, .l.validation_answer_loss // "nan"])] | .[] | @tsv' \
-  "$metrics" > "$work/validation"
+jq -r 'select(.validation_loss) | [.millions, .validation_loss, .validation_answer_loss // "nan"] | @tsv' "$work/metrics" > "$work/validation"
 
 style="set terminal svg size 720,360 font 'sans-serif,12' background '#ffffff'; set grid lc '#dddddd'; set border 3; set tics nomirror"
 gnuplot <<G

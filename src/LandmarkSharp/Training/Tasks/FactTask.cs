@@ -12,10 +12,11 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         "[Notes|Document|Text|Story|Page {small}|Chapter {small}]:",
     ];
 
-    /// <summary>What may follow a value at the end of its statement: it says where the value ends, and nothing else.</summary>
+    /// <summary>What may follow a value at the end of its statement: it is no part of what is asked for.</summary>
     private static readonly Template Tail =
         "[ since {month}| for a long time|, as everyone knew|, they say| these days| again|, and has been for a while"
-        + "| after all|, if I remember well]";
+        + "| after all|, if I remember well| in the {adjective} {noun}| with {name}| near the {noun}| from {noun} {small}"
+        + "| for {price}| on {day}|, not {name}]";
 
     /// <summary>Families whose facts may stand together in a row.</summary>
     private static readonly TaskFamily[] Mixing =
@@ -165,6 +166,7 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
     private Piece Aside(CounterRandom random, List<FactSchema> related, Binding about, char lead)
     {
         var schema = random.Pick(related);
+        about = about with { Thing = schema.Thing.Expand(random, lexicon, default) };
         var fact = about with { Value = schema.Value.Expand(random, lexicon, about) };
         return Piece.Encode(encoder, lead + Marks.Remove(random.Pick(schema.Statements).Expand(random, lexicon, fact)));
     }

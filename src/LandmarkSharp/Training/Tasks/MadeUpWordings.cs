@@ -79,10 +79,10 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     /// <summary>A wording: something before the subject, something between it and the value, something after.</summary>
     private (Template Statement, Template[] Questions) Way(CounterRandom random)
     {
-        if (random.Chance(0.15)) return Joined(random);
+        if (random.Chance(0.2)) return Joined(random);
         var before = random.Chance(0.4) ? "" : Phrase(random, 4) + random.Pick([" ", " ", " ", ": ", ", ", ". "]);
-        var words = Phrase(random, 6).Split(' ');
-        var link = random.Pick([" ", " ", " ", " ", " ", ", "]) + string.Join(' ', words);
+        var words = Phrase(random, random.Chance(0.3) ? 1 : 6).Split(' ');
+        var link = random.Pick([" ", " ", " ", ", "]) + string.Join(' ', words);
         var gap = random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]);
         var after = random.Chance(0.35) ? ' ' + Phrase(random, 5) : "";
         var end = random.Pick([".", ".", ".", "", ";", "!"]);
@@ -92,6 +92,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
             [
                 Sentence($"{{S}}{link}{gap}{{A}}"),
                 Sentence($"{before}{{S}}{link}{gap}{{A}}"),
+                Sentence($"{Phrase(random, 5)} {{S}}{link}{gap}{{A}}"),
                 Sentence($"{Asked(random, words)} {Capital(before, random)}{{S}}{link}{gap}{{A}}"),
                 Sentence($"{Asked(random, words)} {{S}}{link}{gap}{{A}}"),
                 Sentence($"{Asked(random, words)} {random.Pick(["It", "This", "They", Phrase(random, 2)])} {tail}{{A}}"),
@@ -125,13 +126,18 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
             [Sentence($"{Phrase(random, 4)} {{S}}? {{A}}"), Sentence($"{Phrase(random, 3)} {{S}}: {{A}}")]);
     }
 
-    /// <summary>A question that names the subject, in words of its own and some of the statement's.</summary>
-    private string Asked(CounterRandom random, string[] words) => random.Next(5) switch
+    /// <summary>
+    /// A question that names the subject, in words of its own and some of the statement's. What follows the subject here is
+    /// not what follows it in the statement: the answer is not to be copied from the question.
+    /// </summary>
+    private string Asked(CounterRandom random, string[] words) => random.Next(7) switch
     {
         0 => $"{Phrase(random, 4)} {{S}}?",
         1 => $"{Phrase(random, 3)} {{S}} {random.Pick(words)}?",
         2 => $"{Phrase(random, 2)} {random.Pick(words)} {Phrase(random, 3)} {{S}}?",
         3 => $"{{S}}?",
+        4 => $"{Phrase(random, 3)} {{S}} {string.Join(' ', words)}?",
+        5 => $"{Phrase(random, 4)} {{S}} {random.Pick(words)} {Phrase(random, 2)}?",
         _ => $"{Phrase(random, 3)} {{S}} {Phrase(random, 3)}.",
     };
 

@@ -180,6 +180,18 @@ internal static class TrainingFacts
         Fact("{object}", "{person}",
             ["{^V} has the {S} now.", "The {S} was given to {V}.", "{^V} keeps the {S}.", "{^V} was seen with the {S}."],
             ["Who has the {S}? {A}", "Who keeps the {S} now? It is {A}", "To whom was the {S} given? To {A}"]),
+        // The value follows the subject at once, and the question has something else there.
+        Fact("{person}", "{verb} [the {object}|the {adjective} {noun}|{name}|the {noun} in {place}]",
+            ["{^T} {S} {V}.", "{^S} {V} {T}.", "It was {T} that {S} {V}."],
+            ["What did {S} do {T}? {^T} {S} {A}", "What did {S} do {T}? {^S} {A}", "What happened to {S} {T}? {^T} {S} {A}",
+             "Tell me what {S} did {T}. {^T} {S} {A}"])
+            with { Thing = Occasion, Weight = 2 },
+        Fact("the {adjective} {animal}", "[{verb} the {noun}|{verb} {name} and the {noun}]",
+            ["{^T} {S} {V}.", "{^S} {V} {T}."],
+            ["What did {S} do {T}? {^T} {S} {A}", "And {S} {T}? {^S} {A}"]) with { Thing = Occasion },
+        Fact("{person}", "{number} [{noun}s|{animal}s|coins|letters]",
+            ["{^T} {S} counted {V}.", "{^S} had {V} {T}."],
+            ["How many did {S} count {T}? {^S} counted {A}", "How many did {S} have {T}? {A}"]) with { Thing = Occasion },
 
         // The same facts, asked for from the other end.
         Fact("{place}", "{person}",
@@ -227,6 +239,10 @@ internal static class TrainingFacts
         new(TaskFamily.Sentence, "{invented}",
             "The {S} is a [kind of|sort of] {adjective} {noun} that {verb} {invented} in {place}.", Retold, Recalls),
     ];
+
+    private static Template Occasion =>
+        "[in the evening|at noon|before breakfast|after the rain|that night|at the station|on {day}|in {month}|at {time}"
+        + "|during the war|near {place}|all winter|once in {place}|later]";
 
     private static Template[] Retold => ["{V}"];
 

@@ -167,6 +167,15 @@ public class RetrievalTasksTests
     }
 
     [Fact]
+    public void AsidesSayWhatTheyAreAbout()
+    {
+        var tasks = Tasks(TaskSplit.Training, TaskFamily.Fact);
+        for (var index = 0; index < 3000; index++)
+            Assert.DoesNotMatch(
+                @"The +of |'s +is called|are \d+ +in the|has a +,", tokenizer.Decode(tasks.Row(8, index, 400).Tokens));
+    }
+
+    [Fact]
     public void FillerOfFactsNeverSpeaksOfWhatIsAsked()
     {
         var shop = new FillerShop(tokenizer.Encoder, [], TaskSplit.Training);
