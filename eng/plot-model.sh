@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Draws the pictures of a model's card from what was measured. Needs `gnuplot` and `jq`.
+# Draws the pictures of a model's card from what was measured. Needs `gnuplot`, `jq` and `xz`.
 # usage: eng/plot-model.sh EVALUATION OUT METRICS...
-#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: metrics.jsonl of each part of the training; leaves OUT/*.svg
+#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: metrics.jsonl of each part of the training, plain or .xz; leaves OUT/*.svg
 set -euo pipefail
 evaluation=$1 out=$2
 shift 2
@@ -14,9 +14,10 @@ done > "$work/perplexity"
 # Positions of all parts are counted together; losses are means over a hundred steps.
 before=0
 for metrics in "$@"; do
+  xz -dcf "$metrics" > "$work/part"
   jq -cn --argjson before "$before" \
-    'foreach inputs as $l (0; $l.positions // .; $l + {millions: (($before + .) / 1e6)})' "$metrics" >> "$work/metrics"
-  before=$(jq -s "$before + (map(.positions // 0) | max)" "$metrics")
+    'foreach inputs as $l (0; $l.positions // .; $l + {millions: (($before + .) / 1e6)})' "$work/part" >> "$work/metrics"
+  before=$(jq -s "$before + (map(.positions // 0) | max)" "$work/part")
 done
 jq -r 'select(.loss) | [.millions, .text_loss // "nan", .answer_loss // "nan"] | @tsv' "$work/metrics" |
   awk '{ if ($2 != "nan") { t += $2; nt++ } if ($3 != "nan") { a += $3; na++ } if (NR % 100 == 0) { print $1, (nt ? t / nt : "nan"), (na ? a / na : "nan"); t = nt = a = na = 0 } }' > "$work/loss"

@@ -82,7 +82,8 @@ public sealed class Trainer : IDisposable
         try
         {
             data = new TrainingData(options, run);
-            decoder = Checkpoint.Create(data.Model, run.Device ?? CPU, options.Compute(run.Device ?? CPU), options.Seed);
+            var model = AfterWindowsOf(checkpoints.Latest?.Path ?? run.StartFrom, data.Model);
+            decoder = Checkpoint.Create(model, run.Device ?? CPU, options.Compute(run.Device ?? CPU), options.Seed);
             foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
             optimizer = new AdamW(decoder.Parameters, options);
             loss = new LanguageModelLoss(decoder);
@@ -211,6 +212,12 @@ public sealed class Trainer : IDisposable
         decoder?.Dispose();
         data?.Dispose();
     }
+
+    /// <summary>A model goes on with shorter windows, and still knows the longest it was trained on.</summary>
+    private static ModelConfig AfterWindowsOf(string? path, ModelConfig model) =>
+        path is not null && ConfigFile.Load(path).Landmark is { TrainContext: var longest } && longest > model.Landmark!.TrainContext
+            ? model with { MaxPositions = longest, Landmark = model.Landmark with { TrainContext = longest } }
+            : model;
 
     private static long PositionsOf(TrainingStage stage) => (long)stage.Rows * stage.Window * stage.Accumulate;
 

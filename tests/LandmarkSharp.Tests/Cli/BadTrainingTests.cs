@@ -49,7 +49,7 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
             "--shards", tiny.Shards, "--out", tiny["new"]))
             .Says("were made with another tokenizer");
         (await Train("new", "--validation", tiny["nowhere"])).Says("There are no token shards");
-        (await Train("new", "--from", tiny["nowhere"])).Says("There is no folder");
+        (await Train("new", "--from", tiny["nowhere"])).Says("is no model folder");
         (await Train("new", "--from", model.Path)).Says("has num_key_value_heads");
         (await Train("new", "--from", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m")))
             .Says("was trained with another tokenizer");

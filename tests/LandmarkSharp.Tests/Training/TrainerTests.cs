@@ -74,6 +74,16 @@ public sealed class TrainerTests : IDisposable
             onward with { StartFrom = tiny["nowhere"] });
         Assert.Equal(1, again.Step);
 
+        // Going on with shorter windows, a model still knows the longest it was trained on, also after a stop.
+        var shorter = recipe with { Seed = 3 };
+        for (var times = 0; times < 2; times++)
+        {
+            using var third = new Trainer(shorter, tiny.Into("shorter") with { StartFrom = LatestOf("second") });
+            Assert.Equal((1024, 1024), (third.Decoder.Config.Landmark!.TrainContext, third.Decoder.Config.MaxPositions));
+            using var stop = new CancellationTokenSource();
+            Assert.False(third.Run(_ => stop.Cancel(), stop.Token));
+        }
+
         var other = Assert.Throws<LandmarkException>(() => new Trainer(
             recipe with { HiddenSize = 64 }, tiny.Into("third") with { StartFrom = model }));
         Assert.Contains("32", other.Message, StringComparison.Ordinal);
@@ -142,6 +152,8 @@ public sealed class TrainerTests : IDisposable
         first.Export(tiny["model"]);
         return tiny["model"];
     }
+
+    private string LatestOf(string run) => new TrainingCheckpoints(tiny[run]).Latest!.Value.Path;
 
     private void Begin(string model) => new Trainer(TinyRun.Recipe, tiny.Into("next") with { StartFrom = model }).Dispose();
 
