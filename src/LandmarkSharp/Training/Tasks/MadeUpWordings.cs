@@ -128,7 +128,7 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
 
     /// <summary>
     /// A question that names the subject, in words of its own and some of the statement's. What follows the subject here is
-    /// not what follows it in the statement: the answer is not to be copied from the question.
+    /// often not the value nor what leads to it: the answer is to be copied from the statement and not from the question.
     /// </summary>
     private string Asked(CounterRandom random, string[] words) => random.Next(7) switch
     {
