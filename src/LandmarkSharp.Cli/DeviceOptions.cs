@@ -5,10 +5,15 @@ using TorchSharp;
 namespace LandmarkSharp.Cli;
 
 /// <summary>Where a command runs: libtorch, device and threads.</summary>
-internal class DeviceOptions
+/// <param name="several">Whether the command can run on several devices.</param>
+internal class DeviceOptions(bool several = false)
 {
-    private readonly Option<string> device =
-        new("--device") { Description = "Where to run: auto, cpu, cuda or cuda:N.", DefaultValueFactory = _ => "auto", HelpName = "NAME" };
+    private readonly Option<string> device = new("--device")
+    {
+        Description = "Where to run: auto, cpu, cuda or cuda:N" + (several ? "; cuda:0,cuda:1 shares the work out." : "."),
+        DefaultValueFactory = _ => "auto",
+        HelpName = "NAME",
+    };
     private readonly Option<string?> libtorch = new("--libtorch")
     {
         Description = "Folder of another libtorch, such as an installed PyTorch's lib; also LANDMARK_LIBTORCH.",
@@ -27,8 +32,23 @@ internal class DeviceOptions
     /// <summary>Loads libtorch and finds the device.</summary>
     public torch.Device Device(ParseResult parsed)
     {
+        Load(parsed);
+        return LibTorch.Device(parsed.GetValue(device)!);
+    }
+
+    /// <summary>Loads libtorch and finds the devices of a list.</summary>
+    public torch.Device[] Devices(ParseResult parsed)
+    {
+        Load(parsed);
+        torch.Device[] devices = [.. parsed.GetValue(device)!.Split(',').Select(LibTorch.Device)];
+        if (devices.CountBy(d => d.ToString()).FirstOrDefault(d => d.Value > 1) is { Key: { } twice })
+            throw new LandmarkException($"The device {twice} is given more than once; name each once.");
+        return devices;
+    }
+
+    private void Load(ParseResult parsed)
+    {
         LibTorch.Load(parsed.GetValue(libtorch));
         if (parsed.GetValue(threads) is { } n) LibTorch.SetThreads(n);
-        return LibTorch.Device(parsed.GetValue(device)!);
     }
 }

@@ -35,13 +35,14 @@ internal sealed class TrainCommand : LandmarkCommand
     private readonly Option<int> validate = Every("--validate-every", 500, "Steps between validations.");
     private readonly Option<int> save = Every("--save-every", 1000, "Steps between checkpoints.");
     private readonly Option<int> keep = Every("--max-keep", 2, "Checkpoints to keep.");
-    private readonly DeviceOptions device = new();
+    private readonly DeviceOptions device = new(several: true);
 
     public TrainCommand()
         : base(
             "train", "Trains a landmark model from scratch or from another's weights, or goes on with a run that stopped.",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out runs/first",
-            "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json")
+            "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json",
+            "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda:0,cuda:1")
     {
         Arguments.Add(recipe);
         foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, save, keep])
@@ -62,7 +63,7 @@ internal sealed class TrainCommand : LandmarkCommand
             Shards = parsed.GetValue(shards)!,
             ValidationShards = parsed.GetValue(validation),
             StartFrom = parsed.GetValue(start),
-            Device = device.Device(parsed),
+            Devices = device.Devices(parsed),
             ReportEvery = parsed.GetValue(report),
             ValidateEvery = parsed.GetValue(validate),
             SaveEvery = parsed.GetValue(save),
@@ -71,7 +72,7 @@ internal sealed class TrainCommand : LandmarkCommand
         };
         using var trainer = new Trainer(options, run);
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
-        output.Line($"{parameters / 1e6:F1} M parameters on {trainer.Decoder.Device}, step {trainer.Step} of {options.Steps}");
+        output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
         var done = trainer.Run(p => Report(output, p), cancel);
         output.Event(new
         {

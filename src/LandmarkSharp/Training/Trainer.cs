@@ -24,8 +24,8 @@ public sealed record TrainingRun
     /// <summary>Folder of a model whose weights the run begins with; null begins with random ones.</summary>
     public string? StartFrom { get; init; }
 
-    /// <summary>Where it runs.</summary>
-    public Device? Device { get; init; }
+    /// <summary>Where it runs: several devices share the batches that the recipe accumulates. None is the CPU.</summary>
+    public IReadOnlyList<Device> Devices { get; init; } = [];
 
     /// <summary>Steps between reports.</summary>
     public int ReportEvery { get; init; } = 20;
@@ -69,7 +69,7 @@ public sealed class Trainer : IDisposable
     private readonly TrainingData data;
     private readonly Decoder decoder;
     private readonly AdamW optimizer;
-    private readonly LanguageModelLoss loss;
+    private readonly StepGradients gradients;
     private readonly TrainingCheckpoints checkpoints;
     private readonly List<(MetricsLine Line, Tensor Sums, int Text, int Answers)> unread = [];
 
@@ -83,10 +83,15 @@ public sealed class Trainer : IDisposable
         {
             data = new TrainingData(options, run);
             var model = AfterWindowsOf(checkpoints.Latest?.Path ?? run.StartFrom, data.Model);
-            decoder = Checkpoint.Create(model, run.Device ?? CPU, options.Compute(run.Device ?? CPU), options.Seed);
+            foreach (var stage in options.Stages.Where(s => s.Accumulate % Math.Max(1, run.Devices.Count) != 0))
+                throw new LandmarkException(
+                    $"The stage from step {stage.FromStep} accumulates {stage.Accumulate} "
+                    + $"batch{(stage.Accumulate == 1 ? "" : "es")}, which {run.Devices.Count} devices cannot share alike; "
+                    + "set its accumulate to a multiple of them, or give fewer devices.");
+            var device = run.Devices.FirstOrDefault(CPU);
+            decoder = Checkpoint.Create(model, device, options.Compute(device), options.Seed);
             foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
             optimizer = new AdamW(decoder.Parameters, options);
-            loss = new LanguageModelLoss(decoder);
             if (checkpoints.Latest is var (step, path))
             {
                 TrainingCheckpoints.Restore(path, decoder, optimizer, options);
@@ -101,6 +106,7 @@ public sealed class Trainer : IDisposable
                         + "give another output folder.");
                 if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
             }
+            gradients = new StepGradients(decoder, run.Devices.Skip(1));
         }
         catch
         {
@@ -207,7 +213,7 @@ public sealed class Trainer : IDisposable
     {
         foreach (var (_, sums, _, _) in unread) sums.Dispose();
         // What a constructor that threw did not get to is not there.
-        loss?.Dispose();
+        gradients?.Dispose();
         optimizer?.Dispose();
         decoder?.Dispose();
         data?.Dispose();
@@ -224,25 +230,17 @@ public sealed class Trainer : IDisposable
     private void TrainStep(BatchPrefetcher batches, TrainingStage stage, double rate)
     {
         using var scope = NewDisposeScope();
-        // Weights are summed over the whole step first, so that accumulation equals one large batch.
         var step = batches.Next(stage.Accumulate);
-        var weight = step.Sum(b => b.Weight);
-        Tensor? sums = null;
-        foreach (var batch in step)
-        {
-            using var part = NewDisposeScope();
-            var result = loss.Of(batch, weight);
-            result.Loss.backward();
-            var now = stack([result.Loss.detach(), result.Text, result.Answers]);
-            sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
-        }
+        var sums = gradients.Backward(step);
+        scope.Attach(sums);
         var norm = optimizer.Step(rate);
+        gradients.Update();
         Step++;
         Positions += PositionsOf(stage);
         // Nothing is read from the device here: reading waits for it.
         unread.Add((
             new MetricsLine { Step = Step, Rate = rate, Positions = Positions },
-            cat([sums!, norm.reshape(1)]).DetachFromDisposeScope(),
+            cat([sums, norm.reshape(1)]).DetachFromDisposeScope(),
             step.Sum(b => b.TextTokens), step.Sum(b => b.AnswerTokens)));
     }
 

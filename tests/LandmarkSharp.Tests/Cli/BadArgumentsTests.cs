@@ -46,6 +46,7 @@ public sealed class BadArgumentsTests
         { "passkey --dtype int8", "--dtype takes float32, bfloat16 or float16" },
         { "passkey --device gpu", "no device called 'gpu'" },
         { "passkey --device cuda:99999999999", "no device called 'cuda:99999999999'" },
+        { "passkey --device cpu,cpu", "no device called 'cpu,cpu'" },
         { "passkey --libtorch /proc/self", "/proc/self holds no libtorch" },
         { "info --libtorch /nowhere/at/all", "/nowhere/at/all holds no libtorch" },
         { "perplexity --text a.txt --context 1", "--context must be at least 2" },

@@ -23,15 +23,23 @@ public sealed class TensorLeakTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    [Fact]
-    public void StepsLeaveNoTensorBehind()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void StepsLeaveNoTensorBehind(int devices)
     {
         void Train(string name, long steps)
         {
             // It ends with a validation: what a step's backward leaves, the next forward frees.
             using var trainer = new Trainer(
-                Recipe with { Steps = steps },
-                tiny.Into(name) with { ValidationShards = tiny.Validation, ValidateEvery = 3, SaveEvery = 5 });
+                Recipe with { Steps = steps, Stages = [.. Recipe.Stages.Select(s => s with { Accumulate = 2 })] },
+                tiny.Into(name) with
+                {
+                    ValidationShards = tiny.Validation,
+                    ValidateEvery = 3,
+                    SaveEvery = 5,
+                    Devices = [.. Enumerable.Repeat(CPU, devices)],
+                });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         }
         Train("first", 6);

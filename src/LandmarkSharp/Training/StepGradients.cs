@@ -1,0 +1,112 @@
+using System.Collections.Concurrent;
+using LandmarkSharp.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>
+/// Runs a step's batches forward and backward, on one device or shared out among several: the n-th batch goes to the n-th
+/// device, which has a copy of the model, and the gradients are summed in the model's own. The same step on any number.
+/// </summary>
+internal sealed class StepGradients : IDisposable
+{
+    private readonly Decoder model;
+    private readonly Decoder[] copies;
+    private readonly LanguageModelLoss[] losses;    // of the model, then of each copy
+    private readonly DeviceThread[] threads;        // one for each of several: a single one would serve them one after the other
+
+    /// <summary>Copies the model to the devices that are to help.</summary>
+    /// <param name="model">The model; its parameters require gradients.</param>
+    /// <param name="others">Further devices.</param>
+    public StepGradients(Decoder model, IEnumerable<Device> others)
+    {
+        this.model = model;
+        copies = [.. others.Select(device => new Decoder(
+            model.Config,
+            (name, _) => model.Parameters[name].detach().to(ScalarType.Float32, device, copy: true).requires_grad_(),
+            model.ComputeType))];
+        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m))];
+        threads = copies.Length == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
+    }
+
+    /// <summary>Leaves the gradients of the step's loss in the model's parameters.</summary>
+    /// <param name="step">The step's batches, at least one for each device.</param>
+    /// <returns>
+    /// Loss, and cross-entropy over text and over answers, summed over the step: [3] on the model's device, in no scope.
+    /// </returns>
+    public Tensor Backward(IReadOnlyList<PackedBatch> step)
+    {
+        using var scope = NewDisposeScope();
+        // Weights are summed over the whole step first, so that accumulation equals one large batch.
+        var weight = step.Sum(b => b.Weight);
+        if (copies.Length == 0) return Backward(losses[0], step, weight);
+
+        var parts = Task.WhenAll(threads.Select((thread, device) => thread.Run(
+            () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
+        using var quiet = no_grad();
+        foreach (var copy in copies)
+        foreach (var (name, parameter) in copy.Parameters)
+        {
+            model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
+            parameter.grad = null;
+        }
+        foreach (var part in parts) scope.Attach(part);
+        return parts.Select(p => p.to(model.Device)).Aggregate((a, b) => a + b).DetachFromDisposeScope();
+    }
+
+    /// <summary>Gives the copies the parameters that the optimizer left in the model.</summary>
+    public void Update()
+    {
+        using var quiet = no_grad();
+        foreach (var copy in copies)
+        foreach (var (name, parameter) in copy.Parameters)
+            parameter.copy_(model.Parameters[name]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var thread in threads) thread.Dispose();
+        foreach (var loss in losses) loss.Dispose();
+        foreach (var copy in copies) copy.Dispose();
+    }
+
+    private static Tensor Backward(LanguageModelLoss loss, IEnumerable<PackedBatch> batches, double weight)
+    {
+        using var scope = NewDisposeScope();
+        Tensor? sums = null;
+        foreach (var batch in batches)
+        {
+            using var part = NewDisposeScope();
+            var result = loss.Of(batch, weight);
+            result.Loss.backward();
+            var now = stack([result.Loss.detach(), result.Text, result.Answers]);
+            sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
+        }
+        return sums!.DetachFromDisposeScope();
+    }
+}
+
+/// <summary>A thread that runs what it is given, one after the other: what libtorch keeps for a thread is made once.</summary>
+internal sealed class DeviceThread : IDisposable
+{
+    private readonly BlockingCollection<Task> given = [];
+
+    /// <summary>Starts it.</summary>
+    public DeviceThread() => new Thread(() =>
+    {
+        foreach (var task in given.GetConsumingEnumerable()) task.RunSynchronously();
+    }) { IsBackground = true }.Start();
+
+    /// <summary>Runs a function after those before it.</summary>
+    public Task<T> Run<T>(Func<T> function)
+    {
+        var task = new Task<T>(function);
+        given.Add(task);
+        return task;
+    }
+
+    /// <summary>Lets it end after what it was given.</summary>
+    public void Dispose() => given.CompleteAdding();
+}
