@@ -1,24 +1,17 @@
 #!/usr/bin/env bash
 # Draws the pictures of a model's card from what was measured. Needs `gnuplot`, `jq` and `xz`.
-# usage: eng/plot-model.sh EVALUATION OUT METRICS...
-#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: metrics.jsonl of each part of the training, plain or .xz; leaves OUT/*.svg
+# usage: eng/plot-model.sh EVALUATION METRICS OUT
+#        EVALUATION: folder of eng/evaluate-model.sh; METRICS: metrics.jsonl of the training, plain or .xz; leaves OUT/*.svg
 set -euo pipefail
-evaluation=$1 out=$2
-shift 2
+evaluation=$1 metrics=$2 out=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for context in 512 1024 2048 4096 8192 16384; do
   echo "$context $(jq .perplexity "$evaluation/perplexity-$context.json") $(jq .perplexity "$evaluation/perplexity-$context-plain.json")"
 done > "$work/perplexity"
-# Positions of all parts are counted together; losses are means over a hundred steps.
-before=0
-for metrics in "$@"; do
-  xz -dcf "$metrics" > "$work/part"
-  jq -cn --argjson before "$before" \
-    'foreach inputs as $l (0; $l.positions // .; $l + {millions: (($before + .) / 1e6)})' "$work/part" >> "$work/metrics"
-  before=$(jq -s "$before + (map(.positions // 0) | max)" "$work/part")
-done
+# Losses are means over a hundred steps. A validation stands after the step that it was made at.
+xz -dcf "$metrics" | jq -cn 'foreach inputs as $l (0; $l.positions // .; $l + {millions: (. / 1e6)})' > "$work/metrics"
 jq -r 'select(.loss) | [.millions, .text_loss // "nan", .answer_loss // "nan"] | @tsv' "$work/metrics" |
   awk '{ if ($2 != "nan") { t += $2; nt++ } if ($3 != "nan") { a += $3; na++ } if (NR % 100 == 0) { print $1, (nt ? t / nt : "nan"), (na ? a / na : "nan"); t = nt = a = na = 0 } }' > "$work/loss"
 jq -r 'select(.validation_loss) | [.millions, .validation_loss, .validation_answer_loss // "nan"] | @tsv' "$work/metrics" > "$work/validation"
