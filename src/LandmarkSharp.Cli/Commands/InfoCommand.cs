@@ -36,6 +36,7 @@ internal sealed class InfoCommand : LandmarkCommand
             }),
         ];
         if (report.CudaProblem is { } problem) rows.Add(["CUDA", $"not used: {problem}"]);
+        else rows.Add(["CUDA kernels", report.KernelCompiler ?? $"not used: {report.KernelProblem}"]);
         output.Table(["", ""], rows);
         return Tool.Success;
     }

@@ -249,6 +249,21 @@ public static unsafe class Aten
         return new ReadOnlySpan<long>(sizes, (int)rank);
     }
 
+    /// <summary>
+    /// How many elements lie from one index to the next, for each dimension: no copy, no garbage. Good as long as
+    /// <see cref="Sizes"/>.
+    /// </summary>
+    /// <exception cref="LandmarkException">libtorch refuses.</exception>
+    public static ReadOnlySpan<long> Strides(Tensor tensor)
+    {
+        long rank;
+        long* strides;
+        AtenStack.Check(AtenApi.aoti_torch_get_dim(tensor.Handle, &rank));
+        AtenStack.Check(AtenApi.aoti_torch_get_strides(tensor.Handle, &strides));
+        GC.KeepAlive(tensor);
+        return new ReadOnlySpan<long>(strides, (int)rank);
+    }
+
     private static void CheckAdamW(
         int i, Tensor parameter, Tensor first, Tensor gradient, Tensor expAvg, Tensor expAvgSq, Tensor step)
     {

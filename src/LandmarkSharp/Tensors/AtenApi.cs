@@ -10,6 +10,7 @@ namespace LandmarkSharp.Tensors;
 internal static unsafe partial class AtenApi
 {
     private const string Library = "torch_cpu";
+    private const string CudaLibrary = "torch_cuda";
 
     /// <summary>The interface's version that slots are written in: 2.10.</summary>
     public const ulong Version = (2UL << 56) | (10UL << 48);
@@ -34,6 +35,9 @@ internal static unsafe partial class AtenApi
 
     [LibraryImport(Library)]
     public static partial int aoti_torch_get_sizes(nint tensor, long** result);
+
+    [LibraryImport(Library)]
+    public static partial int aoti_torch_get_strides(nint tensor, long** result);
 
     [LibraryImport(Library)]
     public static partial int aoti_torch_create_tensor_from_blob(
@@ -65,4 +69,7 @@ internal static unsafe partial class AtenApi
     [LibraryImport(Library)]
     public static partial int torch_parallel_for(
         long begin, long end, long grain, delegate* unmanaged<long, long, void*, void> body, void* context);
+
+    [LibraryImport(CudaLibrary)]
+    public static partial int aoti_torch_get_current_cuda_stream(int device, nint* stream);
 }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
 
 namespace LandmarkSharp.Tensors;
@@ -50,6 +51,12 @@ public sealed record SystemReport
     /// <summary>Why tensors cannot live on a CUDA device; null when they can.</summary>
     public string? CudaProblem { get; init; }
 
+    /// <summary>What compiles our own CUDA kernels for cuda:0, such as NVRTC 13.0 for sm_90a; null when it cannot run them.</summary>
+    public string? KernelCompiler { get; init; }
+
+    /// <summary>Why cuda:0 cannot run our own CUDA kernels; null when it can.</summary>
+    public string? KernelProblem { get; init; }
+
     /// <summary>Looks at the machine. It never fails: what is missing is said in the report.</summary>
     public static SystemReport Collect()
     {
@@ -76,11 +83,14 @@ public sealed record SystemReport
                 LibTorchFolder = Tensors.LibTorch.Location,
                 Threads = torch.get_num_threads(),
                 CudaProblem = Tensors.LibTorch.CudaUnavailableReason,
+                KernelCompiler = CudaKernels.Compiler(),
+                KernelProblem = CudaKernels.UnavailableReason(),
             };
         }
         catch (LandmarkException e)
         {
-            return report with { LibTorchProblem = e.Message, CudaProblem = "libtorch is not loaded" };
+            const string notLoaded = "libtorch is not loaded";
+            return report with { LibTorchProblem = e.Message, CudaProblem = notLoaded, KernelProblem = notLoaded };
         }
     }
 

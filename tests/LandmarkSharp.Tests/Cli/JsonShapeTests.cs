@@ -111,6 +111,8 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         foreach (var name in (string[])["operating_system", "processor", "processors", "memory_bytes", "available_memory_bytes",
             "instruction_sets", "dot_net", "lib_torch", "threads", "cuda_devices"])
             Assert.True(told.TryGetProperty(name, out _), $"no {name}");
+        // One of the two: what compiles the kernels, or why nothing does.
+        Assert.True(told.TryGetProperty("kernel_compiler", out _) ^ told.TryGetProperty("kernel_problem", out _));
     }
 
     [Fact]

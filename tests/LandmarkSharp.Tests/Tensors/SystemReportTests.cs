@@ -1,4 +1,5 @@
 using LandmarkSharp.Tensors;
+using LandmarkSharp.Tensors.Cuda;
 
 namespace LandmarkSharp.Tests.Tensors;
 
@@ -20,6 +21,8 @@ public sealed class SystemReportTests
         Assert.Null(report.LibTorchProblem);
         Assert.InRange(report.Threads, 1, 4096);
         Assert.Equal(LibTorch.CudaUnavailableReason, report.CudaProblem);
+        Assert.Equal(CudaKernels.UnavailableReason(), report.KernelProblem);
+        Assert.NotEqual(report.KernelProblem is null, report.KernelCompiler is null);
     }
 
     [Fact]

@@ -1,0 +1,122 @@
+// What our kernels need of PTX on any card from sm_80 on. No header of CUDA or C++ is included anywhere: the compiler may
+// have none. Names follow PTX's; "PTX ISA" is NVIDIA's manual of that name.
+#ifndef LANDMARK_COMMON
+#define LANDMARK_COMMON
+
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define DEVICE __device__ __forceinline__
+
+constexpr int kWarp = 32;
+constexpr u32 kAllLanes = 0xffffffffu;
+constexpr float kLog2E = 1.4426950408889634f;   // scores are kept times this, so that exponentials are powers of 2
+constexpr float kLn2 = 0.6931471805599453f;
+
+// ---- Numbers -----------------------------------------------------------------------------------------------------------
+
+struct bf16 { u16 bits; };
+struct f16 { u16 bits; };
+
+DEVICE float infinity() { float x; asm("mov.f32 %0, 0f7F800000;" : "=f"(x)); return x; }
+
+DEVICE float to_float(float x) { return x; }
+DEVICE float to_float(bf16 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"((u32)x.bits << 16)); return y; }
+DEVICE float to_float(f16 x) { float y; asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits)); return y; }
+
+DEVICE void from_float(float x, float& y) { y = x; }
+DEVICE void from_float(float x, bf16& y) { asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
+DEVICE void from_float(float x, f16& y) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x)); }
+
+// Two numbers in one register, the first in the low half: how matrix instructions take them.
+template <typename T> DEVICE u32 pack(float low, float high);
+template <> DEVICE u32 pack<bf16>(float low, float high) {
+    u32 y; asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low)); return y;
+}
+template <> DEVICE u32 pack<f16>(float low, float high) {
+    u32 y; asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low)); return y;
+}
+
+// Fast: about 2 units in the last place; 2^-infinity is 0. NVRTC has functions of the usual names, clang has none.
+DEVICE float power_of_2(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+DEVICE float log_2(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+DEVICE float larger(float a, float b) { float y; asm("max.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b)); return y; }
+DEVICE int smaller(int a, int b) { return a < b ? a : b; }
+
+// ---- Warps and blocks --------------------------------------------------------------------------------------------------
+
+DEVICE float shuffle_xor(float x, int mask) {
+    float y;
+    asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 0x1f, %3;" : "=f"(y) : "f"(x), "r"(mask), "r"(kAllLanes));
+    return y;
+}
+DEVICE u32 shuffle(u32 x, int lane) {
+    u32 y;
+    asm volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1f, %3;" : "=r"(y) : "r"(x), "r"(lane), "r"(kAllLanes));
+    return y;
+}
+// Over groups of Lanes neighbouring lanes, a power of 2; every lane gets the result.
+template <int Lanes = kWarp> DEVICE float warp_sum(float x) {
+#pragma unroll
+    for (int mask = Lanes / 2; mask > 0; mask /= 2) x += shuffle_xor(x, mask);
+    return x;
+}
+template <int Lanes = kWarp> DEVICE float warp_max(float x) {
+#pragma unroll
+    for (int mask = Lanes / 2; mask > 0; mask /= 2) x = larger(x, shuffle_xor(x, mask));
+    return x;
+}
+
+// Barriers by number, 1 to 15 (0 is __syncthreads): threads is a multiple of 32.
+DEVICE void named_sync(int barrier, int threads) { asm volatile("bar.sync %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
+DEVICE void named_arrive(int barrier, int threads) { asm volatile("bar.arrive %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
+
+// ---- Shared memory -----------------------------------------------------------------------------------------------------
+
+// The address that instructions on shared memory take.
+DEVICE u32 shared_address(const void* pointer) {
+    u64 address;
+    asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(pointer));
+    return (u32)address;
+}
+
+// Copies 16 bytes in the background; bytes beyond the first `bytes` (0 to 16) arrive as 0, and are not read.
+DEVICE void copy_async(u32 to, const void* from, int bytes = 16) {
+    u64 source;
+    asm("cvta.to.global.u64 %0, %1;" : "=l"(source) : "l"(from));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(to), "l"(source), "r"(bytes) : "memory");
+}
+DEVICE void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits until at most Groups of the thread's committed groups are under way.
+template <int Groups> DEVICE void copy_wait() { asm volatile("cp.async.wait_group %0;" :: "n"(Groups) : "memory"); }
+
+// Four 8x8 matrices of 16-bit elements; lane i gives the address of row i % 8 of matrix i / 8 (PTX ISA, ldmatrix).
+DEVICE void load_matrices(u32 (&x)[4], u32 address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(address) : "memory");
+}
+DEVICE void load_matrices_transposed(u32 (&x)[4], u32 address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(address) : "memory");
+}
+
+// ---- Matrix products of a warp -----------------------------------------------------------------------------------------
+
+// C [16, 8] += A [16, 16] B [16, 8]. With g = lane / 4 and p = lane % 4 * 2, a lane holds
+// A: rows g, g+8, g, g+8 at columns p, p, p+8, p+8 (two each); B: column g at rows p, p+8 (two each);
+// C: row g at columns p, p+1, row g+8 at columns p, p+1.
+template <typename T> DEVICE void mma(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1);
+
+#define LANDMARK_MMA(TYPE)                                                                                                 \
+    template <> DEVICE void mma<TYPE>(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {                                  \
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." #TYPE "." #TYPE ".f32 "                                      \
+                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                                     \
+                     : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                                      \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                                      \
+    }
+LANDMARK_MMA(bf16)
+LANDMARK_MMA(f16)
+#undef LANDMARK_MMA
+
+#endif
