@@ -60,6 +60,7 @@ inline void warp_sync() { meet(warps[threadIdx.x / 32], 32); }
 inline void warpgroup_sync() { meet(warpgroups[threadIdx.x / 128], 128); }
 inline void named_sync(int barrier, int threads) { meet(named[barrier], threads); }
 inline void named_arrive(int barrier, int threads) { arrive(named[barrier], threads); }
+constexpr int kWarp = 32;
 inline int lane_index() { return threadIdx.x % 32; }
 
 inline u32 as_bits(float x) { u32 y; memcpy(&y, &x, 4); return y; }
@@ -182,7 +183,7 @@ template <typename T, int N, int TransB = 0> void wgmma(float (&d)[N / 2], const
 inline void wgmma_fence() {}
 inline void wgmma_commit() {}
 template <int> void wgmma_wait() {}
-template <int Count> void wgmma_keep(float (&)[Count]) {}
+template <class Registers> void wgmma_keep(Registers &) {}
 
 // ---- A thread block --------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,14 @@
 #include "shared.cuh"
 #include "wgmma.cuh"
 
+#ifndef HEAD_DIM
+#define ELEMENT bf16
+#define HEAD_DIM 128
+#define BLOCK 64
+#define COLUMNS 64
+#define SPAN_BLOCKS 1
+#endif
+
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
 typedef ELEMENT T;
@@ -31,6 +39,12 @@ constexpr int PARTS = 64 * 64;                              // floats of dQ that
 struct Shape {
     int heads, groups, queries, keys, pad, queryTiles, keyTiles, headsTogether, batchGroups;
     float scale, scaleLog2;
+};
+
+// Rows of the output and of its gradient; strides in elements.
+struct Rows {
+    long long count, outBatch, outHead, outPosition, gradientBatch, gradientHead, gradientPosition;
+    int heads, queries;
 };
 
 // What is left of a row's block after its scores and its dO Vᵀ: enough to combine the halves of a block in two warpgroups.
@@ -259,6 +273,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                 matrix_at<128>(values + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
         wgmma_commit();
         wgmma_wait<0>();
+        wgmma_keep(s);
+        wgmma_keep(g);
         if ((queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0))
             differentiate<true>(s, g, rows, block, span, shape.scaleLog2, shape.pad, shared);
         else
@@ -292,6 +308,9 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         }
         wgmma_commit();
         wgmma_wait<0>();
+        wgmma_keep(dv);
+        wgmma_keep(dk);
+        wgmma_keep(dq);
         warpgroup_arrive(shared.free + 8 * stage);
         if (i > 0) named_sync(4, 256 + 32);                // the last parts have been read
         if (makes)
@@ -316,6 +335,21 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             *(u32 *)(valueGradient + to) = pack<T>(dv[4 * j + 2 * r], dv[4 * j + 2 * r + 1]);
         }
     }
+}
+
+// delta = rowsum(dO * O), a warp a row.
+extern "C" __global__ void landmark_delta(
+    const T *__restrict__ out, const T *__restrict__ gradient, float *__restrict__ delta, const __grid_constant__ Rows rows)
+{
+    const long long row = blockIdx.x * 8ll + threadIdx.x / kWarp;
+    if (row >= rows.count) return;
+    const int t = row % rows.queries, head = row / rows.queries % rows.heads, batch = row / rows.queries / rows.heads;
+    out += batch * rows.outBatch + head * rows.outHead + t * rows.outPosition;
+    gradient += batch * rows.gradientBatch + head * rows.gradientHead + t * rows.gradientPosition;
+    float sum = 0;
+    for (int i = lane_index(); i < D; i += kWarp) sum = multiply_add(to_float(out[i]), to_float(gradient[i]), sum);
+    sum = warp_sum(sum);
+    if (lane_index() == 0) delta[row] = sum;
 }
 
 // dQ from the parts' order of registers: one thread block a tile of queries, a thread for each two neighbouring columns.

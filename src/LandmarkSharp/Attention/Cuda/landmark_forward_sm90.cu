@@ -16,6 +16,15 @@
 #include "shared.cuh"
 #include "wgmma.cuh"
 
+#ifndef HEAD_DIM
+#define ELEMENT bf16
+#define HEAD_DIM 128
+#define BLOCK 64
+#define COLUMNS 64
+#define TILE_BLOCKS 2
+#define STAGES 2
+#endif
+
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
 typedef ELEMENT T;
@@ -208,6 +217,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     score(s, query, shared.keys);
     wgmma_commit();
     wgmma_wait<0>();
+    wgmma_keep(s);
     warpgroup_arrive(shared.keyFree);
     gate<true>(s, rows, (tiles - 1) * NB, shape.scale, shape.pad);
     pack_pairs(p, s);
@@ -225,9 +235,12 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
         sum(o, p, shared.values + before * TILE_BYTES, begun);
         wgmma_commit();
         wgmma_wait<1>();
+        wgmma_keep(s);
         warpgroup_arrive(shared.keyFree + 8 * stage);
         gate<decltype(edge)::value>(s, rows, tile * NB, shape.scale, shape.pad);
         wgmma_wait<0>();
+        wgmma_keep(o);
+        wgmma_keep(p);
         warpgroup_arrive(shared.valueFree + 8 * before);
         if (any_lane(rows[0].rescale != 1 || rows[1].rescale != 1))
 #pragma unroll
@@ -246,6 +259,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     sum(o, p, shared.values + before * TILE_BYTES, begun);
     wgmma_commit();
     wgmma_wait<0>();
+    wgmma_keep(o);
 
 #pragma unroll
     for (int r = 0; r < 2; r++) {

@@ -18,6 +18,10 @@ template <int Count> DEVICE void wgmma_keep(float (&d)[Count]) {
 #pragma unroll
     for (int i = 0; i < Count; i++) asm volatile("" : "+f"(d[i]) :: "memory");
 }
+template <int Count> DEVICE void wgmma_keep(u32 (&a)[Count][4]) {
+#pragma unroll
+    for (int i = 0; i < 4 * Count; i++) asm volatile("" : "+r"(a[i / 4][i % 4]) :: "memory");
+}
 
 // Registers of each thread of the warpgroup, a multiple of 8 from 24 to 256; the kernel needs __launch_bounds__(threads, 1).
 template <u32 Registers> DEVICE void registers_raise() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" :: "n"(Registers)); }
@@ -142,9 +146,13 @@ WGMMA_TYPES(96, 48, 48, 49, 50, 51, 52, 53, 54)
 WGMMA_TYPES(104, 52, 52, 53, 54, 55, 56, 57, 58)
 WGMMA_TYPES(112, 56, 56, 57, 58, 59, 60, 61, 62)
 WGMMA_TYPES(128, 64, 64, 65, 66, 67, 68, 69, 70)
+WGMMA_TYPES(144, 72, 72, 73, 74, 75, 76, 77, 78)
 WGMMA_TYPES(160, 80, 80, 81, 82, 83, 84, 85, 86)
+WGMMA_TYPES(176, 88, 88, 89, 90, 91, 92, 93, 94)
 WGMMA_TYPES(192, 96, 96, 97, 98, 99, 100, 101, 102)
+WGMMA_TYPES(208, 104, 104, 105, 106, 107, 108, 109, 110)
 WGMMA_TYPES(224, 112, 112, 113, 114, 115, 116, 117, 118)
+WGMMA_TYPES(240, 120, 120, 121, 122, 123, 124, 125, 126)
 WGMMA_TYPES(256, 128, 128, 129, 130, 131, 132, 133, 134)
 #undef WGMMA_TYPES
 #undef WGMMA_EACH

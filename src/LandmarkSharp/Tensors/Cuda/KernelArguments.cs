@@ -53,6 +53,10 @@ internal unsafe ref struct KernelArguments
     /// <summary>A tensor map by value: <c>const __grid_constant__</c> of 128 bytes, aligned to 64.</summary>
     public void Add(TensorMap map) => Put(map);
 
+    /// <summary>A structure by value, laid out as the kernel's is.</summary>
+    public void AddStruct<T>(in T value)
+        where T : unmanaged => Put(value);
+
     /// <summary>The address of each argument, as the driver wants them.</summary>
     /// <param name="start">Where the first byte of this packing lies: the caller has pinned it.</param>
     /// <param name="addresses">Room for <see cref="Count"/>.</param>
