@@ -13,7 +13,7 @@ for kernel in $kernels; do
   for target in sm_80:ptx70 sm_90a:ptx80; do
     "$clang" -x cuda --cuda-device-only -nocudainc -nocudalib -std=c++17 -O3 -S \
       --cuda-gpu-arch="${target%:*}" -Xclang -target-feature -Xclang "+${target#*:}" \
-      -include eng/clang-cuda.h -I src/LandmarkSharp/Attention/Cuda -Wall -Werror "$kernel" -o "$out" ||
+      -include eng/clang-cuda.h -I src/LandmarkSharp/Attention/Cuda -Wall -Werror -ferror-limit=3 "$kernel" -o "$out" ||
       { echo "$kernel does not compile for ${target%:*}."; exit 1; }
     echo "$kernel ${target%:*}: $(grep -c '^\.visible \.entry\|^\.entry' "$out") kernels"
   done
