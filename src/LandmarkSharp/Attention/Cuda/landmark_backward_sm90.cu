@@ -1,0 +1,337 @@
+// Landmark attention, backward, for Hopper's tensor cores and copy engine.
+//
+// With W the attention matrix of the forward pass, G its gates' log-sum, g_j = dO . v_j and delta = rowsum(dO * O)
+// (landmark-attention.md 1.5):
+//
+//   past block   A_b[j] = e^{s_j} / l_b,  P_b = e^{s_lambda - G},  W_j = P_b A_b[j],  D_b = sum_j A_b[j] g_j
+//                dS_j = W_j (g_j - D_b),  dS_lambda = P_b (D_b - delta)
+//   own block    W_j = e^{s_j - G},       dS_j = W_j (g_j - delta)
+//   dV = W^T dO,  dK = dS^T Q * scale,  dQ = dS K * scale
+//
+// D_b needs no product of its own: its summands are in registers. A thread block has two spans of 64 columns of keys, one a
+// warpgroup, and goes through the queries that see them in tiles of 64, the last ones first. Sums over keys of dQ are added in
+// memory in the keys' order, one thread block after the other, so equal inputs give equal bits: a thread block with earlier keys
+// began earlier and sees every tile that a later one does, so nobody waits for one that has not begun.
+//
+// Compile-time: HEAD_DIM (to 128), BLOCK, COLUMNS, SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
+#include "shared.cuh"
+#include "wgmma.cuh"
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+typedef ELEMENT T;
+
+constexpr int D = HEAD_DIM, L = BLOCK, C = COLUMNS;
+constexpr bool SPLIT = L > 64;                              // one block in both spans
+constexpr int NB = SPLIT ? 1 : SPAN_BLOCKS, N = SPLIT ? 64 : NB * C, TILE_BLOCKS = SPLIT ? 1 : 2 * NB;
+constexpr int CHUNKS = (D + 63) / 64, ROWS = 64, STAGES = 2;
+constexpr int TILE_BYTES = CHUNKS * 128 * 128, QUERY_BYTES = CHUNKS * ROWS * 128, WEIGHT_BYTES = ROWS * 128;
+constexpr int PARTS = 64 * 64;                              // floats of dQ that a warpgroup makes at a time
+
+struct Shape {
+    int heads, groups, queries, keys, pad, queryTiles, keyTiles, headsTogether, batchGroups;
+    float scale, scaleLog2;
+};
+
+// What is left of a row's block after its scores and its dO Vᵀ: enough to combine the halves of a block in two warpgroups.
+struct Half { float top, sum, product, landmark; };
+
+struct Row { int own, column; float logSum, delta; };
+
+struct Shared {
+    u32 keys, values, queries, gradients, weights, slopes, parts, halves;
+    u32 keyFull, full, free;                           // of queries and gradients together, by stage
+};
+
+// Scores s and g = dO Vᵀ of a span become W and dS.
+template <bool Edge>
+DEVICE void differentiate(
+    float (&s)[N / 2], float (&g)[N / 2], const Row (&rows)[2], int firstBlock, int span, float scale, int pad, const Shared &shared)
+{
+    const int t = lane_index() & 3;
+    constexpr int J = N / NB / 8;
+    constexpr int LANDMARK = SPLIT ? L - 1 - 64 : L - 1;    // its column, in the second span if the block is split
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        Half half[NB];
+#pragma unroll
+        for (int b = 0; b < NB; b++) {
+            const int block = firstBlock + b, start = SPLIT ? 64 * span : 0;
+            const bool own = Edge && block == rows[r].own;
+            const int from = Edge && block == 0 ? pad : 0;
+            const int to = !Edge || block < rows[r].own ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : 0;
+            half[b].landmark = shuffle(s[4 * (b * J + LANDMARK / 8) + 2 * r + LANDMARK % 2], (lane_index() & ~3) | (LANDMARK % 8 / 2)) * scale;
+            float top = -infinity(), sum = 0, product = 0;
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) {
+                    float &x = s[4 * (b * J + j) + 2 * r + e];
+                    const int column = start + 8 * j + 2 * t + e;
+                    if (Edge || SPLIT ? column < from || column >= to : 8 * j + 6 + e >= L - 1 && column >= L - 1) x = -infinity();
+                    top = larger(top, x);
+                }
+            top = warp_max<4>(top);
+            half[b].top = top == -infinity() ? -infinity() : top * scale;
+            const float base = top == -infinity() ? 0 : half[b].top;
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) {
+                    float &x = s[4 * (b * J + j) + 2 * r + e];
+                    x = power_of_2(multiply_add(x, scale, -base));
+                    sum += x;
+                    product = multiply_add(x, g[4 * (b * J + j) + 2 * r + e], product);
+                }
+            half[b].sum = warp_sum<4>(sum);
+            half[b].product = warp_sum<4>(product);
+        }
+        float mine = 1;                                     // what this span's exponentials are multiplied by to match both
+        if (SPLIT) {
+            const int row = threadIdx.x % 128 / 32 * 16 + lane_index() / 4 + 8 * r;
+            if (t == 0)
+                store_shared(shared.halves + (64 * span + row) * 16, half[0].top, half[0].sum, half[0].product, half[0].landmark);
+            named_sync(2, 256);
+            Half other;
+            load_shared(shared.halves + (64 * (1 - span) + row) * 16, other.top, other.sum, other.product, other.landmark);
+            const float top = larger(half[0].top, other.top), base = top == -infinity() ? 0 : top;
+            mine = power_of_2(half[0].top - base);
+            const float theirs = power_of_2(other.top - base);
+            // In the order of the spans, so that both get the same bits.
+            half[0].sum = span == 0 ? half[0].sum * mine + other.sum * theirs : other.sum * theirs + half[0].sum * mine;
+            half[0].product = span == 0 ? half[0].product * mine + other.product * theirs : other.product * theirs + half[0].product * mine;
+            half[0].top = top;
+            if (span == 0) half[0].landmark = other.landmark;
+        }
+#pragma unroll
+        for (int b = 0; b < NB; b++) {
+            const int block = firstBlock + b;
+            const bool own = Edge && block == rows[r].own, empty = half[b].sum == 0;
+            const float gate = power_of_2((own ? half[b].top : half[b].landmark) - rows[r].logSum);
+            const float mean = empty ? 0 : ratio(half[b].product, half[b].sum);
+            const float weight = empty ? 0 : own ? gate * mine : ratio(gate, half[b].sum) * mine;
+            const float less = own ? rows[r].delta : mean;
+            const float landmark = own || empty ? 0 : gate * (mean - rows[r].delta);
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) {
+                    float &x = s[4 * (b * J + j) + 2 * r + e], &y = g[4 * (b * J + j) + 2 * r + e];
+                    x *= weight;
+                    y = x * (y - less);
+                    if ((!SPLIT || span == 1) && j == LANDMARK / 8 && e == LANDMARK % 2 && t == LANDMARK % 8 / 2) y = landmark;
+                }
+        }
+    }
+}
+
+// A span's W or dS, [64 queries, 64 columns], into shared memory with 128-byte rows, swizzled as the copy engine does.
+DEVICE void store(u32 to, const float (&x)[N / 2]) {
+    const int row = threadIdx.x % 128 / 32 * 16 + lane_index() / 4;
+#pragma unroll
+    for (int j = 0; j < N / 8; j++)
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+            store_shared(to + (row + 8 * r) * 128 + ((j ^ (row & 7)) << 4) + (lane_index() & 3) * 4, pack<T>(x[4 * j + 2 * r], x[4 * j + 2 * r + 1]));
+}
+
+extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
+    const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
+    const __grid_constant__ TensorMap gradientMap, const float *__restrict__ logSum, const float *__restrict__ delta,
+    T *__restrict__ keyGradient, T *__restrict__ valueGradient, float *__restrict__ queryParts,
+    u32 *__restrict__ turns, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
+{
+    extern __shared__ unsigned char dynamic_memory[];
+    const u32 base = (shared_address(dynamic_memory) + 1023) & ~1023u;
+    Shared shared;
+    shared.keys = base;
+    shared.values = shared.keys + TILE_BYTES;
+    shared.queries = shared.values + TILE_BYTES;
+    shared.gradients = shared.queries + STAGES * QUERY_BYTES;
+    shared.weights = shared.gradients + STAGES * QUERY_BYTES;
+    shared.slopes = shared.weights + 2 * WEIGHT_BYTES;
+    shared.parts = shared.slopes + 2 * WEIGHT_BYTES;
+    shared.halves = shared.parts + CHUNKS * PARTS * 4;
+    shared.keyFull = shared.halves + 2048;
+    shared.full = shared.keyFull + 8;
+    shared.free = shared.full + 8 * STAGES;
+    const u32 work = shared.free + 8 * STAGES;
+
+    if (threadIdx.x == 0) {
+        // Work is taken in the order in which thread blocks begin, whatever order that is.
+        store_shared(work, atomic_increment(ticket));
+        barrier_init(shared.keyFull, 1);
+        for (int i = 0; i < STAGES; i++) {
+            barrier_init(shared.full + 8 * i, 1);
+            barrier_init(shared.free + 8 * i, 2);
+        }
+        barrier_init_fence();
+    }
+    // Columns and rows that no copy fills must be numbers.
+    for (u32 at = base + threadIdx.x * 16; at < shared.queries; at += 384 * 16) store_shared(at, 0.f, 0.f, 0.f, 0.f);
+    for (u32 at = shared.weights + threadIdx.x * 16; at < shared.parts; at += 384 * 16) store_shared(at, 0.f, 0.f, 0.f, 0.f);
+    async_proxy_fence();
+    __syncthreads();
+
+    const int item = load_shared(work);
+    const int perSet = shape.headsTogether * shape.keyTiles, set = item / perSet;
+    const int together = smaller(shape.headsTogether, shape.batchGroups - set * shape.headsTogether);
+    const int batchGroup = set * shape.headsTogether + (item - set * perSet) % together, tile = (item - set * perSet) / together;
+    const int perGroup = shape.heads / shape.groups;
+    const int batch = batchGroup / shape.groups, keyHead = batchGroup % shape.groups, firstHead = keyHead * perGroup;
+    const int shift = shape.keys - shape.queries + shape.pad, firstBlock = tile * TILE_BLOCKS;
+    const int earliest = firstBlock * L - shift, firstTile = earliest > 0 ? earliest / ROWS : 0, perHead = shape.queryTiles - firstTile;
+    const int count = perHead * perGroup;
+
+    if (threadIdx.x < 128) {
+        registers_lower<24>();
+        if (threadIdx.x == 0) {
+            barrier_arrive_expect(shared.keyFull, 2 * CHUNKS * (SPLIT ? C : TILE_BLOCKS * C) * 128);
+            for (int c = 0; c < CHUNKS; c++)
+                for (int b = 0; b < TILE_BLOCKS; b++) {
+                    const int row = SPLIT ? 0 : b / NB * 64 + b % NB * C;
+                    load_box(shared.keys + (c * 128 + row) * 128, keyMap, shared.keyFull, c * 64, (firstBlock + b) * L - shape.pad, keyHead, batch);
+                    load_box(shared.values + (c * 128 + row) * 128, valueMap, shared.keyFull, c * 64, (firstBlock + b) * L - shape.pad, keyHead, batch);
+                }
+            for (int i = 0; i < count; i++) {
+                const int stage = i % STAGES, head = firstHead + i / perHead, row = (shape.queryTiles - 1 - i % perHead) * ROWS;
+                if (i >= STAGES) barrier_wait(shared.free + 8 * stage, (i / STAGES - 1) & 1);
+                barrier_arrive_expect(shared.full + 8 * stage, 2 * QUERY_BYTES);
+                for (int c = 0; c < CHUNKS; c++) {
+                    load_box(shared.queries + stage * QUERY_BYTES + c * ROWS * 128, queryMap, shared.full + 8 * stage, c * 64, row, head, batch);
+                    load_box(shared.gradients + stage * QUERY_BYTES + c * ROWS * 128, gradientMap, shared.full + 8 * stage, c * 64, row, head, batch);
+                }
+            }
+        } else if (threadIdx.x / 32 == 1) {
+            // Adds dQ in memory when it is this tile's turn.
+            for (int i = 0; i < count; i++) {
+                const int at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + shape.queryTiles - 1 - i % perHead;
+                named_sync(3, 256 + 32);                   // the parts are in shared memory
+                if (lane_index() == 0) {
+                    while (load_acquire(turns + at) != (u32)tile) { }
+                    if (tile == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
+                    else bulk_add(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
+                    bulk_commit();
+                    bulk_wait_read();
+                }
+                warp_sync();
+                named_arrive(4, 256 + 32);            // the parts may be written again
+                if (lane_index() == 0) {
+                    bulk_wait();
+                    store_release(turns + at, tile + 1);
+                }
+            }
+        }
+        return;
+    }
+    registers_raise<240>();
+    const int span = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4, block = firstBlock + (SPLIT ? 0 : span * NB);
+    float dk[D / 2], dv[D / 2], s[N / 2], g[N / 2];
+#pragma unroll
+    for (int i = 0; i < D / 2; i++) dk[i] = dv[i] = 0;
+    const u32 keys = shared.keys + span * 64 * 128, values = shared.values + span * 64 * 128;
+    const u32 weights = shared.weights + span * WEIGHT_BYTES, slopes = shared.slopes + span * WEIGHT_BYTES;
+    barrier_wait(shared.keyFull, 0);
+
+    for (int i = 0; i < count; i++) {
+        const int stage = i % STAGES, head = firstHead + i / perHead, queryTile = shape.queryTiles - 1 - i % perHead;
+        const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
+        Row rows[2];
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            const int at = queryTile * ROWS + warp * 16 + lane_index() / 4 + 8 * r;
+            const bool there = at < shape.queries;
+            const long long row = (long long)(batch * shape.heads + head) * shape.queries + at;
+            rows[r] = { (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
+        }
+        barrier_wait(shared.full + 8 * stage, i / STAGES & 1);
+        wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < D / 16; k++)                    // S = Q Kᵀ
+            wgmma<T, N>(s,
+                matrix_at<128>(queries + (k / 4) * ROWS * 128 + (k % 4) * 32),
+                matrix_at<128>(keys + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
+        wgmma_commit();
+#pragma unroll
+        for (int k = 0; k < D / 16; k++)                    // g = dO Vᵀ
+            wgmma<T, N>(g,
+                matrix_at<128>(gradients + (k / 4) * ROWS * 128 + (k % 4) * 32),
+                matrix_at<128>(values + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
+        wgmma_commit();
+        wgmma_wait<0>();
+        if ((queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0))
+            differentiate<true>(s, g, rows, block, span, shape.scaleLog2, shape.pad, shared);
+        else
+            differentiate<false>(s, g, rows, block, span, shape.scaleLog2, shape.pad, shared);
+        store(weights, s);
+        store(slopes, g);
+        async_proxy_fence();
+        named_sync(1, 256);                                // both spans' dS are there for dQ
+        wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < ROWS / 16; k++)                 // dV += Wᵀ dO
+            wgmma<T, D, 1, 1>(dv,
+                matrix_at<128>(weights + k * 2048, 8192, 1024), matrix_at<128>(gradients + k * 2048, ROWS * 128, 1024), true);
+        wgmma_commit();
+#pragma unroll
+        for (int k = 0; k < ROWS / 16; k++)                 // dK += dSᵀ Q
+            wgmma<T, D, 1, 1>(dk,
+                matrix_at<128>(slopes + k * 2048, 8192, 1024), matrix_at<128>(queries + k * 2048, ROWS * 128, 1024), true);
+        wgmma_commit();
+        // dQ = dS K over both spans: a warpgroup makes 64 of its columns.
+        const int chunk = CHUNKS == 2 ? span : 0;
+        const bool makes = CHUNKS == 2 || span == (i & 1);
+        float dq[32];
+        if (makes) {
+#pragma unroll
+            for (int k = 0; k < 8; k++) {
+                const u64 a = matrix_at<128>(shared.slopes + (k / 4) * WEIGHT_BYTES + (k % 4) * 32);
+                const u64 b = matrix_at<128>(shared.keys + chunk * 128 * 128 + k * 2048, 0, 1024);
+                wgmma<T, 64, 0, 1>(dq, a, b, k > 0);
+            }
+        }
+        wgmma_commit();
+        wgmma_wait<0>();
+        warpgroup_arrive(shared.free + 8 * stage);
+        if (i > 0) named_sync(4, 256 + 32);                // the last parts have been read
+        if (makes)
+#pragma unroll
+            for (int j = 0; j < 32; j++)
+                store_shared(shared.parts + ((chunk * 32 + j) * 128 + threadIdx.x % 128) * 4, as_bits(dq[j]));
+        async_proxy_fence();
+        named_arrive(3, 256 + 32);
+    }
+    if (count > 0) named_sync(4, 256 + 32);
+
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        const int index = warp * 16 + lane_index() / 4 + 8 * r + (SPLIT ? 64 * span : 0);
+        const int column = SPLIT ? index : index % C, position = (block + (SPLIT ? 0 : index / C)) * L + column - shape.pad;
+        if ((!SPLIT && index >= N) || column >= L || position < 0 || position >= shape.keys) continue;
+        const long long row = (long long)batchGroup * shape.keys + position;
+#pragma unroll
+        for (int j = 0; j < D / 8; j++) {
+            const long long to = row * D + 8 * j + 2 * (lane_index() & 3);
+            *(u32 *)(keyGradient + to) = pack<T>(dk[4 * j + 2 * r] * shape.scale, dk[4 * j + 2 * r + 1] * shape.scale);
+            *(u32 *)(valueGradient + to) = pack<T>(dv[4 * j + 2 * r], dv[4 * j + 2 * r + 1]);
+        }
+    }
+}
+
+// dQ from the parts' order of registers: one thread block a tile of queries, a thread for each two neighbouring columns.
+extern "C" __global__ void landmark_query_gradient(
+    const float *__restrict__ queryParts, T *__restrict__ queryGradient, const __grid_constant__ Shape shape)
+{
+    const int head = blockIdx.x / shape.queryTiles, tile = blockIdx.x % shape.queryTiles;
+    const float *parts = queryParts + (long long)blockIdx.x * CHUNKS * PARTS;
+    const int thread = threadIdx.x % 128;
+    for (int i = threadIdx.x / 128; i < CHUNKS * 16; i += 2) {
+        const int chunk = i / 16, j = i % 16 * 2;
+        const int row = tile * ROWS + thread / 32 * 16 + thread % 32 / 4 + j / 2 % 2 * 8, column = chunk * 64 + j / 4 * 8 + thread % 4 * 2;
+        if (row >= shape.queries || column >= D) continue;
+        const float *at = parts + (chunk * 32 + j) * 128 + thread;
+        *(u32 *)(queryGradient + ((long long)head * shape.queries + row) * D + column) = pack<T>(at[0] * shape.scale, at[128] * shape.scale);
+    }
+}
+
+#endif

@@ -1,0 +1,265 @@
+// Landmark attention, forward, for Hopper's tensor cores and copy engine.
+//
+// For query i in block B, over the regular tokens j of an earlier block b and over those of its own block up to itself
+// (landmark-attention.md 1.3 and 1.6, the paper's equations 1 to 4):
+//
+//   past block   A_b[j] = e^{s_j} / l_b,   l_b = sum over b of e^{s_j},   gate logit  g_b = s of b's landmark
+//   own block    gate logits are its scores themselves: together g_B = log l_B
+//   out          = sum_b e^{g_b - G} sum_j A_b[j] v_j,   G = log sum_b e^{g_b}
+//
+// One thread block has 128 queries of one head: a warp loads, two warpgroups of 64 queries each multiply. A tile holds
+// TILE_BLOCKS whole blocks of COLUMNS >= BLOCK columns each, so that a row's statistics of a block are in the registers of four
+// neighbouring lanes when the gate needs them: one pass, no more products than dense attention. Blocks are right-aligned at
+// their landmark: a short first block begins before the first key, where the copy engine fills in zeros.
+//
+// Compile-time: ELEMENT_BF16 or ELEMENT_F16, HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES.
+#include "shared.cuh"
+#include "wgmma.cuh"
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+
+typedef ELEMENT T;
+
+constexpr int D = HEAD_DIM, L = BLOCK, C = COLUMNS, NB = TILE_BLOCKS, N = NB * C;
+constexpr int CHUNKS = (D + 63) / 64;                       // of 64 elements = 128 bytes, the swizzle's width
+constexpr int ROWS = 128, QUERY_BYTES = CHUNKS * ROWS * 128, TILE_BYTES = CHUNKS * N * 128;
+constexpr bool PADDED = C != L || NB == 1;                  // a copy for each block; else one for the tile
+
+struct Shape {
+    int heads, groups, queries, keys, pad, queryTiles, headsTogether, batchHeads;
+    long long outBatch, outHead, outPosition;               // strides of the output, in elements
+    float scale;                                            // of scores, times log2 e
+};
+
+// A row's statistics while its blocks go by, in units of log2: the greatest gate logit so far, and the sum of the gates.
+struct Row {
+    int own, column;                                        // its block, and its column in it
+    float greatest, sum, rescale;
+};
+
+// Scores of a tile become gated weights, relative to the greatest gate logit so far; s[4j + 2r + e] is row r, column 8j + 2t + e.
+// Edge: the tile may hold a row's own block, blocks after it, or columns before the first key.
+template <bool Edge>
+DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, float scale, int pad) {
+    const int t = lane_index() & 3;
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        float top[NB], logit[NB];
+        bool own[NB];
+        float greatest = rows[r].greatest;
+#pragma unroll
+        for (int b = 0; b < NB; b++) {
+            constexpr int J = C / 8;
+            const int block = firstBlock + b;
+            own[b] = Edge && block == rows[r].own;
+            const float landmark = shuffle(s[4 * (b * J + (L - 1) / 8) + 2 * r + (L - 1) % 2], (lane_index() & ~3) | ((L - 1) % 8 / 2));
+            const int from = Edge && block == 0 ? pad : 0;
+            const int to = !Edge || block < rows[r].own ? L - 1 : own[b] ? smaller(rows[r].column + 1, L - 1) : 0;
+            float m = -infinity();
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) {
+                    float &x = s[4 * (b * J + j) + 2 * r + e];
+                    const int column = 8 * j + 2 * t + e;
+                    if (Edge ? column < from || column >= to : 8 * j + 6 + e >= L - 1 && column >= L - 1) x = -infinity();
+                    m = larger(m, x);
+                }
+            m = warp_max<4>(m);
+            top[b] = m == -infinity() ? 0 : m * scale;
+            // An empty block, and one that is to come, are in no gate.
+            logit[b] = m == -infinity() ? -infinity() : own[b] ? top[b] : landmark * scale;
+            greatest = larger(greatest, logit[b]);
+        }
+        const float base = greatest == -infinity() ? 0 : greatest;
+        rows[r].rescale = power_of_2(rows[r].greatest - base);
+        rows[r].greatest = greatest;
+        rows[r].sum *= rows[r].rescale;
+#pragma unroll
+        for (int b = 0; b < NB; b++) {
+            constexpr int J = C / 8;
+            float l = 0;
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) {
+                    float &x = s[4 * (b * J + j) + 2 * r + e];
+                    x = power_of_2(multiply_add(x, scale, -top[b]));
+                    l += x;
+                }
+            l = warp_sum<4>(l);
+            const float p = power_of_2(logit[b] - base);
+            const float weight = Edge ? (own[b] ? p : l > 0 ? p / l : 0) : ratio(p, l);
+            rows[r].sum += own[b] ? p * l : p;
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) s[4 * (b * J + j) + 2 * r + e] *= weight;
+        }
+    }
+}
+
+DEVICE void pack_pairs(u32 (&p)[N / 16][4], const float (&s)[N / 2]) {
+#pragma unroll
+    for (int i = 0; i < N / 4; i++) p[i / 4][i % 4] = pack<T>(s[2 * i], s[2 * i + 1]);
+}
+
+struct Shared {
+    u32 query, keys, values;                           // shared addresses; stages of keys and values follow each other
+    u32 queryFull, keyFull, keyFree, valueFull, valueFree;
+};
+
+// S = Q Kᵀ of a tile, [64, N]; both operands have the head dim innermost.
+DEVICE void score(float (&s)[N / 2], u32 query, u32 key) {
+#pragma unroll
+    for (int k = 0; k < D / 16; k++)
+        wgmma<T, N>(s,
+            matrix_at<128>(query + (k / 4) * ROWS * 128 + (k % 4) * 32),
+            matrix_at<128>(key + (k / 4) * N * 128 + (k % 4) * 32), k > 0);
+}
+
+// O += P V, [64, D]; the tile's rows are the sum's index, so V is read across its rows.
+DEVICE void sum(float (&o)[D / 2], const u32 (&p)[N / 16][4], u32 value, bool accumulate) {
+#pragma unroll
+    for (int k = 0; k < N / 16; k++)
+        wgmma<T, D, 1>(o, p[k], matrix_at<128>(value + k * 2048, N * 128, 1024), accumulate || k > 0);
+}
+
+DEVICE void load(
+    u32 to, const TensorMap &map, u32 full, u32 free, int round, int tile, int head, int batch, int pad)
+{
+    if (round > 0) barrier_wait(free, (round - 1) & 1);
+    barrier_arrive_expect(full, TILE_BYTES);
+    for (int c = 0; c < CHUNKS; c++)
+        for (int b = 0; b < (PADDED ? NB : 1); b++)
+            load_box(to + (c * N + b * C) * 128, map, full, c * 64, (tile * NB + b) * L - pad, head, batch);
+}
+
+extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
+    const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
+    T *__restrict__ out, float *__restrict__ logSum, const __grid_constant__ Shape shape)
+{
+    extern __shared__ unsigned char dynamic_memory[];
+    const u32 base = (shared_address(dynamic_memory) + 1023) & ~1023u;
+    Shared shared;
+    shared.query = base;
+    shared.keys = base + QUERY_BYTES;
+    shared.values = shared.keys + STAGES * TILE_BYTES;
+    shared.queryFull = shared.values + STAGES * TILE_BYTES;
+    shared.keyFull = shared.queryFull + 8;
+    shared.keyFree = shared.keyFull + 8 * STAGES;
+    shared.valueFull = shared.keyFree + 8 * STAGES;
+    shared.valueFree = shared.valueFull + 8 * STAGES;
+
+    // Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
+    const int together = smaller(shape.headsTogether, shape.batchHeads - (int)blockIdx.x / (shape.headsTogether * shape.queryTiles) * shape.headsTogether);
+    const int set = blockIdx.x / (shape.headsTogether * shape.queryTiles), at = blockIdx.x - set * shape.headsTogether * shape.queryTiles;
+    const int batchHead = set * shape.headsTogether + at % together, first = (shape.queryTiles - 1 - at / together) * ROWS;
+    const int batch = batchHead / shape.heads, head = batchHead % shape.heads, keyHead = head / (shape.heads / shape.groups);
+    // Positions are counted from the beginning of a whole first block.
+    const int shift = shape.keys - shape.queries + shape.pad;
+    const int tiles = (smaller(first + ROWS, shape.queries) - 1 + shift) / L / NB + 1;
+
+    if (threadIdx.x == 0) {
+        barrier_init(shared.queryFull, 1);
+        for (int i = 0; i < STAGES; i++) {
+            barrier_init(shared.keyFull + 8 * i, 1);
+            barrier_init(shared.valueFull + 8 * i, 1);
+            barrier_init(shared.keyFree + 8 * i, 2);
+            barrier_init(shared.valueFree + 8 * i, 2);
+        }
+        barrier_init_fence();
+    }
+    __syncthreads();
+
+    if (threadIdx.x < 128) {
+        registers_lower<24>();
+        if (threadIdx.x == 0) {
+            barrier_arrive_expect(shared.queryFull, QUERY_BYTES);
+            for (int c = 0; c < CHUNKS; c++)
+                load_box(shared.query + c * ROWS * 128, queryMap, shared.queryFull, c * 64, first, head, batch);
+            for (int i = 0, tile = tiles - 1; tile >= 0; i++, tile--) {
+                const int stage = i % STAGES, round = i / STAGES;
+                load(shared.keys + stage * TILE_BYTES, keyMap, shared.keyFull + 8 * stage, shared.keyFree + 8 * stage, round, tile, keyHead, batch, shape.pad);
+                load(shared.values + stage * TILE_BYTES, valueMap, shared.valueFull + 8 * stage, shared.valueFree + 8 * stage, round, tile, keyHead, batch, shape.pad);
+            }
+        }
+        return;
+    }
+    registers_raise<240>();
+    const int group = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4;
+    const u32 query = shared.query + group * 64 * 128;
+
+    Row rows[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        const int position = first + group * 64 + warp * 16 + lane_index() / 4 + 8 * r + shift;
+        rows[r] = { position / L, position % L, -infinity(), 0, 1 };
+    }
+    // Tiles from the last down to this one may hold a row's own block.
+    const int firstOwn = (first + group * 64 + shift) / L / NB;
+    const int lastEdge = shape.pad > 0 ? 0 : -1;
+
+    float o[D / 2], s[N / 2];
+    u32 p[N / 16][4];
+    barrier_wait(shared.queryFull, 0);
+    barrier_wait(shared.keyFull, 0);
+    wgmma_fence();
+    score(s, query, shared.keys);
+    wgmma_commit();
+    wgmma_wait<0>();
+    warpgroup_arrive(shared.keyFree);
+    gate<true>(s, rows, (tiles - 1) * NB, shape.scale, shape.pad);
+    pack_pairs(p, s);
+
+    int i = 1, tile = tiles - 2;
+    bool begun = false;
+    // The scores of a tile are multiplied while the sum of the tile before is.
+    auto step = [&](auto edge) {
+        const int stage = i % STAGES, before = (i - 1) % STAGES;
+        barrier_wait(shared.keyFull + 8 * stage, i / STAGES & 1);
+        wgmma_fence();
+        score(s, query, shared.keys + stage * TILE_BYTES);
+        wgmma_commit();
+        barrier_wait(shared.valueFull + 8 * before, (i - 1) / STAGES & 1);
+        sum(o, p, shared.values + before * TILE_BYTES, begun);
+        wgmma_commit();
+        wgmma_wait<1>();
+        warpgroup_arrive(shared.keyFree + 8 * stage);
+        gate<decltype(edge)::value>(s, rows, tile * NB, shape.scale, shape.pad);
+        wgmma_wait<0>();
+        warpgroup_arrive(shared.valueFree + 8 * before);
+        if (any_lane(rows[0].rescale != 1 || rows[1].rescale != 1))
+#pragma unroll
+            for (int j = 0; j < D / 2; j++) o[j] *= rows[j / 2 % 2].rescale;
+        pack_pairs(p, s);
+        begun = true;
+        i++, tile--;
+    };
+    while (tile >= firstOwn && tile >= 0) step(Yes());
+    while (tile > lastEdge) step(No());
+    while (tile >= 0) step(Yes());
+
+    const int before = (i - 1) % STAGES;
+    barrier_wait(shared.valueFull + 8 * before, (i - 1) / STAGES & 1);
+    wgmma_fence();
+    sum(o, p, shared.values + before * TILE_BYTES, begun);
+    wgmma_commit();
+    wgmma_wait<0>();
+
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        const int at = first + group * 64 + warp * 16 + lane_index() / 4 + 8 * r;
+        if (at >= shape.queries) continue;
+        const long long row = (long long)batchHead * shape.queries + at;
+        T *to = out + batch * shape.outBatch + head * shape.outHead + at * shape.outPosition;
+        const float scaled = rows[r].sum > 0 ? 1 / rows[r].sum : 0;
+#pragma unroll
+        for (int j = 0; j < D / 8; j++)
+            *(u32 *)(to + 8 * j + 2 * (lane_index() & 3)) = pack<T>(o[4 * j + 2 * r] * scaled, o[4 * j + 2 * r + 1] * scaled);
+        // Nothing seen: a weight of zero whatever the score.
+        if ((lane_index() & 3) == 0) logSum[row] = rows[r].sum > 0 ? rows[r].greatest + log_2(rows[r].sum) : infinity();
+    }
+}
+
+#endif

@@ -1,0 +1,24 @@
+#include "reference.h"
+#include "landmark_backward_sm90.cu"
+
+int main(int count, char **arguments) {
+    return run_cases(count, arguments, D, L, [](const Reference &r) {
+        std::vector<u16> dq(r.q.size(), 0x7fc0), dk(r.k.size(), 0x7fc0), dv(r.v.size(), 0x7fc0);
+        const int blocks = (r.keys + L - r.first + L - 1) / L, tiles = (r.queries + ROWS - 1) / ROWS, groups = r.batch * r.groups;
+        const Shape shape { r.heads, r.groups, r.queries, r.keys, L - r.first, tiles, (blocks + TILE_BLOCKS - 1) / TILE_BLOCKS,
+            groups - 1, groups, 1 / sqrtf(D), 1 / sqrtf(D) * 1.44269504f };
+        std::vector<float> parts((size_t)r.batch * r.heads * tiles * CHUNKS * PARTS, NAN);
+        std::vector<u32> turns(r.batch * r.heads * tiles);
+        u32 ticket = 0;
+        const auto q = r.query_map(r.q, ROWS), g = r.query_map(r.g, ROWS), k = r.key_map(r.k, C), v = r.key_map(r.v, C);
+        for (int i = 0; i < groups * shape.keyTiles; i++)
+            run_block(i, 384, [&] {
+                landmark_backward_sm90(q, k, v, g, r.log_sum.data(), r.delta.data(), (T *)dk.data(), (T *)dv.data(),
+                    parts.data(), turns.data(), &ticket, shape);
+            });
+        for (int i = 0; i < r.batch * r.heads * tiles; i++)
+            run_block(i, 256, [&] { landmark_query_gradient(parts.data(), (T *)dq.data(), shape); });
+        // No short cut: all three are told.
+        return close("dq", dq, r.dq) & close("dk", dk, r.dk) & close("dv", dv, r.dv);
+    });
+}

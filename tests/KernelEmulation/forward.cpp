@@ -1,0 +1,20 @@
+#include "reference.h"
+#include "landmark_forward_sm90.cu"
+
+int main(int count, char **arguments) {
+    return run_cases(count, arguments, D, L, [](const Reference &r) {
+        std::vector<u16> out(r.q.size(), 0x7fc0);
+        std::vector<float> log_sum(r.log_sum.size(), NAN);
+        const int heads = r.batch * r.heads;
+        const Shape shape { r.heads, r.groups, r.queries, r.keys, L - r.first, (r.queries + ROWS - 1) / ROWS, heads - 1, heads,
+            (long long)r.heads * r.queries * D, (long long)r.queries * D, D, 1 / sqrtf(D) * 1.44269504f };
+        const auto q = r.query_map(r.q, ROWS), k = r.key_map(r.k, PADDED ? C : N), v = r.key_map(r.v, PADDED ? C : N);
+        for (int i = 0; i < heads * shape.queryTiles; i++)
+            run_block(i, 384, [&] { landmark_forward_sm90(q, k, v, (T *)out.data(), log_sum.data(), shape); });
+        double worst = 0;
+        for (size_t i = 0; i < log_sum.size(); i++)
+            if (log_sum[i] != r.log_sum[i]) worst = fmax(worst, std::isnan(log_sum[i]) ? INFINITY : fabs(log_sum[i] - r.log_sum[i]));
+        printf(" log-sum %.6f", worst);
+        return close("out", out, r.out) && worst < 1e-3;
+    });
+}

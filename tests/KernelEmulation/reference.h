@@ -1,0 +1,95 @@
+// Landmark attention and its gradients in float64, one row at a time, straight from landmark-attention.md 1.3 and 1.5.
+#pragma once
+#include "emulation.h"
+#include <random>
+
+struct Reference {
+    int batch, heads, groups, keys, queries, first, D, L;
+    std::vector<u16> q, k, v, g;                            // g: the output's gradient
+    std::vector<double> out, dq, dk, dv;
+    std::vector<float> log_sum, delta;                      // log_sum to the base 2
+
+    Reference(int heads, int groups, int keys, int queries, int first, int D, int L)
+        : batch(2), heads(heads), groups(groups), keys(keys), queries(queries), first(first), D(D), L(L) {
+        std::mt19937 random(keys * 31 + queries * 7 + first);
+        std::normal_distribution<float> normal;
+        auto make = [&](int n, float size) {
+            std::vector<u16> x((size_t)batch * n * D);
+            for (auto &e : x) e = narrow(normal(random) * size);
+            return x;
+        };
+        q = make(heads * queries, 1.5f), k = make(groups * keys, 1), v = make(groups * keys, 1), g = make(heads * queries, 1);
+        out.resize(q.size()), dq.resize(q.size()), dk.resize(k.size()), dv.resize(v.size());
+        log_sum.resize(batch * heads * queries), delta.resize(batch * heads * queries);
+        for (int row = 0; row < batch * heads * queries; row++) attend(row);
+    }
+
+    void attend(int row) {
+        const int t = row % queries, head = row / queries, group = head / heads * groups + head % heads / (heads / groups);
+        const int i = keys - queries + t, pad = L - first, own = (i + pad) / L;
+        auto block = [&](int j) { return (j + pad) / L; };
+        auto landmark = [&](int j) { return (j + pad) % L == L - 1; };
+        auto x = [&](const std::vector<u16> &a, size_t r, int c) { return (double)widen(a[r * D + c]); };
+        const size_t base = (size_t)group * keys;
+        std::vector<double> s(i + 1), dw(i + 1), a(i + 1), w(i + 1), ds(i + 1), sum(own + 1), gate(own + 1), mean(own + 1);
+        for (int j = 0; j <= i; j++)
+            for (int c = 0; c < D; c++) {
+                s[j] += x(q, row, c) * x(k, base + j, c) / sqrt(D);
+                dw[j] += x(g, row, c) * x(v, base + j, c);
+            }
+        double top = -INFINITY, total = 0, product = 0;
+        for (double y : s) top = fmax(top, y);
+        for (int j = 0; j <= i; j++) if (!landmark(j)) sum[block(j)] += exp(s[j] - top);
+        for (int j = 0; j <= i; j++) if (landmark(j) && block(j) < own && sum[block(j)] > 0) total += gate[block(j)] = exp(s[j] - top);
+        total += gate[own] = sum[own];
+        log_sum[row] = total > 0 ? (top + log(total)) / log(2) : INFINITY;
+        if (total == 0) return;
+        for (auto &p : gate) p /= total;
+        for (int j = 0; j <= i; j++) {
+            if (landmark(j)) continue;
+            a[j] = exp(s[j] - top) / sum[block(j)], w[j] = gate[block(j)] * a[j];
+            mean[block(j)] += a[j] * dw[j], product += w[j] * dw[j];
+            for (int c = 0; c < D; c++) out[(size_t)row * D + c] += w[j] * x(v, base + j, c);
+        }
+        delta[row] = product;
+        for (int j = 0; j <= i; j++) {
+            const int b = block(j);
+            ds[j] = !landmark(j) ? w[j] * (dw[j] - (b == own ? product : mean[b])) : b < own ? gate[b] * (mean[b] - product) : 0;
+            for (int c = 0; c < D; c++) {
+                dq[(size_t)row * D + c] += ds[j] * x(k, base + j, c) / sqrt(D);
+                dk[(base + j) * D + c] += ds[j] * x(q, row, c) / sqrt(D);
+                dv[(base + j) * D + c] += w[j] * x(g, row, c);
+            }
+        }
+    }
+
+    TensorMap query_map(const std::vector<u16> &x, int rows) const {
+        return { x.data(), { D, queries, heads, batch }, { 1, D, (long)queries * D, (long)heads * queries * D }, rows };
+    }
+    TensorMap key_map(const std::vector<u16> &x, int rows) const {
+        return { x.data(), { D, keys, groups, batch }, { 1, D, (long)keys * D, (long)groups * keys * D }, rows };
+    }
+};
+
+// Root mean square of the difference, over the reference's.
+inline bool close(const char *name, const std::vector<u16> &x, const std::vector<double> &expected) {
+    double wrong = 0, size = 0;
+    for (size_t i = 0; i < x.size(); i++) wrong += pow(widen(x[i]) - expected[i], 2), size += expected[i] * expected[i];
+    const double error = sqrt(wrong / size);
+    printf(" %s %.4f", name, error);
+    return error < 5e-3;
+}
+
+// Cases on the command line: "heads groups keys queries first", for the shape that was compiled.
+template <class Run> int run_cases(int count, char **arguments, int D, int L, Run run) {
+    bool good = true;
+    for (int i = 1; i < count; i++) {
+        int heads, groups, keys, queries, first;
+        if (sscanf(arguments[i], "%d %d %d %d %d", &heads, &groups, &keys, &queries, &first) != 5) return 2;
+        printf("d %d L %d, %s:", D, L, arguments[i]);
+        const bool passed = run(Reference(heads, groups, keys, queries, first, D, L));
+        puts(passed ? "" : " WRONG");
+        good &= passed;
+    }
+    return good ? 0 : 1;
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Checks our Hopper kernels against float64 on a CPU, in emulation. usage: tests/KernelEmulation/run.sh      needs clang++-19
+set -euo pipefail
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/landmark_*_sm90.cu "$work"
+for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
+check() { # forward or backward, what it is compiled for, cases
+  clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
+  echo "$1 $2"
+  "$work/$1" "${@:3}"
+}
+check forward "-DHEAD_DIM=128 -DBLOCK=64 -DCOLUMNS=64 -DTILE_BLOCKS=2 -DSTAGES=2" "2 1 300 300 64" "4 2 129 129 1" "1 1 400 77 9"
+check forward "-DHEAD_DIM=128 -DBLOCK=51 -DCOLUMNS=56 -DTILE_BLOCKS=2 -DSTAGES=2" "2 2 333 100 7" "1 1 52 52 51"
+check forward "-DHEAD_DIM=128 -DBLOCK=128 -DCOLUMNS=128 -DTILE_BLOCKS=1 -DSTAGES=2" "2 1 400 400 128"
+check forward "-DHEAD_DIM=64 -DBLOCK=16 -DCOLUMNS=16 -DTILE_BLOCKS=8 -DSTAGES=2" "1 1 222 222 3"
+check forward "-DHEAD_DIM=80 -DBLOCK=200 -DCOLUMNS=208 -DTILE_BLOCKS=1 -DSTAGES=1" "1 1 500 300 200"
+check backward "-DHEAD_DIM=128 -DBLOCK=64 -DCOLUMNS=64 -DSPAN_BLOCKS=1" "2 1 300 300 64" "4 2 129 129 1" "1 1 400 77 9"
+check backward "-DHEAD_DIM=128 -DBLOCK=51 -DCOLUMNS=56 -DSPAN_BLOCKS=1" "2 2 301 77 1"
+check backward "-DHEAD_DIM=128 -DBLOCK=128 -DCOLUMNS=128 -DSPAN_BLOCKS=1" "2 1 300 300 100"
+check backward "-DHEAD_DIM=80 -DBLOCK=16 -DCOLUMNS=16 -DSPAN_BLOCKS=4" "1 1 150 150 16"
+check backward "-DHEAD_DIM=96 -DBLOCK=100 -DCOLUMNS=104 -DSPAN_BLOCKS=1" "2 1 250 250 33"
