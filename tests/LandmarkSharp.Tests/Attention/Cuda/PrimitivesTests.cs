@@ -109,7 +109,7 @@ public sealed class PrimitivesTests : IDisposable
     public void AWarpgroupMultipliesInEverySize(ScalarType type, string name)
     {
         SkipWithoutHopper();
-        foreach (var n in (int[])[8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 104, 112, 128, 160, 192, 224, 256])
+        for (var n = 8; n <= 256; n += 8)
         {
             var (a, b) = (Random(type, 64, 64), Random(type, 64, n));
             var byColumns = b.t().contiguous();

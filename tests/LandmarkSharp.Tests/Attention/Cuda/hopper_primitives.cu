@@ -1,9 +1,7 @@
 // What warpgroup kernels stand on: boxes copied by the engine, products of every size. TYPE is bf16 or f16.
+// check: TYPE=bf16
+// check: TYPE=f16
 #include "wgmma.cuh"
-
-#ifndef TYPE
-#define TYPE bf16
-#endif
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
@@ -102,7 +100,9 @@ DEVICE void product(float* d, float* e, int* flag, const u16* a, const TensorMap
         const __grid_constant__ TensorMap maps_b, const __grid_constant__ TensorMap maps_t) {                              \
         product<N>(d, e, flag, a, maps_a, maps_b, maps_t);                                                                 \
     }
-PRODUCT(8) PRODUCT(16) PRODUCT(24) PRODUCT(32) PRODUCT(40) PRODUCT(48) PRODUCT(56) PRODUCT(64) PRODUCT(80) PRODUCT(96)
-PRODUCT(104) PRODUCT(112) PRODUCT(128) PRODUCT(160) PRODUCT(192) PRODUCT(224) PRODUCT(256)
+PRODUCT(8) PRODUCT(16) PRODUCT(24) PRODUCT(32) PRODUCT(40) PRODUCT(48) PRODUCT(56) PRODUCT(64)
+PRODUCT(72) PRODUCT(80) PRODUCT(88) PRODUCT(96) PRODUCT(104) PRODUCT(112) PRODUCT(120) PRODUCT(128)
+PRODUCT(136) PRODUCT(144) PRODUCT(152) PRODUCT(160) PRODUCT(168) PRODUCT(176) PRODUCT(184) PRODUCT(192)
+PRODUCT(200) PRODUCT(208) PRODUCT(216) PRODUCT(224) PRODUCT(232) PRODUCT(240) PRODUCT(248) PRODUCT(256)
 
 #endif
