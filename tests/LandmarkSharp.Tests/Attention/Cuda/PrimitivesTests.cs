@@ -1,5 +1,6 @@
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
+using LandmarkSharp.Tests.Tensors.Cuda;
 using TorchSharp;
 using static LandmarkSharp.Tests.Attention.RowByRow;
 using static TorchSharp.torch;
@@ -28,7 +29,7 @@ public sealed class PrimitivesTests : IDisposable
     [InlineData(ScalarType.Float16, "product_f16", 0)]
     public void AWarpMultiplies(ScalarType type, string name, int bytes)
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         var (a, b) = (Random(type, 16, 16), Random(type, 16, 16));
         var c = empty([16, 16], ScalarType.Float32, Cuda);
         var arguments = default(KernelArguments);
@@ -45,7 +46,7 @@ public sealed class PrimitivesTests : IDisposable
     [Fact]
     public void FunctionsAreLibtorchs()
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         var x = randn([32], device: Cuda) * 3;
         var y = empty([8, 32], ScalarType.Float32, Cuda);
         var arguments = default(KernelArguments);
@@ -69,7 +70,7 @@ public sealed class PrimitivesTests : IDisposable
     [InlineData(4)]
     public void TheEngineCopiesBoxesAndZeroesWhatIsOutside(int rank)
     {
-        SkipWithoutHopper();
+        Needs.Hopper();
         // Boxes of 8 x 64, 8 x 8 x 8 and 8 x 8 x 4 x 2 numbers, the innermost first, within and across the edges.
         int[] box = rank == 2 ? [8, 64] : rank == 3 ? [8, 8, 8] : [8, 8, 4, 2];
         long[] sizes = [40, 100, 10, 5];
@@ -108,7 +109,7 @@ public sealed class PrimitivesTests : IDisposable
     [InlineData(ScalarType.Float16, "f16")]
     public void AWarpgroupMultipliesInEverySize(ScalarType type, string name)
     {
-        SkipWithoutHopper();
+        Needs.Hopper();
         for (var n = 8; n <= 256; n += 8)
         {
             var (a, b) = (Random(type, 64, 64), Random(type, 64, n));
@@ -145,14 +146,5 @@ public sealed class PrimitivesTests : IDisposable
         using var stream = typeof(PrimitivesTests).Assembly.GetManifestResourceStream(source)!;
         using var reader = new StreamReader(stream);
         return CudaKernels.Module(new KernelSource(source, reader.ReadToEnd(), defines), 0).Kernel(name);
-    }
-
-    private static void SkipWithoutKernels() =>
-        Assert.SkipUnless(CudaKernels.UnavailableReason() is null, $"No CUDA kernels: {CudaKernels.UnavailableReason()}.");
-
-    private static void SkipWithoutHopper()
-    {
-        SkipWithoutKernels();
-        Assert.SkipUnless(CudaDriver.Devices()[0].ComputeCapability == new Version(9, 0), "cuda:0 is no Hopper.");
     }
 }
