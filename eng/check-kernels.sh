@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compiles every CUDA kernel, and every test's, to PTX with clang, for the oldest card and for Hopper: no GPU and no CUDA needed.
-# It finds what is no C++; what is no PTX, NVRTC finds on a machine with a GPU.
+# It finds what is no C++; what is no PTX, NVRTC finds on a machine with a GPU. A kernel that is specialised says in comments
+# "// check: NAME=VALUE NAME=VALUE ..." what to compile it with, once for each line.
 # usage: eng/check-kernels.sh        needs clang 19 (Debian: apt-get install clang-19)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,12 +10,16 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 kernels=$(find src tests -path '*/Cuda/*.cu' -not -path '*/bin/*' -not -path '*/obj/*' | sort)
 [ -n "$kernels" ] || { echo "There are no kernels."; exit 1; }
+check() { # kernel, target, version of PTX, macros
+  "$clang" -x cuda --cuda-device-only -nocudainc -nocudalib -std=c++17 -O3 -S -Wall -Werror -ferror-limit=3 \
+    --cuda-gpu-arch="$2" -Xclang -target-feature -Xclang "+$3" -include eng/clang-cuda.h \
+    -I src/LandmarkSharp/Attention/Cuda "${@:4}" "$1" -o "$out" || { echo "$1 does not compile for $2 ${*:4}."; exit 1; }
+  echo "$1 $2 ${*:4}: $(grep -c '^\.visible \.entry' "$out") kernels"
+}
 for kernel in $kernels; do
-  for target in sm_80:ptx70 sm_90a:ptx80; do
-    "$clang" -x cuda --cuda-device-only -nocudainc -nocudalib -std=c++17 -O3 -S \
-      --cuda-gpu-arch="${target%:*}" -Xclang -target-feature -Xclang "+${target#*:}" \
-      -include eng/clang-cuda.h -I src/LandmarkSharp/Attention/Cuda -Wall -Werror "$kernel" -o "$out" ||
-      { echo "$kernel does not compile for ${target%:*}."; exit 1; }
-    echo "$kernel ${target%:*}: $(grep -c '^\.visible \.entry\|^\.entry' "$out") kernels"
-  done
+  # An empty line, no macros, for a kernel that asks for none.
+  while read -ra macros; do
+    check "$kernel" sm_80 ptx70 "${macros[@]/#/-D}"
+    check "$kernel" sm_90a ptx80 "${macros[@]/#/-D}"
+  done < <(sed -n 's,^// check: ,,p' "$kernel" | grep . || echo)
 done

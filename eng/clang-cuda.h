@@ -7,6 +7,6 @@
 #define __forceinline__ __inline__ __attribute__((always_inline))
 #define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
-#define __grid_constant__    // clang has no such attribute
+#define __grid_constant__   // of clang 20 on
 #define __CUDACC__
 #include <__clang_cuda_builtin_vars.h>

@@ -46,11 +46,11 @@ internal sealed class StepGradients : IDisposable
             () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
         using var quiet = no_grad();
         foreach (var copy in copies)
-        foreach (var (name, parameter) in copy.Parameters)
-        {
-            model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
-            parameter.grad = null;
-        }
+            foreach (var (name, parameter) in copy.Parameters)
+            {
+                model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
+                parameter.grad = null;
+            }
         foreach (var part in parts) scope.Attach(part);
         return parts.Select(p => p.to(model.Device)).Aggregate((a, b) => a + b).DetachFromDisposeScope();
     }
@@ -60,8 +60,8 @@ internal sealed class StepGradients : IDisposable
     {
         using var quiet = no_grad();
         foreach (var copy in copies)
-        foreach (var (name, parameter) in copy.Parameters)
-            parameter.copy_(model.Parameters[name]);
+            foreach (var (name, parameter) in copy.Parameters)
+                parameter.copy_(model.Parameters[name]);
     }
 
     /// <inheritdoc/>
@@ -97,7 +97,8 @@ internal sealed class DeviceThread : IDisposable
     public DeviceThread() => new Thread(() =>
     {
         foreach (var task in given.GetConsumingEnumerable()) task.RunSynchronously();
-    }) { IsBackground = true }.Start();
+    })
+    { IsBackground = true }.Start();
 
     /// <summary>Runs a function after those before it.</summary>
     public Task<T> Run<T>(Func<T> function)

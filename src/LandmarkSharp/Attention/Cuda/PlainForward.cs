@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
@@ -14,6 +15,8 @@ internal static class PlainForward
     private const int Lanes = 32;
     private const int WarpsPerBlock = 4;
     private const int WidestHead = 256;
+
+    private static readonly ConcurrentDictionary<(int Device, ScalarType Type, int PerLane), CudaKernel> Kernels = new();
 
     /// <summary>Attention of queries over their whole sequence.</summary>
     /// <param name="q">[B, H, T, d] on a CUDA device, rotated; query t stands at position S − T + t.</param>
@@ -32,9 +35,7 @@ internal static class PlainForward
         Check(q, k, v, block, firstBlock);
         var (batch, heads, queries, head) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
         var rows = batch * heads * queries;
-        var module = CudaKernels.Module(
-            KernelSource.FromResource("landmark_forward_plain.cu", $"PER_LANE={(head + Lanes - 1) / Lanes}"), q.device_index);
-        var kernel = module.Kernel($"landmark_forward_plain_{Suffix(q.dtype)}");
+        var kernel = Kernels.GetOrAdd((q.device_index, q.dtype, (int)(head + Lanes - 1) / Lanes), Load);
 
         using var scope = NewDisposeScope();
         var (queriesByRow, keysByRow, valuesByRow) = (RowsWhole(q), RowsWhole(k), RowsWhole(v));
@@ -87,6 +88,10 @@ internal static class PlainForward
                 $"Blocks of {block} positions beginning with one of {firstBlock} are not possible: "
                 + "a block needs 2 positions or more, and the first one at most a block's.");
     }
+
+    private static CudaKernel Load((int Device, ScalarType Type, int PerLane) key) => CudaKernels
+        .Module(KernelSource.FromResource("landmark_forward_plain.cu", $"PER_LANE={key.PerLane}"), key.Device)
+        .Kernel($"landmark_forward_plain_{Suffix(key.Type)}");
 
     // The kernel takes any strides but of the head's elements.
     private static Tensor RowsWhole(Tensor x) => Aten.Strides(x)[3] == 1 ? x : x.contiguous();

@@ -14,16 +14,11 @@
 // began earlier and sees every tile that a later one does, so nobody waits for one that has not begun.
 //
 // Compile-time: HEAD_DIM (to 128), BLOCK, COLUMNS, SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
+// check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 SPAN_BLOCKS=1
+// check: ELEMENT=f16 HEAD_DIM=96 BLOCK=100 COLUMNS=104 SPAN_BLOCKS=1
 #include "shared.cuh"
 #include "wgmma.cuh"
 
-#ifndef HEAD_DIM
-#define ELEMENT bf16
-#define HEAD_DIM 128
-#define BLOCK 64
-#define COLUMNS 64
-#define SPAN_BLOCKS 1
-#endif
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 

@@ -10,11 +10,10 @@
 // not see itself. A query that sees nothing gives zeros, and lse = -infinity.
 //
 // Position p is a landmark where p + 1 - first is a multiple of block, from p = first - 1 on.
+// PER_LANE is ceil(head / 32): elements of a head in each lane.
+// check: PER_LANE=1
+// check: PER_LANE=8
 #include "common.cuh"
-
-#ifndef PER_LANE
-#define PER_LANE 4   // ceil(head / 32): elements of a head in each lane
-#endif
 
 constexpr int kWarps = 4;
 

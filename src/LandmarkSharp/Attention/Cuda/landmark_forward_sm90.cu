@@ -12,18 +12,12 @@
 // neighbouring lanes when the gate needs them: one pass, no more products than dense attention. Blocks are right-aligned at
 // their landmark: a short first block begins before the first key, where the copy engine fills in zeros.
 //
-// Compile-time: ELEMENT_BF16 or ELEMENT_F16, HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES.
+// Compile-time: ELEMENT (bf16 or f16), HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES.
+// check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2
+// check: ELEMENT=f16 HEAD_DIM=80 BLOCK=200 COLUMNS=208 TILE_BLOCKS=1 STAGES=1
 #include "shared.cuh"
 #include "wgmma.cuh"
 
-#ifndef HEAD_DIM
-#define ELEMENT bf16
-#define HEAD_DIM 128
-#define BLOCK 64
-#define COLUMNS 64
-#define TILE_BLOCKS 2
-#define STAGES 2
-#endif
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 

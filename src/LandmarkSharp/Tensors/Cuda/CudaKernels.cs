@@ -21,6 +21,7 @@ public static class CudaKernels
 
     /// <summary>Why a device cannot run our own kernels, as a clause without a full stop; null when it can.</summary>
     /// <param name="device">The device's number.</param>
+    /// <exception cref="LandmarkException">No libtorch can be loaded.</exception>
     /// <remarks>The first call for a device starts it, finds the compiler and has it compile a line.</remarks>
     public static string? UnavailableReason(int device = 0) =>
         Reasons.GetOrAdd(device, d => new(() => WhyNot(d))).Value;

@@ -3,6 +3,7 @@ using LandmarkSharp.Attention;
 using LandmarkSharp.Attention.Cuda;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
+using LandmarkSharp.Tests.Tensors.Cuda;
 using TorchSharp;
 using static LandmarkSharp.Tests.Attention.RowByRow;
 using static TorchSharp.torch;
@@ -17,7 +18,7 @@ public sealed class PlainForwardTests
     [Fact]
     public void RandomShapesEqualTheReference()
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         Gen.Select(Gen.Int[1, 300], Gen.Double[0, 1], Gen.Int[2, 256], Gen.Double[0, 1], Gen.Int[1, 3], Gen.Int[1, 4], Gen.Int[1, 256], Gen.Int[0, 1 << 30])
             .Sample(
                 (keys, part, block, firstPart, groups, repeat, head, seed) => Compare(
@@ -38,7 +39,7 @@ public sealed class PlainForwardTests
     [Fact]
     public void ViewsAreReadWhereTheyLie()
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         using var scope = NewDisposeScope();
         var device = new Device(DeviceType.CUDA, 0);
         var q = randn([2, 40, 4, 32], device: device).transpose(1, 2);
@@ -66,7 +67,7 @@ public sealed class PlainForwardTests
 
     private static void Compare(int keys, int queries, int block, int first, int groups, int repeat, int head, int seed)
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         using var scope = NewDisposeScope();
         using var random = new Generator((ulong)seed, CPU);
         Tensor Make(int heads, int positions) => randn([2, heads, positions, head], generator: random);
@@ -106,7 +107,4 @@ public sealed class PlainForwardTests
         return (q.matmul(k.repeat_interleave(q.shape[1] / k.shape[1], 1).transpose(2, 3)) * scale)
             .masked_fill(gate.logical_not(), double.NegativeInfinity).logsumexp(-1);
     }
-
-    private static void SkipWithoutKernels() =>
-        Assert.SkipUnless(CudaKernels.UnavailableReason() is null, $"No CUDA kernels: {CudaKernels.UnavailableReason()}.");
 }

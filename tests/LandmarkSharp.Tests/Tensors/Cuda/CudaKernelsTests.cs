@@ -48,7 +48,7 @@ public sealed class CudaKernelsTests
     [Fact]
     public void AKernelRunsAmongLibtorchsOperators()
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         using var scope = NewDisposeScope();
         var kernel = CudaKernels.Module(Scale, 0).Kernel("scale");
         for (var n = 1; n < 3000; n += 500)
@@ -76,7 +76,7 @@ public sealed class CudaKernelsTests
     [Fact]
     public void EveryThreadMayLaunch()
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         var kernel = CudaKernels.Module(Scale, 0).Kernel("scale");
         Parallel.For(0, 32, i =>
         {
@@ -91,7 +91,7 @@ public sealed class CudaKernelsTests
     [Fact]
     public void WhatGoesWrongIsOneSentence()
     {
-        SkipWithoutKernels();
+        Needs.Kernels();
         var e = Assert.Throws<LandmarkException>(() => CudaKernels.Module(new KernelSource("wrong.cu", "__global__ void f() { x; }"), 0));
         Assert.Contains("The kernel wrong.cu does not compile for sm_", e.Message, StringComparison.Ordinal);
         Assert.Contains("\"x\" is undefined", e.Message, StringComparison.Ordinal);
@@ -117,7 +117,4 @@ public sealed class CudaKernelsTests
     }
 
     private static bool HasClusters() => CudaDriver.Devices()[0].ComputeCapability.Major >= 9;
-
-    private static void SkipWithoutKernels() =>
-        Assert.SkipUnless(CudaKernels.UnavailableReason() is null, $"No CUDA kernels: {CudaKernels.UnavailableReason()}.");
 }
