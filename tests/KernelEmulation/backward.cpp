@@ -11,13 +11,11 @@ int main(int count, char **arguments) {
         std::vector<u32> turns(r.batch * r.heads * tiles);
         u32 ticket = 0;
         const auto q = r.query_map(r.q, ROWS), g = r.query_map(r.g, ROWS), k = r.key_map(r.k, C), v = r.key_map(r.v, C);
-        for (int i = 0; i < groups * shape.keyTiles; i++)
-            run_block(i, 384, [&] {
+        run_grid({ (u32)(groups * shape.keyTiles), 1, 1 }, 384, [&] {
                 landmark_backward_sm90(q, k, v, g, r.log_sum.data(), r.delta.data(), (T *)dk.data(), (T *)dv.data(),
                     parts.data(), turns.data(), &ticket, shape);
             });
-        for (int i = 0; i < r.batch * r.heads * tiles; i++)
-            run_block(i, 256, [&] { landmark_query_gradient(parts.data(), (T *)dq.data(), shape); });
+        run_grid({ (u32)(r.batch * r.heads * tiles), 1, 1 }, 256, [&] { landmark_query_gradient(parts.data(), (T *)dq.data(), shape); });
         // No short cut: all three are told.
         return close("dq", dq, r.dq) & close("dk", dk, r.dk) & close("dv", dv, r.dv);
     });

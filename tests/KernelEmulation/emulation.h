@@ -16,7 +16,8 @@
 #define __CUDA_ARCH_FEAT_SM90_ALL
 #define DEVICE inline
 #define __global__
-#define __shared__
+#define __shared__ static
+#define __align__(n) alignas(n)
 #define __grid_constant__
 #define __restrict__
 #define __launch_bounds__(...)
@@ -31,7 +32,7 @@ struct Fiber { ucontext_t context; std::vector<char> stack; Dim index; bool done
 inline std::vector<Fiber> fibers;
 inline ucontext_t scheduler;
 inline Fiber *current;
-inline Dim blockIdx;
+inline Dim blockIdx, gridDim;
 inline u64 idle;            // turns in which nothing happened
 #define threadIdx (current->index)
 
@@ -55,6 +56,8 @@ inline Meeting block, named[16];
 inline std::vector<u32> exchange;
 inline std::vector<uint8_t> shared_memory(232448);
 
+inline int add_shared(int &sum, int x) { const int before = sum; sum += x; return before; }
+inline void device_fence() {}
 inline void __syncthreads() { meet(block, (int)fibers.size()); }
 inline void warp_sync() { meet(warps[threadIdx.x / 32], 32); }
 inline void warpgroup_sync() { meet(warpgroups[threadIdx.x / 128], 128); }
@@ -87,6 +90,9 @@ struct bf16 { u16 bits; };
 inline float widen(u16 x) { return as_float((u32)x << 16); }
 inline u16 narrow(float x) { const u32 y = as_bits(x); return (y + 0x7fff + (y >> 16 & 1)) >> 16; }
 inline float to_float(bf16 x) { return widen(x.bits); }
+inline float to_float(float x) { return x; }
+inline void from_float(float x, bf16 &y) { y.bits = narrow(x); }
+inline void from_float(float x, float &y) { y = x; }
 template <typename T> u32 pack(float low, float high) { return narrow(low) | (u32)narrow(high) << 16; }
 inline float infinity() { return INFINITY; }
 inline float power_of_2(float x) { return exp2f(x); }
@@ -96,7 +102,7 @@ inline float multiply_add(float x, float y, float z) { return fmaf(x, y, z); }
 
 // ---- Memory ------------------------------------------------------------------------------------------------------------
 
-inline u32 shared_address(const void *) { return 16; }
+inline u32 dynamic_shared() { return 1024; }
 inline uint8_t *at(u32 address) {
     if (address >= shared_memory.size()) { fprintf(stderr, "shared address %u\n", address); exit(3); }
     return &shared_memory[address];
@@ -187,10 +193,10 @@ template <class Registers> void wgmma_keep(Registers &) {}
 
 // ---- A thread block --------------------------------------------------------------------------------------------------------
 
-template <class Kernel> void run_block(u32 index, int threads, Kernel kernel) {
+template <class Kernel> void run_block(Dim index, int threads, Kernel kernel) {
     static Kernel *running;
     running = &kernel;
-    blockIdx = { index, 0, 0 };
+    blockIdx = index;
     fibers = std::vector<Fiber>(threads);
     warps.assign(threads / 32, {});
     warpgroups.assign((threads + 127) / 128, {});
@@ -219,4 +225,11 @@ template <class Kernel> void run_block(u32 index, int threads, Kernel kernel) {
             left |= !f.done;
         }
     }
+}
+
+template <class Kernel> void run_grid(Dim grid, int threads, Kernel kernel) {
+    gridDim = grid;
+    for (u32 z = 0; z < grid.z; z++)
+        for (u32 y = 0; y < grid.y; y++)
+            for (u32 x = 0; x < grid.x; x++) run_block({ x, y, z }, threads, kernel);
 }

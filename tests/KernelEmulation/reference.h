@@ -1,6 +1,7 @@
 // Landmark attention and its gradients in float64, one row at a time, straight from landmark-attention.md 1.3 and 1.5.
 #pragma once
 #include "emulation.h"
+#include <algorithm>
 #include <random>
 
 struct Reference {

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/landmark_*_sm90.cu "$work"
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/landmark_*.cu "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
 check() { # forward or backward, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
@@ -21,3 +21,5 @@ check backward "-DHEAD_DIM=128 -DBLOCK=51 -DCOLUMNS=56 -DSPAN_BLOCKS=1" "2 2 301
 check backward "-DHEAD_DIM=128 -DBLOCK=128 -DCOLUMNS=128 -DSPAN_BLOCKS=1" "2 1 300 300 100"
 check backward "-DHEAD_DIM=80 -DBLOCK=16 -DCOLUMNS=16 -DSPAN_BLOCKS=4" "1 1 150 150 16"
 check backward "-DHEAD_DIM=96 -DBLOCK=100 -DCOLUMNS=104 -DSPAN_BLOCKS=1" "2 1 250 250 33"
+check decode "-DHEAD_DIM=128 -DSHARED_HEADS=4" "2 15 4 4 0 300 37 20 3" "1 15 4 4 1 100 2 63 15" "1 15 4 1 0 200 4 0 40"
+check decode "-DHEAD_DIM=80 -DSHARED_HEADS=1" "3 50 8 1 0 90 0 7 50" "2 7 16 2 0 350 390 17 8"

@@ -43,6 +43,10 @@ DEVICE float power_of_2(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "
 DEVICE float log_2(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 DEVICE float larger(float a, float b) { float y; asm("max.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b)); return y; }
 DEVICE int smaller(int a, int b) { return a < b ? a : b; }
+DEVICE u32 as_bits(float x) { u32 y; asm("mov.b32 %0, %1;" : "=r"(y) : "f"(x)); return y; }
+DEVICE float as_float(u32 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"(x)); return y; }
+DEVICE float ratio(float x, float y) { float z; asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y)); return z; }
+DEVICE float multiply_add(float x, float y, float z) { float r; asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(x), "f"(y), "f"(z)); return r; }
 
 // ---- Warps and blocks --------------------------------------------------------------------------------------------------
 
@@ -56,6 +60,15 @@ DEVICE u32 shuffle(u32 x, int lane) {
     asm volatile("shfl.sync.idx.b32 %0, %1, %2, 0x1f, %3;" : "=r"(y) : "r"(x), "r"(lane), "r"(kAllLanes));
     return y;
 }
+DEVICE float shuffle(float x, int lane) { return as_float(shuffle(as_bits(x), lane)); }
+DEVICE int lane_index() { return threadIdx.x % kWarp; }
+DEVICE bool any_lane(bool x) {
+    u32 any;
+    asm volatile("{\n.reg .pred p, q;\nsetp.ne.u32 p, %1, 0;\nvote.sync.any.pred q, p, %2;\nselp.u32 %0, 1, 0, q;\n}"
+                 : "=r"(any) : "r"((u32)x), "r"(kAllLanes));
+    return any != 0;
+}
+DEVICE void warp_sync() { asm volatile("bar.warp.sync %0;" :: "r"(kAllLanes) : "memory"); }
 // Over groups of Lanes neighbouring lanes, a power of 2; every lane gets the result.
 template <int Lanes = kWarp> DEVICE float warp_sum(float x) {
 #pragma unroll
@@ -120,3 +133,19 @@ LANDMARK_MMA(f16)
 #undef LANDMARK_MMA
 
 #endif
+
+// ---- Between threads ---------------------------------------------------------------------------------------------------
+
+// Both give what was there before.
+DEVICE int add_shared(int& sum, int x) {
+    int before;
+    asm volatile("atom.shared.add.s32 %0, [%1], %2;" : "=r"(before) : "r"(shared_address(&sum)), "r"(x) : "memory");
+    return before;
+}
+DEVICE u32 atomic_increment(u32* counter) {
+    u32 before;
+    asm volatile("atom.global.gpu.relaxed.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    return before;
+}
+// Writes before it are seen on the device before those after it.
+DEVICE void device_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }

@@ -150,8 +150,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     T *__restrict__ keyGradient, T *__restrict__ valueGradient, float *__restrict__ queryParts,
     u32 *__restrict__ turns, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
 {
-    extern __shared__ unsigned char dynamic_memory[];
-    const u32 base = (shared_address(dynamic_memory) + 1023) & ~1023u;
+    const u32 base = dynamic_shared();
     Shared shared;
     shared.keys = base;
     shared.values = shared.keys + TILE_BYTES;

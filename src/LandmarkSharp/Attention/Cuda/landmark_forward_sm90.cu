@@ -142,8 +142,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
     T *__restrict__ out, float *__restrict__ logSum, const __grid_constant__ Shape shape)
 {
-    extern __shared__ unsigned char dynamic_memory[];
-    const u32 base = (shared_address(dynamic_memory) + 1023) & ~1023u;
+    const u32 base = dynamic_shared();
     Shared shared;
     shared.query = base;
     shared.keys = base + QUERY_BYTES;

@@ -5,19 +5,11 @@
 
 #if __CUDA_ARCH__ >= 900
 
-DEVICE int lane_index() { return threadIdx.x % kWarp; }
-DEVICE bool any_lane(bool x) {
-    u32 any;
-    asm volatile("{\n.reg .pred p, q;\nsetp.ne.u32 p, %1, 0;\nvote.sync.any.pred q, p, %2;\nselp.u32 %0, 1, 0, q;\n}"
-                 : "=r"(any) : "r"((u32)x), "r"(kAllLanes));
-    return any != 0;
+// The launch's dynamic shared memory, from the first multiple of 1,024 bytes on: what swizzled boxes lie at.
+DEVICE u32 dynamic_shared() {
+    extern __shared__ unsigned char memory[];
+    return (shared_address(memory) + 1023) & ~1023u;
 }
-DEVICE void warp_sync() { asm volatile("bar.warp.sync %0;" :: "r"(kAllLanes) : "memory"); }
-DEVICE u32 as_bits(float x) { u32 y; asm("mov.b32 %0, %1;" : "=r"(y) : "f"(x)); return y; }
-DEVICE float as_float(u32 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"(x)); return y; }
-DEVICE float shuffle(float x, int lane) { return as_float(shuffle(as_bits(x), lane)); }
-DEVICE float ratio(float x, float y) { float z; asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y)); return z; }
-DEVICE float multiply_add(float x, float y, float z) { float r; asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(x), "f"(y), "f"(z)); return r; }
 // One arrival for the whole warpgroup, once all of it is here; groups 1 and 2 have barriers of their numbers + 4.
 DEVICE void warpgroup_arrive(u32 barrier) {
     named_sync(4 + threadIdx.x / 128, 128);
@@ -55,11 +47,6 @@ DEVICE void bulk_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory
 
 // ---- Between thread blocks ---------------------------------------------------------------------------------------------
 
-DEVICE u32 atomic_increment(u32* counter) {
-    u32 before;
-    asm volatile("atom.global.gpu.relaxed.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
-    return before;
-}
 DEVICE u32 load_acquire(const u32* from) {
     u32 x;
     asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(from) : "memory");

@@ -41,7 +41,7 @@ extern "C" __global__ void functions(float* y, const float* x) {
     y[3 * 32 + lane] = log_2(larger(value, -value));
     y[4 * 32 + lane] = to_float(bf16{(u16)b}) - to_float(bf16{(u16)(b >> 16)});
     y[5 * 32 + lane] = to_float(f16{(u16)h}) - to_float(f16{(u16)(h >> 16)});
-    y[6 * 32 + lane] = (float)shuffle(lane * 2, 31 - lane);
+    y[6 * 32 + lane] = (float)shuffle((u32)lane * 2, 31 - lane);
     bf16 narrow;
     from_float(value, narrow);
     y[7 * 32 + lane] = to_float(narrow);
