@@ -10,8 +10,7 @@ namespace LandmarkSharp.Tensors.Cuda;
 /// </summary>
 internal sealed unsafe partial class Nvrtc
 {
-    private const int CompilationFailed = 6;   // NVRTC_ERROR_COMPILATION
-    private const int OldestMajor = 12;        // the first to know sm_90a
+    private const int OldestMajor = 12;   // the first to know sm_90a
 
     private readonly delegate* unmanaged<nint*, byte*, byte*, int, byte**, byte**, int> createProgram;
     private readonly delegate* unmanaged<nint*, int> destroyProgram;
@@ -53,6 +52,13 @@ internal sealed unsafe partial class Nvrtc
         string? trouble = null;
         foreach (var path in Candidates(folders, driver))
         {
+            // NVRTC opens this part of its own by name alone: where folders were moved, it is found if it is loaded already.
+            if (Path.IsPathRooted(path))
+            {
+                foreach (var part in Directory.EnumerateFiles(Path.GetDirectoryName(path)!, "libnvrtc-builtins*.so.*"))
+                    NativeLibrary.TryLoad(part, out _);
+            }
+
             if (NativeLibrary.TryLoad(path, out var library))
                 return new Nvrtc(path, library);
             if (Path.IsPathRooted(path))
@@ -109,11 +115,10 @@ internal sealed unsafe partial class Nvrtc
         try
         {
             var code = compileProgram(program, options.Count, strings.Add(options));
-            if (code == CompilationFailed)
+            if (code != 0)
                 throw new LandmarkException(
                     $"The kernel {source.Name} does not compile for {architecture} with NVRTC {Version}: "
-                    + $"{FirstError(Log(program))}.");
-            Check(code, $"compiling {source.Name} for {architecture}");
+                    + $"{FirstError(Log(program)) ?? ErrorName(code)}.");
             nuint size;
             Check(cubinSize(program, &size), $"compiling {source.Name} for {architecture}");
             var cubin = new byte[size];
@@ -127,12 +132,12 @@ internal sealed unsafe partial class Nvrtc
         }
     }
 
-    /// <summary>The line of a compiler's log that says what is wrong, without a full stop.</summary>
-    public static string FirstError(string log)
+    /// <summary>The line of a compiler's log that says what is wrong, without a full stop; null when it says nothing.</summary>
+    public static string? FirstError(string log)
     {
         var lines = log.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         var line = lines.FirstOrDefault(l => l.Contains("error", StringComparison.OrdinalIgnoreCase)) ?? lines.FirstOrDefault();
-        return line?.TrimEnd('.') ?? "the compiler gave no reason";
+        return line?.TrimEnd('.');
     }
 
     private string Log(nint program)
@@ -148,8 +153,10 @@ internal sealed unsafe partial class Nvrtc
     private void Check(int code, string doing)
     {
         if (code != 0)
-            throw new LandmarkException($"NVRTC failed at {doing}: {Marshal.PtrToStringUTF8((nint)errorString(code))}.");
+            throw new LandmarkException($"NVRTC failed at {doing}: {ErrorName(code)}.");
     }
+
+    private string? ErrorName(int code) => Marshal.PtrToStringUTF8((nint)errorString(code));
 
     // Not libnvrtc-builtins.so.13.0, its own part, nor libnvrtc.alt.so.13; libtorch's archive has a hash in the name.
     [GeneratedRegex(@"^libnvrtc(?:-[0-9a-f]+)?\.so\.(\d+)(?:\.\d+)*$")]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 using LandmarkSharp.Tensors.Cuda;
 
@@ -22,8 +23,8 @@ public sealed class NvrtcTests
         int nvrtcCompileProgram(void* p, int n, const char** options) {
             for (int i = 0; i < n; i++) sprintf(code + strlen(code), "|%s", options[i]);
             return strstr(source, "wrong") ? 6 : strstr(source, "option") ? 5 : 0; }
-        int nvrtcGetProgramLogSize(void* p, size_t* n) { *n = sizeof log_; return 0; }
-        int nvrtcGetProgramLog(void* p, char* log) { memcpy(log, log_, sizeof log_); return 0; }
+        int nvrtcGetProgramLogSize(void* p, size_t* n) { *n = strstr(source, "option") ? 1 : sizeof log_; return 0; }
+        int nvrtcGetProgramLog(void* p, char* log) { if (strstr(source, "option")) *log = 0; else memcpy(log, log_, sizeof log_); return 0; }
         int nvrtcGetCUBINSize(void* p, size_t* n) { *n = strlen(code); return 0; }
         int nvrtcGetCUBIN(void* p, char* cubin) { memcpy(cubin, code, strlen(code)); return 0; }
         """;
@@ -51,9 +52,9 @@ public sealed class NvrtcTests
             "The kernel k.cu does not compile for sm_80 with NVRTC 13.2: k.cu(3): error: identifier \"x\" is undefined.",
             Assert.Throws<LandmarkException>(() => nvrtc.Compile(new KernelSource("k.cu", "wrong"), "sm_80")).Message);
         Assert.Equal(
-            "NVRTC failed at compiling k.cu for sm_80: NVRTC_ERROR_INVALID_OPTION.",
+            "The kernel k.cu does not compile for sm_80 with NVRTC 13.2: NVRTC_ERROR_INVALID_OPTION.",
             Assert.Throws<LandmarkException>(() => nvrtc.Compile(new KernelSource("k.cu", "option"), "sm_80")).Message);
-        Assert.Equal("the compiler gave no reason", Nvrtc.FirstError(""));
+        Assert.Null(Nvrtc.FirstError("\n"));
         Assert.Equal("only words", Nvrtc.FirstError("\nonly words\nmore"));
     }
 
@@ -111,14 +112,18 @@ public sealed class NvrtcTests
     private static Nvrtc Make(TemporaryFolder folder)
     {
         Compile(folder["libnvrtc.so.13"], Imitation);
-        return Nvrtc.Load([folder.Path], new Version(13, 0));
+        // Its part lies beside it and is found by name alone.
+        Compile(folder["libnvrtc-builtins.so.13.2"], "int part(void) { return 3; }", "-Wl,-soname,libnvrtc-builtins.so.13.2");
+        var nvrtc = Nvrtc.Load([folder.Path], new Version(13, 0));
+        Assert.True(NativeLibrary.TryLoad("libnvrtc-builtins.so.13.2", out _));
+        return nvrtc;
     }
 
-    private static void Compile(string library, string code)
+    private static void Compile(string library, string code, params string[] options)
     {
         Assert.SkipUnless(File.Exists("/usr/bin/cc"), "There is no C compiler to make a library with.");
         File.WriteAllText(library + ".c", code);
-        using var cc = Process.Start("/usr/bin/cc", ["-shared", "-fPIC", "-w", "-o", library, library + ".c"]);
+        using var cc = Process.Start("/usr/bin/cc", ["-shared", "-fPIC", "-w", "-o", library, library + ".c", .. options]);
         cc.WaitForExit();
         Assert.Equal(0, cc.ExitCode);
     }
