@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Evaluation;
 using TorchSharp;
 
@@ -9,10 +10,10 @@ internal static class BenchCommand
 {
     public static Command Create() => new("bench", "Measures how fast this machine is.")
     {
-        new Attention(), new HelpWithExamples("landmark bench attention", "landmark bench attention --tokens 4096 --backward").Option,
+        new AttentionCommand(), new HelpWithExamples("landmark bench attention", "landmark bench attention --tokens 4096 --backward").Option,
     };
 
-    private sealed class Attention : LandmarkCommand
+    private sealed class AttentionCommand : LandmarkCommand
     {
         private readonly Option<int[]> tokens = new("--tokens")
         {
@@ -28,18 +29,21 @@ internal static class BenchCommand
         private readonly Option<int> block = Number("--block", 64, "Positions of a block, its landmark counted.");
         private readonly Option<string> type =
             new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
+        private readonly Option<AttentionBackend?> backend =
+            new("--backend") { Description = "What computes landmark attention, to compare; the fastest when not given.", HelpName = "NAME" };
         private readonly Option<int> repeats = Number("--repeats", 10, "Runs of each, of which the best counts.");
         private readonly Option<bool> backward = new("--backward") { Description = "Measure the backward pass too." };
         private readonly DeviceOptions device = new();
 
-        public Attention()
+        public AttentionCommand()
             : base(
                 "attention", "Measures dense landmark attention beside libtorch's causal attention, in turns.",
                 "bench attention", "bench attention --tokens 1024 4096 --backward --json",
                 "bench attention --tokens 8192 --heads 32 --kv-heads 8 --head-dim 128 --dtype bfloat16 --device cuda")
         {
             type.AcceptOnlyFromAmong("float32", "bfloat16");
-            foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, block, type, repeats, backward]) Options.Add(option);
+            foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, block, type, backend, repeats, backward])
+                Options.Add(option);
             device.AddTo(this);
         }
 
@@ -52,7 +56,8 @@ internal static class BenchCommand
             var on = device.Device(parsed);
             var asked = new AttentionCase(
                 parsed.GetValue(heads), parsed.GetValue(groups) ?? parsed.GetValue(heads), parsed.GetValue(width), parsed.GetValue(block),
-                parsed.GetValue(type) == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32);
+                parsed.GetValue(type) == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+                parsed.GetValue(backend));
             AttentionTiming[] timings =
                 [.. lengths.SelectMany(n => AttentionBenchmark.Run(asked, n, count, parsed.GetValue(backward), on, cancel))];
             output.Table(["positions", "pass", "landmark ms", "causal ms", "ratio", "landmark GFLOP/s", "causal GFLOP/s"],
@@ -70,6 +75,7 @@ internal static class BenchCommand
                 asked.HeadDim,
                 asked.Block,
                 dtype = parsed.GetValue(type),
+                backend = asked.Backend?.ToString(),
                 repeats = count,
                 timings = timings.Select(t => new
                 {

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -45,12 +46,11 @@ internal static unsafe class CpuTile
     /// <param name="d">Width.</param>
     /// <param name="factor">What each number is multiplied by.</param>
     /// <param name="to">[rows, Padded(d)].</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToRows(float* from, nint row, int rows, int d, float factor, float* to)
     {
         for (var m = 0; m < rows; m++, from += row, to += Padded(d))
         {
-            for (var i = 0; i < d; i++) to[i] = from[i] * factor;
+            TensorPrimitives.Multiply(new ReadOnlySpan<float>(from, d), factor, new Span<float>(to, d));
             new Span<float>(to + d, Padded(d) - d).Clear();
         }
     }

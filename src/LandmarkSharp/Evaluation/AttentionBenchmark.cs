@@ -12,7 +12,9 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="HeadDim">Width of a head.</param>
 /// <param name="Block">Positions of a block, its landmark counted.</param>
 /// <param name="Type">Type of the tensors.</param>
-public sealed record AttentionCase(int Heads, int KeyValueHeads, int HeadDim, int Block, ScalarType Type);
+/// <param name="Backend">What computes landmark attention; the fastest there is when null.</param>
+public sealed record AttentionCase(
+    int Heads, int KeyValueHeads, int HeadDim, int Block, ScalarType Type, AttentionBackend? Backend = null);
 
 /// <summary>Landmark attention and causal attention at one length, the best of some repeats.</summary>
 /// <param name="Tokens">Positions of the sequence, landmarks counted.</param>
@@ -57,7 +59,7 @@ public static class AttentionBenchmark
         var gradient = randn(1, shape.Heads, tokens, shape.HeadDim, shape.Type, device);
         Func<Tensor>[] attentions =
         [
-            () => LandmarkAttention.Attend(q, k, v, layout),
+            () => AttentionBackends.With(shape.Backend, () => LandmarkAttention.Attend(q, k, v, layout)),
             () => Aten.ScaledDotProductAttention(q, k, v, causal: true, enableGqa: shape.Heads != shape.KeyValueHeads),
         ];
         var best = new double[2, 2];                                                        // [attention, direction]

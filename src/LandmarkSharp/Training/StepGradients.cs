@@ -22,10 +22,7 @@ internal sealed class StepGradients : IDisposable
     public StepGradients(Decoder model, IEnumerable<Device> others)
     {
         this.model = model;
-        copies = [.. others.Select(device => new Decoder(
-            model.Config,
-            (name, _) => model.Parameters[name].detach().to(ScalarType.Float32, device, copy: true).requires_grad_(),
-            model.ComputeType))];
+        copies = [.. others.Select(device => new Decoder(model.Config, (name, _) => Copy(model.Parameters[name], device), model.ComputeType))];
         losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m))];
         threads = copies.Length == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
@@ -46,11 +43,11 @@ internal sealed class StepGradients : IDisposable
             () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
         using var quiet = no_grad();
         foreach (var copy in copies)
-        foreach (var (name, parameter) in copy.Parameters)
-        {
-            model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
-            parameter.grad = null;
-        }
+            foreach (var (name, parameter) in copy.Parameters)
+            {
+                model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
+                parameter.grad = null;
+            }
         foreach (var part in parts) scope.Attach(part);
         return parts.Select(p => p.to(model.Device)).Aggregate((a, b) => a + b).DetachFromDisposeScope();
     }
@@ -60,8 +57,8 @@ internal sealed class StepGradients : IDisposable
     {
         using var quiet = no_grad();
         foreach (var copy in copies)
-        foreach (var (name, parameter) in copy.Parameters)
-            parameter.copy_(model.Parameters[name]);
+            foreach (var (name, parameter) in copy.Parameters)
+                parameter.copy_(model.Parameters[name]);
     }
 
     /// <inheritdoc/>
@@ -70,6 +67,12 @@ internal sealed class StepGradients : IDisposable
         foreach (var thread in threads) thread.Dispose();
         foreach (var loss in losses) loss.Dispose();
         foreach (var copy in copies) copy.Dispose();
+    }
+
+    private static Tensor Copy(Tensor parameter, Device device)
+    {
+        using var detached = parameter.detach();
+        return detached.to(ScalarType.Float32, device, copy: true).requires_grad_();
     }
 
     private static Tensor Backward(LanguageModelLoss loss, IEnumerable<PackedBatch> batches, double weight)
@@ -92,12 +95,18 @@ internal sealed class StepGradients : IDisposable
 internal sealed class DeviceThread : IDisposable
 {
     private readonly BlockingCollection<Task> given = [];
+    private readonly Thread thread;
 
     /// <summary>Starts it.</summary>
-    public DeviceThread() => new Thread(() =>
+    public DeviceThread()
     {
-        foreach (var task in given.GetConsumingEnumerable()) task.RunSynchronously();
-    }) { IsBackground = true }.Start();
+        thread = new Thread(() =>
+        {
+            foreach (var task in given.GetConsumingEnumerable()) task.RunSynchronously();
+        })
+        { IsBackground = true };
+        thread.Start();
+    }
 
     /// <summary>Runs a function after those before it.</summary>
     public Task<T> Run<T>(Func<T> function)
@@ -107,6 +116,10 @@ internal sealed class DeviceThread : IDisposable
         return task;
     }
 
-    /// <summary>Lets it end after what it was given.</summary>
-    public void Dispose() => given.CompleteAdding();
+    /// <summary>Waits until it has done what it was given: what it keeps for itself is then no longer held.</summary>
+    public void Dispose()
+    {
+        given.CompleteAdding();
+        thread.Join();
+    }
 }
