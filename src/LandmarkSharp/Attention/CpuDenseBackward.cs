@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 
 namespace LandmarkSharp.Attention;
@@ -96,7 +97,12 @@ internal sealed unsafe class CpuDenseBackward<TLanes, T>(
             CpuProduct<TLanes, T>.Add(ds, block.Keys, count, new(queryRows, room), room, dk.From(b, g, block.Start));
             CpuProduct<TLanes, T>.Add(keys.Transposed, d, block.Keys, ds, lanes, CpuTile.Columns(result));
         }
-        Finish(result, count, dq.At(b, h, query));
+        CpuTile.Transpose(result, CpuTile.Lanes, d, count, x.Scale, queryRows, room);
+        for (var m = 0; m < count; m++)
+        {
+            var to = new Span<float>(dq.At(b, h, query + m), d);
+            TensorPrimitives.Add(to, new ReadOnlySpan<float>(queryRows + (m * room), d), to);
+        }
     }
 
     /// <summary>Turns a block's scores into W, and g = dO·v into ds.</summary>
@@ -140,16 +146,6 @@ internal sealed unsafe class CpuDenseBackward<TLanes, T>(
             // To its own block a landmark is nothing, and there mean is δ.
             if (block.Keys > block.Tokens)
                 TLanes.Store(TLanes.Multiply(mass, TLanes.Subtract(mean, own)), p + (block.Tokens * CpuTile.Lanes));
-        }
-    }
-
-    /// <summary>Adds columns to rows, scaled as the queries were.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Finish(float* result, int count, float* to)
-    {
-        for (var m = 0; m < count; m++, to += dq.Row)
-        {
-            for (var i = 0; i < d; i++) to[i] += result[(i * CpuTile.Lanes) + m] * x.Scale;
         }
     }
 }

@@ -46,7 +46,7 @@ internal sealed unsafe class CpuDenseForward<TLanes, T>(CpuDenseTensors x, HeadR
             Softmax(scores, lanes, block, highest, sums, factors);
             CpuProduct<TLanes, T>.Blend(values.Transposed, d, block.Tokens, columns, lanes, CpuTile.Columns(result), factors);
         }
-        Finish(result, highest, sums, count, output.At(b, h, query), logSums + ((long)at * x.Blocks.Queries) + query);
+        Finish(result, lanes, highest, sums, count, output.At(b, h, query), logSums + ((long)at * x.Blocks.Queries) + query);
     }
 
     /// <summary>
@@ -94,14 +94,21 @@ internal sealed unsafe class CpuDenseForward<TLanes, T>(CpuDenseTensors x, HeadR
 
     /// <summary>Divides by the gate's sums, and writes columns as rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Finish(float* result, float* highest, float* sums, int count, float* to, float* logSum)
+    private void Finish(float* result, int lanes, float* highest, float* sums, int count, float* to, float* logSum)
     {
-        for (var m = 0; m < count; m++, to += output.Row)
+        for (var m = 0; m < count; m++)
+            logSum[m] = sums[m] == 0 ? float.PositiveInfinity : highest[m] + MathF.Log(sums[m]);
+        for (var lane = 0; lane < lanes; lane += TLanes.Count)
         {
-            var nothing = sums[m] == 0;
-            var factor = nothing ? 0 : 1 / sums[m];
-            logSum[m] = nothing ? float.PositiveInfinity : highest[m] + MathF.Log(sums[m]);
-            for (var i = 0; i < d; i++) to[i] = result[(i * CpuTile.Lanes) + m] * factor;
+            // A sum is 0 where nothing is seen, and else at least 1.
+            var sum = TLanes.Load(sums + lane);
+            var factor = TLanes.IfLess(sum, TLanes.Fill(0.5f), TLanes.Fill(0), TLanes.Divide(TLanes.Fill(1), sum));
+            for (var i = 0; i < d; i++)
+            {
+                var at = result + (i * CpuTile.Lanes) + lane;
+                TLanes.Store(TLanes.Multiply(TLanes.Load(at), factor), at);
+            }
         }
+        CpuTile.Transpose(result, CpuTile.Lanes, d, count, 1, to, output.Row);
     }
 }

@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LandmarkSharp.Attention;
 
@@ -29,14 +30,45 @@ internal static unsafe class CpuTile
     /// <param name="d">Width.</param>
     /// <param name="factor">What each number is multiplied by.</param>
     /// <param name="to">[d, <see cref="Lanes"/>].</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ToColumns(float* from, nint row, int rows, int d, float factor, float* to)
     {
-        for (var m = 0; m < rows; m++, from += row)
-        {
-            for (var i = 0; i < d; i++) to[(i * Lanes) + m] = from[i] * factor;
-        }
+        Transpose(from, row, rows, d, factor, to, Lanes);
         for (var i = 0; rows < Lanes && i < d; i++) new Span<float>(to + (i * Lanes) + rows, Lanes - rows).Clear();
+    }
+
+    /// <summary>to[j][i] = from[i][j]·factor, four by four where there are so many.</summary>
+    /// <param name="from">[rows, columns].</param>
+    /// <param name="fromRow">From one of its rows to the next.</param>
+    /// <param name="rows">Rows there are.</param>
+    /// <param name="columns">Columns there are.</param>
+    /// <param name="factor">What each number is multiplied by.</param>
+    /// <param name="to">[columns, rows].</param>
+    /// <param name="toRow">From one of its rows to the next.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Transpose(float* from, nint fromRow, int rows, int columns, float factor, float* to, nint toRow)
+    {
+        var (fullRows, fullColumns) = Sse.IsSupported ? (rows & ~3, columns & ~3) : (0, 0);
+        var by = Vector128.Create(factor);
+        for (var i = 0; i < fullRows; i += 4)
+        {
+            for (var j = 0; j < fullColumns; j += 4)
+            {
+                float* x = from + (i * fromRow) + j, y = to + (j * toRow) + i;
+                Vector128<float> a = Vector128.Load(x), b = Vector128.Load(x + fromRow);
+                Vector128<float> c = Vector128.Load(x + (2 * fromRow)), d = Vector128.Load(x + (3 * fromRow));
+                Vector128<float> ab = Sse.UnpackLow(a, b), cd = Sse.UnpackLow(c, d);
+                (Sse.MoveLowToHigh(ab, cd) * by).Store(y);
+                (Sse.MoveHighToLow(cd, ab) * by).Store(y + toRow);
+                (ab, cd) = (Sse.UnpackHigh(a, b), Sse.UnpackHigh(c, d));
+                (Sse.MoveLowToHigh(ab, cd) * by).Store(y + (2 * toRow));
+                (Sse.MoveHighToLow(cd, ab) * by).Store(y + (3 * toRow));
+            }
+        }
+        for (var i = 0; i < rows; i++)
+        {
+            for (var j = i < fullRows ? fullColumns : 0; j < columns; j++)
+                to[(j * toRow) + i] = from[(i * fromRow) + j] * factor;
+        }
     }
 
     /// <summary>Rows of a head one after another, filled up with zeros: to[m][i] = from[m][i]·factor.</summary>
@@ -54,41 +86,6 @@ internal static unsafe class CpuTile
             new Span<float>(to + d, Padded(d) - d).Clear();
         }
     }
-}
-
-/// <summary>A block as the queries of a tile see it.</summary>
-[StructLayout(LayoutKind.Auto)]
-internal readonly struct TileBlock
-{
-    /// <summary>Places a block before a tile.</summary>
-    /// <param name="blocks">Where blocks lie.</param>
-    /// <param name="b">The block, which begins at or before <paramref name="last"/>.</param>
-    /// <param name="first">Position of the tile's first query.</param>
-    /// <param name="last">Position of its last.</param>
-    public TileBlock(RegularBlocks blocks, int b, int first, int last)
-    {
-        var end = blocks.End(b);
-        Start = blocks.Start(b);
-        Keys = Math.Min(end, last + 1) - Start;                 // what lies behind the tile no query sees
-        Tokens = Math.Min(end - 1 - Start, Keys);
-        Offset = Start - first;
-        PastFrom = end <= last ? end - first : float.PositiveInfinity;
-    }
-
-    /// <summary>Position of its first key.</summary>
-    public int Start { get; }
-
-    /// <summary>Its keys that any query of the tile sees; the landmark, if it is among them, is the last.</summary>
-    public int Keys { get; }
-
-    /// <summary>Regular tokens among those: 0 for a block that is empty and in no gate.</summary>
-    public int Tokens { get; }
-
-    /// <summary>Its first key counted from the tile's first query: lane m sees token j when m ≥ j + this.</summary>
-    public int Offset { get; }
-
-    /// <summary>From this lane on the block is a past one, seen through its landmark; to the lanes before it is their own.</summary>
-    public float PastFrom { get; }
 }
 
 /// <summary>What forward and backward both do with scores, a vector of lanes at a time.</summary>
