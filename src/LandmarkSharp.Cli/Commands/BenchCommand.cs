@@ -10,7 +10,8 @@ internal static class BenchCommand
 {
     public static Command Create() => new("bench", "Measures how fast this machine is.")
     {
-        new AttentionCommand(), new HelpWithExamples("landmark bench attention", "landmark bench attention --tokens 4096 --backward").Option,
+        new AttentionCommand(),
+        new HelpWithExamples("landmark bench attention", "landmark bench attention --tokens 4096 --backward").Option,
     };
 
     private sealed class AttentionCommand : LandmarkCommand
@@ -29,8 +30,8 @@ internal static class BenchCommand
         private readonly Option<int> block = Number("--block", 64, "Positions of a block, its landmark counted.");
         private readonly Option<string> type =
             new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
-        private readonly Option<AttentionBackend?> backend =
-            new("--backend") { Description = "What computes landmark attention, to compare; the fastest when not given.", HelpName = "NAME" };
+        private readonly Option<string?> backend =
+            new("--backend") { Description = "What computes landmark attention; the fastest when not given.", HelpName = "NAME" };
         private readonly Option<int> repeats = Number("--repeats", 10, "Runs of each, of which the best counts.");
         private readonly Option<bool> backward = new("--backward") { Description = "Measure the backward pass too." };
         private readonly DeviceOptions device = new();
@@ -38,10 +39,11 @@ internal static class BenchCommand
         public AttentionCommand()
             : base(
                 "attention", "Measures dense landmark attention beside libtorch's causal attention, in turns.",
-                "bench attention", "bench attention --tokens 1024 4096 --backward --json",
+                "bench attention", "bench attention --tokens 1024 4096 --backward --json", "bench attention --backend Reference",
                 "bench attention --tokens 8192 --heads 32 --kv-heads 8 --head-dim 128 --dtype bfloat16 --device cuda")
         {
             type.AcceptOnlyFromAmong("float32", "bfloat16");
+            backend.AcceptOnlyFromAmong(Enum.GetNames<AttentionBackend>());
             foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, block, type, backend, repeats, backward])
                 Options.Add(option);
             device.AddTo(this);
@@ -57,7 +59,7 @@ internal static class BenchCommand
             var asked = new AttentionCase(
                 parsed.GetValue(heads), parsed.GetValue(groups) ?? parsed.GetValue(heads), parsed.GetValue(width), parsed.GetValue(block),
                 parsed.GetValue(type) == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
-                parsed.GetValue(backend));
+                parsed.GetValue(backend) is { } name ? Enum.Parse<AttentionBackend>(name) : null);
             AttentionTiming[] timings =
                 [.. lengths.SelectMany(n => AttentionBenchmark.Run(asked, n, count, parsed.GetValue(backward), on, cancel))];
             output.Table(["positions", "pass", "landmark ms", "causal ms", "ratio", "landmark GFLOP/s", "causal GFLOP/s"],
@@ -75,7 +77,7 @@ internal static class BenchCommand
                 asked.HeadDim,
                 asked.Block,
                 dtype = parsed.GetValue(type),
-                backend = asked.Backend?.ToString(),
+                backend = parsed.GetValue(backend),
                 repeats = count,
                 timings = timings.Select(t => new
                 {

@@ -40,9 +40,11 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
         using var scope = NewDisposeScope();
         var (wideQ, wideK, wideV) = (Wide(q), Wide(k).contiguous(), Wide(v).contiguous());
         var (b, h, t, d) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
-        var output = empty_strided([b, h, t, d], [h * t * d, d, h * d, 1], ScalarType.Float32); // [B, T, H, d] in memory, as projections read it
+        // [B, T, H, d] in memory, as projections read it.
+        var output = empty_strided([b, h, t, d], [h * t * d, d, h * d, 1], ScalarType.Float32);
         var logSums = empty([b, h, t], ScalarType.Float32);
-        Forward(new CpuDenseTensors(wideQ, wideK, wideV, blocks, scale), new HeadRows(output), (float*)Aten.DataPointer(logSums), backend);
+        var tensors = new CpuDenseTensors(wideQ, wideK, wideV, blocks, scale);
+        Forward(tensors, new HeadRows(output), (float*)Aten.DataPointer(logSums), backend);
         foreach (var x in (ReadOnlySpan<Tensor>)[wideQ, wideK, wideV]) GC.KeepAlive(x);
         output = output.to(q.dtype).MoveToOuterDisposeScope();
         ctx.save_for_backward([q, k, v, output, logSums.MoveToOuterDisposeScope()]);
@@ -93,7 +95,8 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
     }
 
     private static void Backward(
-        CpuDenseTensors x, float* logSums, float* deltas, HeadRows gradient, HeadRows dq, HeadRows dk, HeadRows dv, AttentionBackend backend)
+        CpuDenseTensors x, float* logSums, float* deltas, HeadRows gradient, HeadRows dq, HeadRows dk, HeadRows dv,
+        AttentionBackend backend)
     {
         if (backend == AttentionBackend.Cpu512)
             new CpuDenseBackward<Lanes512, Vector512<float>>(x, logSums, deltas, gradient, dq, dk, dv).Run();

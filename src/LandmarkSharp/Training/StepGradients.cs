@@ -22,7 +22,8 @@ internal sealed class StepGradients : IDisposable
     public StepGradients(Decoder model, IEnumerable<Device> others)
     {
         this.model = model;
-        copies = [.. others.Select(device => new Decoder(model.Config, (name, _) => Copy(model.Parameters[name], device), model.ComputeType))];
+        copies =
+            [.. others.Select(device => new Decoder(model.Config, (name, _) => Copy(model.Parameters[name], device), model.ComputeType))];
         losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m))];
         threads = copies.Length == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
