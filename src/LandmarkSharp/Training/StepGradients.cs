@@ -22,10 +22,8 @@ internal sealed class StepGradients : IDisposable
     public StepGradients(Decoder model, IEnumerable<Device> others)
     {
         this.model = model;
-        copies = [.. others.Select(device => new Decoder(
-            model.Config,
-            (name, _) => model.Parameters[name].detach().to(ScalarType.Float32, device, copy: true).requires_grad_(),
-            model.ComputeType))];
+        copies =
+            [.. others.Select(device => new Decoder(model.Config, (name, _) => Copy(model.Parameters[name], device), model.ComputeType))];
         losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m))];
         threads = copies.Length == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
@@ -72,6 +70,12 @@ internal sealed class StepGradients : IDisposable
         foreach (var copy in copies) copy.Dispose();
     }
 
+    private static Tensor Copy(Tensor parameter, Device device)
+    {
+        using var detached = parameter.detach();
+        return detached.to(ScalarType.Float32, device, copy: true).requires_grad_();
+    }
+
     private static Tensor Backward(LanguageModelLoss loss, IEnumerable<PackedBatch> batches, double weight)
     {
         using var scope = NewDisposeScope();
@@ -92,13 +96,18 @@ internal sealed class StepGradients : IDisposable
 internal sealed class DeviceThread : IDisposable
 {
     private readonly BlockingCollection<Task> given = [];
+    private readonly Thread thread;
 
     /// <summary>Starts it.</summary>
-    public DeviceThread() => new Thread(() =>
+    public DeviceThread()
     {
-        foreach (var task in given.GetConsumingEnumerable()) task.RunSynchronously();
-    })
-    { IsBackground = true }.Start();
+        thread = new Thread(() =>
+        {
+            foreach (var task in given.GetConsumingEnumerable()) task.RunSynchronously();
+        })
+        { IsBackground = true };
+        thread.Start();
+    }
 
     /// <summary>Runs a function after those before it.</summary>
     public Task<T> Run<T>(Func<T> function)
@@ -108,6 +117,10 @@ internal sealed class DeviceThread : IDisposable
         return task;
     }
 
-    /// <summary>Lets it end after what it was given.</summary>
-    public void Dispose() => given.CompleteAdding();
+    /// <summary>Waits until it has done what it was given: what it keeps for itself is then no longer held.</summary>
+    public void Dispose()
+    {
+        given.CompleteAdding();
+        thread.Join();
+    }
 }
