@@ -25,7 +25,6 @@ internal static class Tool
             new VerifyCommand(),
             new TrainCommand(),
             TokenizerCommand.Create(),
-            BenchCommand.Create(),
             new InfoCommand(),
             new CompletionCommand(),
         };
