@@ -132,8 +132,6 @@ LANDMARK_MMA(bf16)
 LANDMARK_MMA(f16)
 #undef LANDMARK_MMA
 
-#endif
-
 // ---- Between threads ---------------------------------------------------------------------------------------------------
 
 // Both give what was there before.
@@ -149,3 +147,5 @@ DEVICE u32 atomic_increment(u32* counter) {
 }
 // Writes before it are seen on the device before those after it.
 DEVICE void device_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
+#endif
