@@ -40,9 +40,13 @@ internal class DeviceOptions(bool several = false)
     public torch.Device[] Devices(ParseResult parsed)
     {
         Load(parsed);
-        torch.Device[] devices = [.. parsed.GetValue(device)!.Split(',').Select(LibTorch.Device)];
+        torch.Device[] devices = [.. parsed.GetValue(device)!.Split(',', StringSplitOptions.TrimEntries).Select(LibTorch.Device)];
         if (devices.CountBy(d => d.ToString()).FirstOrDefault(d => d.Value > 1) is { Key: { } twice })
             throw new LandmarkException($"The device {twice} is given more than once; name each once.");
+        if (devices.Length > 1 && devices.Any(d => d.type != DeviceType.CUDA))
+            throw new LandmarkException(
+                $"The devices {string.Join(" and ", devices.AsEnumerable())} cannot share the work: a step takes as long as the slowest; "
+                + "name CUDA devices alone.");
         return devices;
     }
 

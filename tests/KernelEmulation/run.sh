@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks our Hopper kernels against float64 on a CPU, in emulation. usage: tests/KernelEmulation/run.sh      needs clang++-19
+# Checks our kernels for Hopper and for decoding against float64 on a CPU, in emulation and in bfloat16. usage: tests/KernelEmulation/run.sh      needs clang++-19
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/landmark_*.cu "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
-check() { # forward or backward, what it is compiled for, cases
+check() { # forward, backward or decode, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
   echo "$1 $2"
   "$work/$1" "${@:3}"

@@ -12,9 +12,9 @@ namespace LandmarkSharp.Training;
 internal sealed class StepGradients : IDisposable
 {
     private readonly Decoder model;
-    private readonly Decoder[] copies;
-    private readonly LanguageModelLoss[] losses;    // of the model, then of each copy
-    private readonly DeviceThread[] threads;        // one for each of several: a single one would serve them one after the other
+    private readonly List<Decoder> copies = [];
+    private readonly LanguageModelLoss[] losses = [];   // of the model, then of each copy
+    private readonly DeviceThread[] threads = [];          // one for each of several: a single one would serve them one after the other
 
     /// <summary>Copies the model to the devices that are to help.</summary>
     /// <param name="model">The model; its parameters require gradients.</param>
@@ -22,10 +22,18 @@ internal sealed class StepGradients : IDisposable
     public StepGradients(Decoder model, IEnumerable<Device> others)
     {
         this.model = model;
-        copies =
-            [.. others.Select(device => new Decoder(model.Config, (name, _) => Copy(model.Parameters[name], device), model.ComputeType))];
+        try
+        {
+            foreach (var device in others)
+                copies.Add(new Decoder(model.Config, (name, _) => Copy(model.Parameters[name], device), model.ComputeType));
+        }
+        catch
+        {
+            Dispose();      // the copies before the one that did not fit
+            throw;
+        }
         losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m))];
-        threads = copies.Length == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
+        threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 
     /// <summary>Leaves the gradients of the step's loss in the model's parameters.</summary>
@@ -38,7 +46,7 @@ internal sealed class StepGradients : IDisposable
         using var scope = NewDisposeScope();
         // Weights are summed over the whole step first, so that accumulation equals one large batch.
         var weight = step.Sum(b => b.Weight);
-        if (copies.Length == 0) return Backward(losses[0], step, weight);
+        if (copies.Count == 0) return Backward(losses[0], step, weight);
 
         var parts = Task.WhenAll(threads.Select((thread, device) => thread.Run(
             () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
@@ -122,5 +130,6 @@ internal sealed class DeviceThread : IDisposable
     {
         given.CompleteAdding();
         thread.Join();
+        given.Dispose();
     }
 }

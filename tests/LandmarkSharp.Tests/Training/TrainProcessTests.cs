@@ -89,6 +89,16 @@ public sealed class TrainProcessTests : IDisposable
         Assert.True(Directory.Exists(Path.Combine(tiny["run[x]"], "model")));
     }
 
+    [Theory]
+    [InlineData("cpu,cpu", "The device cpu is given more than once")]
+    [InlineData("cpu, gpu", "no device called 'gpu'")]
+    public async Task DevicesThatCannotShareTheWorkAreRefused(string devices, string part)
+    {
+        var (code, _, error) = await Start(null, [.. Arguments("none"), "--device", devices]);
+        Assert.Equal(1, code);
+        Assert.Contains(part, error, StringComparison.Ordinal);
+    }
+
     private async Task Fails(string recipe, string part)
     {
         File.WriteAllText(tiny["recipe.json"], recipe);

@@ -60,7 +60,8 @@ public static class CudaKernels
             Build(new KernelSource("probe.cu", Probe), device);
             return null;
         }
-        catch (LandmarkException e)
+        catch (Exception e) when (e is LandmarkException or DllNotFoundException or EntryPointNotFoundException
+            or IOException or UnauthorizedAccessException)
         {
             return e.Message.TrimEnd('.');
         }
