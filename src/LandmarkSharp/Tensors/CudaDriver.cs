@@ -13,17 +13,13 @@ internal static unsafe partial class CudaDriver
     private const int MultiprocessorCount = 16;
 
     private static readonly Lazy<string?> Trouble = new(Start);
+    private static readonly Lazy<IReadOnlyList<CudaDevice>> Shown = new(List);
 
     /// <summary>Why no device can be used, as a clause without a full stop; null when one can.</summary>
     public static string? Problem() => Trouble.Value;
 
     /// <summary>The devices that the driver shows to this process; none when there is a problem.</summary>
-    public static IReadOnlyList<CudaDevice> Devices()
-    {
-        if (Problem() is not null || cuDeviceGetCount(out var count) != 0)
-            return [];
-        return [.. Enumerable.Range(0, count).Select(Describe).OfType<CudaDevice>()];
-    }
+    public static IReadOnlyList<CudaDevice> Devices() => Shown.Value;
 
     /// <summary>The CUDA version of the driver, such as 13.0; null without a driver.</summary>
     public static Version? Version() =>
@@ -41,6 +37,13 @@ internal static unsafe partial class CudaDriver
         return code == 0 && cuDeviceGetCount(out var count) == 0 && count > 0
             ? null
             : "the NVIDIA driver shows no device to this process (see nvidia-smi and CUDA_VISIBLE_DEVICES)";
+    }
+
+    private static IReadOnlyList<CudaDevice> List()
+    {
+        if (Problem() is not null || cuDeviceGetCount(out var count) != 0)
+            return [];
+        return [.. Enumerable.Range(0, count).Select(Describe).OfType<CudaDevice>()];
     }
 
     private static CudaDevice? Describe(int index)

@@ -59,6 +59,7 @@ internal static class HopperAttention
             arguments.Add(Map(vRows, keyBox));
             arguments.Add(output);
             arguments.Add(logSum);
+            arguments.Add(zeros([1], ScalarType.Int32, q.device));
             var strides = Aten.Strides(output);
             arguments.AddStruct(new ForwardSizes
             {
@@ -75,8 +76,10 @@ internal static class HopperAttention
                 OutPosition = strides[2],
                 Scale = (float)(scale / Math.Log(2)),
             });
+            var multiprocessors = CudaDriver.Devices().Single(x => x.Index == q.device_index).Multiprocessors;
             kernel.Launch(
-                new LaunchShape(new Dim3(checked((uint)(batch * heads * tiles))), new Dim3(Threads), shape.ForwardBytes), ref arguments);
+                new LaunchShape(new Dim3((uint)Math.Min(multiprocessors, checked(batch * heads * tiles))), new Dim3(Threads), shape.ForwardBytes),
+                ref arguments);
         }
         return (output.MoveToOuterDisposeScope(), logSum.MoveToOuterDisposeScope());
     }

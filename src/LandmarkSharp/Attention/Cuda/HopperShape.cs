@@ -16,9 +16,11 @@ internal readonly record struct HopperShape(int HeadDim, int Block)
     /// <summary>Queries of a tile, backward.</summary>
     public const int BackwardRows = 64;
 
-    // Of the 227 KB of a multiprocessor, what barriers, exchange and the alignment to 1,024 bytes do not take.
+    // Of the 227 KB of a multiprocessor, what the alignment to 1,024 bytes and the barriers take, and what the backward kernel's
+    // warpgroups tell each other.
     private const int SharedBytes = 227 * 1024;
-    private const int Rest = 1024 + 4096;
+    private const int Rest = 1024 + 256;
+    private const int ExchangeBytes = 2 * 128 * 16;
     private const int MostColumns = 256;
     private const int SpanColumns = 64;
 
@@ -70,8 +72,8 @@ internal readonly record struct HopperShape(int HeadDim, int Block)
     /// <summary>Shared memory of the forward kernel in bytes.</summary>
     public int ForwardBytes => Rest + QueryBytes(ForwardRows) + (2 * Stages * TileBytes);
 
-    /// <summary>Shared memory of the backward kernel in bytes: keys, values, two tiles of Q and dO, W, dS, dQ.</summary>
-    public int BackwardBytes => Rest + (2 * Chunks * 128 * 128) + (4 * QueryBytes(BackwardRows)) + (4 * 64 * 128) + (Chunks * 64 * 64 * 4);
+    /// <summary>Shared memory of the backward kernel in bytes: keys, values, two tiles of Q and dO, W, dS, dQ, exchange.</summary>
+    public int BackwardBytes => Rest + ExchangeBytes + (2 * Chunks * 128 * 128) + (4 * QueryBytes(BackwardRows)) + (4 * 64 * 128) + (Chunks * 64 * 64 * 4);
 
     private int TileBytes => Chunks * TileBlocks * Columns * 128;
 

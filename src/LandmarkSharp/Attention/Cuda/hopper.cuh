@@ -37,10 +37,8 @@ DEVICE void barrier_wait(u32 barrier, u32 parity) {
 
 // ---- Copies of boxes: one thread starts them, the barrier gets the bytes ------------------------------------------------
 
-DEVICE void prefetch_map(const TensorMap& map) {
-    asm volatile("prefetch.tensormap [%0];" :: "l"(&map) : "memory");
-}
-// Coordinates of the box's first element, the innermost first; a box may stand out of the tensor on any side.
+// Coordinates of the box's first element, the innermost first: that one at a multiple of 16 bytes. A box may stand out of the
+// tensor on any side.
 DEVICE void load_box(u32 to, const TensorMap& map, u32 barrier, int x, int y) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];"
                  :: "r"(to), "l"(&map), "r"(barrier), "r"(x), "r"(y) : "memory");

@@ -42,8 +42,8 @@ struct Rows {
     int heads, queries;
 };
 
-// What is left of a row's block after its scores and its dO Vᵀ: enough to combine the halves of a block in two warpgroups.
-struct Half { float top, sum, product, landmark; };
+// What is left of a row's scores in a span of a block.
+struct Half { float top, sum, landmark; };
 
 struct Row { int own, column; float logSum, delta; };
 
@@ -52,25 +52,31 @@ struct Shared {
     u32 keyFull, full, free;                           // of queries and gradients together, by stage
 };
 
-// Scores s and g = dO Vᵀ of a span become W and dS.
+// Where a thread puts what the other span's thread of the same row needs.
+DEVICE u32 half_of_row(const Shared &shared, int span, int r) {
+    return shared.halves + (64 * span + threadIdx.x % 128 / 32 * 16 + lane_index() / 4 + 8 * r) * 16;
+}
+
+// The column of a block's landmark: in the second span if the block lies across both.
+constexpr int LANDMARK = SPLIT ? L - 1 - 64 : L - 1, J = N / NB / 8;
+
+// Scores s of a span become W, and gates[r][b] the gate P_b of an earlier block.
 template <bool Edge>
-DEVICE void differentiate(
-    float (&s)[N / 2], float (&g)[N / 2], const Row (&rows)[2], int firstBlock, int span, float scale, int pad, const Shared &shared)
+DEVICE void weigh(
+    float (&s)[N / 2], float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, float scale, int pad, const Shared &shared)
 {
-    const int t = lane_index() & 3;
-    constexpr int J = N / NB / 8;
-    constexpr int LANDMARK = SPLIT ? L - 1 - 64 : L - 1;    // its column, in the second span if the block is split
+    const int t = lane_index() & 3, start = SPLIT ? 64 * span : 0;
+    Half half[2][NB];
 #pragma unroll
-    for (int r = 0; r < 2; r++) {
-        Half half[NB];
+    for (int r = 0; r < 2; r++)
 #pragma unroll
         for (int b = 0; b < NB; b++) {
-            const int block = firstBlock + b, start = SPLIT ? 64 * span : 0;
+            const int block = firstBlock + b;
             const bool own = Edge && block == rows[r].own;
             const int from = Edge && block == 0 ? pad : 0;
             const int to = !Edge || block < rows[r].own ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : 0;
-            half[b].landmark = shuffle(s[4 * (b * J + LANDMARK / 8) + 2 * r + LANDMARK % 2], (lane_index() & ~3) | (LANDMARK % 8 / 2)) * scale;
-            float top = -infinity(), sum = 0, product = 0;
+            half[r][b].landmark = shuffle(s[4 * (b * J + LANDMARK / 8) + 2 * r + LANDMARK % 2], (lane_index() & ~3) | (LANDMARK % 8 / 2)) * scale;
+            float top = -infinity(), sum = 0;
 #pragma unroll
             for (int j = 0; j < J; j++)
 #pragma unroll
@@ -81,8 +87,8 @@ DEVICE void differentiate(
                     top = larger(top, x);
                 }
             top = warp_max<4>(top);
-            half[b].top = top == -infinity() ? -infinity() : top * scale;
-            const float base = top == -infinity() ? 0 : half[b].top;
+            half[r][b].top = top == -infinity() ? -infinity() : top * scale;
+            const float base = top == -infinity() ? 0 : half[r][b].top;
 #pragma unroll
             for (int j = 0; j < J; j++)
 #pragma unroll
@@ -90,48 +96,87 @@ DEVICE void differentiate(
                     float &x = s[4 * (b * J + j) + 2 * r + e];
                     x = power_of_2(multiply_add(x, scale, -base));
                     sum += x;
-                    product = multiply_add(x, g[4 * (b * J + j) + 2 * r + e], product);
                 }
-            half[b].sum = warp_sum<4>(sum);
-            half[b].product = warp_sum<4>(product);
+            half[r][b].sum = warp_sum<4>(sum);
         }
-        float mine = 1;                                     // what this span's exponentials are multiplied by to match both
-        if (SPLIT) {
-            const int row = threadIdx.x % 128 / 32 * 16 + lane_index() / 4 + 8 * r;
-            if (t == 0)
-                store_shared(shared.halves + (64 * span + row) * 16, half[0].top, half[0].sum, half[0].product, half[0].landmark);
-            named_sync(2, 256);
+    float mine[2] = { 1, 1 };                               // what this span's exponentials are multiplied by to match both
+    if (SPLIT) {
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+            if (t == 0) store_shared(half_of_row(shared, span, r), half[r][0].top, half[r][0].sum, half[r][0].landmark, 0);
+        named_sync(2, 256);
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
             Half other;
-            load_shared(shared.halves + (64 * (1 - span) + row) * 16, other.top, other.sum, other.product, other.landmark);
-            const float top = larger(half[0].top, other.top), base = top == -infinity() ? 0 : top;
-            mine = power_of_2(half[0].top - base);
+            float unused;
+            load_shared(half_of_row(shared, 1 - span, r), other.top, other.sum, other.landmark, unused);
+            const float top = larger(half[r][0].top, other.top), base = top == -infinity() ? 0 : top;
+            mine[r] = power_of_2(half[r][0].top - base);
             const float theirs = power_of_2(other.top - base);
             // In the order of the spans, so that both get the same bits.
-            half[0].sum = span == 0 ? half[0].sum * mine + other.sum * theirs : other.sum * theirs + half[0].sum * mine;
-            half[0].product = span == 0 ? half[0].product * mine + other.product * theirs : other.product * theirs + half[0].product * mine;
-            half[0].top = top;
-            if (span == 0) half[0].landmark = other.landmark;
+            half[r][0].sum = span == 0 ? half[r][0].sum * mine[r] + other.sum * theirs : other.sum * theirs + half[r][0].sum * mine[r];
+            half[r][0].top = top;
+            if (span == 0) half[r][0].landmark = other.landmark;
         }
+    }
+#pragma unroll
+    for (int r = 0; r < 2; r++)
 #pragma unroll
         for (int b = 0; b < NB; b++) {
-            const int block = firstBlock + b;
-            const bool own = Edge && block == rows[r].own, empty = half[b].sum == 0;
-            const float gate = power_of_2((own ? half[b].top : half[b].landmark) - rows[r].logSum);
-            const float mean = empty ? 0 : ratio(half[b].product, half[b].sum);
-            const float weight = empty ? 0 : own ? gate * mine : ratio(gate, half[b].sum) * mine;
-            const float less = own ? rows[r].delta : mean;
-            const float landmark = own || empty ? 0 : gate * (mean - rows[r].delta);
+            const bool own = Edge && firstBlock + b == rows[r].own, empty = half[r][b].sum == 0;
+            const float gate = empty ? 0 : power_of_2((own ? half[r][b].top : half[r][b].landmark) - rows[r].logSum);
+            const float weight = empty ? 0 : own ? gate * mine[r] : ratio(gate, half[r][b].sum) * mine[r];
+            gates[r][b] = gate;
+#pragma unroll
+            for (int j = 0; j < J; j++)
+#pragma unroll
+                for (int e = 0; e < 2; e++) s[4 * (b * J + j) + 2 * r + e] *= weight;
+        }
+}
+
+// W and g = dO Vᵀ of a span become dS, in place of g.
+template <bool Edge>
+DEVICE void differentiate(
+    float (&g)[N / 2], const float (&w)[N / 2], const float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const Shared &shared)
+{
+    const int t = lane_index() & 3;
+    float products[2][NB];                                  // P_b D_b
+#pragma unroll
+    for (int r = 0; r < 2; r++)
+#pragma unroll
+        for (int b = 0; b < NB; b++) {
+            float product = 0;
+#pragma unroll
+            for (int i = 2 * r; i < 4 * J; i += 4)
+                product = multiply_add(w[4 * b * J + i + 1], g[4 * b * J + i + 1], multiply_add(w[4 * b * J + i], g[4 * b * J + i], product));
+            products[r][b] = warp_sum<4>(product);
+        }
+    if (SPLIT) {
+        const u32 second = 2 * 64 * 16;                     // beside what weigh left, which the other may still read
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+            if (t == 0) store_shared(half_of_row(shared, span, r) + second, products[r][0]);
+        named_sync(2, 256);
+#pragma unroll
+        for (int r = 0; r < 2; r++) products[r][0] += as_float(load_shared(half_of_row(shared, 1 - span, r) + second));
+    }
+#pragma unroll
+    for (int r = 0; r < 2; r++)
+#pragma unroll
+        for (int b = 0; b < NB; b++) {
+            const bool own = Edge && firstBlock + b == rows[r].own;
+            const float gate = gates[r][b], product = products[r][b];
+            const float less = own ? rows[r].delta : gate > 0 ? ratio(product, gate) : 0;
+            const float landmark = own ? 0 : product - gate * rows[r].delta;
 #pragma unroll
             for (int j = 0; j < J; j++)
 #pragma unroll
                 for (int e = 0; e < 2; e++) {
-                    float &x = s[4 * (b * J + j) + 2 * r + e], &y = g[4 * (b * J + j) + 2 * r + e];
-                    x *= weight;
-                    y = x * (y - less);
-                    if ((!SPLIT || span == 1) && j == LANDMARK / 8 && e == LANDMARK % 2 && t == LANDMARK % 8 / 2) y = landmark;
+                    const int i = 4 * (b * J + j) + 2 * r + e;
+                    g[i] = w[i] * (g[i] - less);
+                    if ((!SPLIT || span == 1) && j == LANDMARK / 8 && e == LANDMARK % 2 && t == LANDMARK % 8 / 2) g[i] = landmark;
                 }
         }
-    }
 }
 
 // A span's W or dS, [64 queries, 64 columns], into shared memory with 128-byte rows, swizzled as the copy engine does.
@@ -160,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     shared.slopes = shared.weights + 2 * WEIGHT_BYTES;
     shared.parts = shared.slopes + 2 * WEIGHT_BYTES;
     shared.halves = shared.parts + CHUNKS * PARTS * 4;
-    shared.keyFull = shared.halves + 2048;
+    shared.keyFull = shared.halves + 2 * 2048;
     shared.full = shared.keyFull + 8;
     shared.free = shared.full + 8 * STAGES;
     const u32 work = shared.free + 8 * STAGES;
@@ -212,6 +257,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             }
         } else if (threadIdx.x / 32 == 1) {
             // Adds dQ in memory when it is this tile's turn.
+            named_arrive(4, 256 + 32);                     // the parts may be written
             for (int i = 0; i < count; i++) {
                 const int at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + shape.queryTiles - 1 - i % perHead;
                 named_sync(3, 256 + 32);                   // the parts are in shared memory
@@ -223,7 +269,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                     bulk_wait_read();
                 }
                 warp_sync();
-                named_arrive(4, 256 + 32);            // the parts may be written again
+                if (i + 1 < count) named_arrive(4, 256 + 32);  // and again
                 if (lane_index() == 0) {
                     bulk_wait();
                     store_release(turns + at, tile + 1);
@@ -234,64 +280,71 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     }
     registers_raise<240>();
     const int span = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4, block = firstBlock + (SPLIT ? 0 : span * NB);
-    float dk[D / 2], dv[D / 2], s[N / 2], g[N / 2];
-#pragma unroll
-    for (int i = 0; i < D / 2; i++) dk[i] = dv[i] = 0;
     const u32 keys = shared.keys + span * 64 * 128, values = shared.values + span * 64 * 128;
     const u32 weights = shared.weights + span * WEIGHT_BYTES, slopes = shared.slopes + span * WEIGHT_BYTES;
-    barrier_wait(shared.keyFull, 0);
-
-    for (int i = 0; i < count; i++) {
-        const int stage = i % STAGES, head = firstHead + i / perHead, queryTile = shape.queryTiles - 1 - i % perHead;
-        const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
-        Row rows[2];
+    float dk[D / 2], dv[D / 2], s[N / 2];
 #pragma unroll
-        for (int r = 0; r < 2; r++) {
-            const int at = queryTile * ROWS + warp * 16 + lane_index() / 4 + 8 * r;
-            const bool there = at < shape.queries;
-            const long long row = (long long)(batch * shape.heads + head) * shape.queries + at;
-            rows[r] = { (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
-        }
-        barrier_wait(shared.full + 8 * stage, i / STAGES & 1);
+    for (int i = 0; i < D / 2; i++) dk[i] = dv[i] = 0;
+    Row rows[2];
+
+    // Waits for a tile of queries, and begins S = Q Kᵀ.
+    auto begin = [&](int i) {
+        const int head = firstHead + i / perHead, first = (shape.queryTiles - 1 - i % perHead) * ROWS;
+        const u32 queries = shared.queries + i % STAGES * QUERY_BYTES;
+        barrier_wait(shared.full + 8 * (i % STAGES), i / STAGES & 1);
         wgmma_fence();
 #pragma unroll
-        for (int k = 0; k < D / 16; k++)                    // S = Q Kᵀ
+        for (int k = 0; k < D / 16; k++)
             wgmma<T, N>(s,
                 matrix_at<128>(queries + (k / 4) * ROWS * 128 + (k % 4) * 32),
                 matrix_at<128>(keys + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
         wgmma_commit();
 #pragma unroll
-        for (int k = 0; k < D / 16; k++)                    // g = dO Vᵀ
+        for (int r = 0; r < 2; r++) {
+            const int at = first + warp * 16 + lane_index() / 4 + 8 * r;
+            const bool there = at < shape.queries;
+            const long long row = (long long)(batch * shape.heads + head) * shape.queries + at;
+            rows[r] = { (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
+        }
+    };
+    barrier_wait(shared.keyFull, 0);
+    begin(0);
+    wgmma_wait<0>();
+    wgmma_keep(s);
+    for (int i = 0; i < count; i++) {
+        const int stage = i % STAGES, queryTile = shape.queryTiles - 1 - i % perHead;
+        const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
+        const bool edge = (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0);
+        float g[N / 2], dq[32], gates[2][NB];
+        wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < D / 16; k++)                    // g = dO Vᵀ, while the scores are weighed
             wgmma<T, N>(g,
                 matrix_at<128>(gradients + (k / 4) * ROWS * 128 + (k % 4) * 32),
                 matrix_at<128>(values + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
         wgmma_commit();
-        wgmma_wait<0>();
-        wgmma_keep(s);
-        wgmma_keep(g);
-        if ((queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0))
-            differentiate<true>(s, g, rows, block, span, shape.scaleLog2, shape.pad, shared);
-        else
-            differentiate<false>(s, g, rows, block, span, shape.scaleLog2, shape.pad, shared);
+        if (edge) weigh<true>(s, gates, rows, block, span, shape.scaleLog2, shape.pad, shared);
+        else weigh<false>(s, gates, rows, block, span, shape.scaleLog2, shape.pad, shared);
         store(weights, s);
-        store(slopes, g);
         async_proxy_fence();
-        named_sync(1, 256);                                // both spans' dS are there for dQ
+        named_sync(5 + span, 128);                         // all of the warpgroup's W is there
         wgmma_fence();
 #pragma unroll
-        for (int k = 0; k < ROWS / 16; k++)                 // dV += Wᵀ dO
+        for (int k = 0; k < ROWS / 16; k++)                 // dV += Wᵀ dO, while dS is made
             wgmma<T, D, 1, 1>(dv,
                 matrix_at<128>(weights + k * 2048, 8192, 1024), matrix_at<128>(gradients + k * 2048, ROWS * 128, 1024), true);
         wgmma_commit();
-#pragma unroll
-        for (int k = 0; k < ROWS / 16; k++)                 // dK += dSᵀ Q
-            wgmma<T, D, 1, 1>(dk,
-                matrix_at<128>(slopes + k * 2048, 8192, 1024), matrix_at<128>(queries + k * 2048, ROWS * 128, 1024), true);
-        wgmma_commit();
+        wgmma_wait<1>();
+        wgmma_keep(g);
+        if (edge) differentiate<true>(g, s, gates, rows, block, span, shared);
+        else differentiate<false>(g, s, gates, rows, block, span, shared);
+        store(slopes, g);
+        async_proxy_fence();
+        named_sync(1, 256);                                // both spans' dS are there for dQ
         // dQ = dS K over both spans: a warpgroup makes 64 of its columns.
         const int chunk = CHUNKS == 2 ? span : 0;
         const bool makes = CHUNKS == 2 || span == (i & 1);
-        float dq[32];
+        wgmma_fence();
         if (makes) {
 #pragma unroll
             for (int k = 0; k < 8; k++) {
@@ -301,20 +354,28 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             }
         }
         wgmma_commit();
-        wgmma_wait<0>();
+#pragma unroll
+        for (int k = 0; k < ROWS / 16; k++)                 // dK += dSᵀ Q
+            wgmma<T, D, 1, 1>(dk,
+                matrix_at<128>(slopes + k * 2048, 8192, 1024), matrix_at<128>(queries + k * 2048, ROWS * 128, 1024), true);
+        wgmma_commit();
+        begin(smaller(i + 1, count - 1));                  // after the last tile once more, so that none is an exception
+        wgmma_wait<2>();
         wgmma_keep(dv);
-        wgmma_keep(dk);
         wgmma_keep(dq);
-        warpgroup_arrive(shared.free + 8 * stage);
-        if (i > 0) named_sync(4, 256 + 32);                // the last parts have been read
+        named_sync(4, 256 + 32);                           // the last parts have been read, and dS may be written again
         if (makes)
 #pragma unroll
             for (int j = 0; j < 32; j++)
                 store_shared(shared.parts + ((chunk * 32 + j) * 128 + threadIdx.x % 128) * 4, as_bits(dq[j]));
         async_proxy_fence();
         named_arrive(3, 256 + 32);
+        // Nothing is under way from one round to the next: the compiler does not see through that.
+        wgmma_wait<0>();
+        wgmma_keep(s);
+        wgmma_keep(dk);
+        warpgroup_arrive(shared.free + 8 * stage);
     }
-    if (count > 0) named_sync(4, 256 + 32);
 
 #pragma unroll
     for (int r = 0; r < 2; r++) {

@@ -7,17 +7,17 @@
 //   own block    gate logits are its scores themselves: together g_B = log l_B
 //   out          = sum_b e^{g_b - G} sum_j A_b[j] v_j,   G = log sum_b e^{g_b}
 //
-// One thread block has 128 queries of one head: a warp loads, two warpgroups of 64 queries each multiply. A tile holds
-// TILE_BLOCKS whole blocks of COLUMNS >= BLOCK columns each, so that a row's statistics of a block are in the registers of four
-// neighbouring lanes when the gate needs them: one pass, no more products than dense attention. Blocks are right-aligned at
-// their landmark: a short first block begins before the first key, where the copy engine fills in zeros.
+// A thread block takes 128 queries of one head at a time, whichever nobody has begun: a warp loads, two warpgroups of 64 queries
+// each multiply and gate by turns. A tile holds TILE_BLOCKS whole blocks of COLUMNS >= BLOCK columns each, so that a row's
+// statistics of a block are in the registers of four neighbouring lanes when the gate needs them: one pass, no more products than
+// dense attention. Blocks are right-aligned at their landmark: a short first block begins before the first key, where the copy
+// engine fills in zeros.
 //
 // Compile-time: ELEMENT (bf16 or f16), HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2
 // check: ELEMENT=f16 HEAD_DIM=80 BLOCK=200 COLUMNS=208 TILE_BLOCKS=1 STAGES=1
 #include "shared.cuh"
 #include "wgmma.cuh"
-
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
@@ -109,7 +109,8 @@ DEVICE void pack_pairs(u32 (&p)[N / 16][4], const float (&s)[N / 2]) {
 
 struct Shared {
     u32 query, keys, values;                           // shared addresses; stages of keys and values follow each other
-    u32 queryFull, keyFull, keyFree, valueFull, valueFree;
+    u32 queryFull, queryFree, keyFull, keyFree, valueFull, valueFree;
+    u32 work;                                               // the index of the item whose queries lie there
 };
 
 // S = Q Kᵀ of a tile, [64, N]; both operands have the head dim innermost.
@@ -138,9 +139,26 @@ DEVICE void load(
             load_box(to + (c * N + b * C) * 128, map, full, c * 64, (tile * NB + b) * L - pad, head, batch);
 }
 
+// Rows of one head that a thread block has in hand.
+struct Item { int batchHead, batch, head, keyHead, first, tiles; };
+
+// Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
+DEVICE Item item_at(int index, const Shape &shape) {
+    const int perSet = shape.headsTogether * shape.queryTiles, set = index / perSet, at = index - set * perSet;
+    const int together = smaller(shape.headsTogether, shape.batchHeads - set * shape.headsTogether);
+    Item item;
+    item.batchHead = set * shape.headsTogether + at % together;
+    item.first = (shape.queryTiles - 1 - at / together) * ROWS;
+    item.batch = item.batchHead / shape.heads;
+    item.head = item.batchHead % shape.heads;
+    item.keyHead = item.head / (shape.heads / shape.groups);
+    item.tiles = (smaller(item.first + ROWS, shape.queries) - 1 + shape.keys - shape.queries + shape.pad) / L / NB + 1;
+    return item;
+}
+
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
-    T *__restrict__ out, float *__restrict__ logSum, const __grid_constant__ Shape shape)
+    T *__restrict__ out, float *__restrict__ logSum, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
 {
     const u32 base = dynamic_shared();
     Shared shared;
@@ -148,22 +166,17 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     shared.keys = base + QUERY_BYTES;
     shared.values = shared.keys + STAGES * TILE_BYTES;
     shared.queryFull = shared.values + STAGES * TILE_BYTES;
-    shared.keyFull = shared.queryFull + 8;
+    shared.queryFree = shared.queryFull + 8;
+    shared.keyFull = shared.queryFree + 8;
     shared.keyFree = shared.keyFull + 8 * STAGES;
     shared.valueFull = shared.keyFree + 8 * STAGES;
     shared.valueFree = shared.valueFull + 8 * STAGES;
-
-    // Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
-    const int together = smaller(shape.headsTogether, shape.batchHeads - (int)blockIdx.x / (shape.headsTogether * shape.queryTiles) * shape.headsTogether);
-    const int set = blockIdx.x / (shape.headsTogether * shape.queryTiles), at = blockIdx.x - set * shape.headsTogether * shape.queryTiles;
-    const int batchHead = set * shape.headsTogether + at % together, first = (shape.queryTiles - 1 - at / together) * ROWS;
-    const int batch = batchHead / shape.heads, head = batchHead % shape.heads, keyHead = head / (shape.heads / shape.groups);
-    // Positions are counted from the beginning of a whole first block.
-    const int shift = shape.keys - shape.queries + shape.pad;
-    const int tiles = (smaller(first + ROWS, shape.queries) - 1 + shift) / L / NB + 1;
+    shared.work = shared.valueFree + 8 * STAGES;
+    const int items = shape.batchHeads * shape.queryTiles;
 
     if (threadIdx.x == 0) {
         barrier_init(shared.queryFull, 1);
+        barrier_init(shared.queryFree, 2);
         for (int i = 0; i < STAGES; i++) {
             barrier_init(shared.keyFull + 8 * i, 1);
             barrier_init(shared.valueFull + 8 * i, 1);
@@ -174,98 +187,128 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     }
     __syncthreads();
 
+    // Tiles of keys and values are counted through all items: i is the current one, i % STAGES where it lies.
+    int i = 0;
     if (threadIdx.x < 128) {
         registers_lower<24>();
         if (threadIdx.x == 0) {
-            barrier_arrive_expect(shared.queryFull, QUERY_BYTES);
-            for (int c = 0; c < CHUNKS; c++)
-                load_box(shared.query + c * ROWS * 128, queryMap, shared.queryFull, c * 64, first, head, batch);
-            for (int i = 0, tile = tiles - 1; tile >= 0; i++, tile--) {
-                const int stage = i % STAGES, round = i / STAGES;
-                load(shared.keys + stage * TILE_BYTES, keyMap, shared.keyFull + 8 * stage, shared.keyFree + 8 * stage, round, tile, keyHead, batch, shape.pad);
-                load(shared.values + stage * TILE_BYTES, valueMap, shared.valueFull + 8 * stage, shared.valueFree + 8 * stage, round, tile, keyHead, batch, shape.pad);
+            int round = 0;
+            for (int index = blockIdx.x; index < items; round++) {
+                const Item item = item_at(index, shape);
+                const int next = gridDim.x + atomic_increment(ticket);
+                for (int tile = item.tiles - 1; tile >= 0; i++, tile--) {
+                    const int stage = i % STAGES;
+                    load(shared.keys + stage * TILE_BYTES, keyMap, shared.keyFull + 8 * stage, shared.keyFree + 8 * stage, i / STAGES, tile, item.keyHead, item.batch, shape.pad);
+                    if (tile == item.tiles - 1) {
+                        if (round > 0) barrier_wait(shared.queryFree, (round - 1) & 1);
+                        store_shared(shared.work, (u32)index);
+                        barrier_arrive_expect(shared.queryFull, QUERY_BYTES);
+                        for (int c = 0; c < CHUNKS; c++)
+                            load_box(shared.query + c * ROWS * 128, queryMap, shared.queryFull, c * 64, item.first, item.head, item.batch);
+                    }
+                    load(shared.values + stage * TILE_BYTES, valueMap, shared.valueFull + 8 * stage, shared.valueFree + 8 * stage, i / STAGES, tile, item.keyHead, item.batch, shape.pad);
+                }
+                index = next;
             }
+            barrier_wait(shared.queryFree, (round - 1) & 1);
+            store_shared(shared.work, (u32)items);
+            barrier_arrive(shared.queryFull);
         }
         return;
     }
     registers_raise<240>();
     const int group = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4;
     const u32 query = shared.query + group * 64 * 128;
-
-    Row rows[2];
-#pragma unroll
-    for (int r = 0; r < 2; r++) {
-        const int position = first + group * 64 + warp * 16 + lane_index() / 4 + 8 * r + shift;
-        rows[r] = { position / L, position % L, -infinity(), 0, 1 };
-    }
-    // Tiles from the last down to this one may hold a row's own block.
-    const int firstOwn = (first + group * 64 + shift) / L / NB;
+    const int shift = shape.keys - shape.queries + shape.pad;    // positions are counted from the beginning of a whole first block
     const int lastEdge = shape.pad > 0 ? 0 : -1;
+    // The warpgroups take turns at the tensor cores: while one multiplies, the other gates.
+    const int turn = 1 + group, others = 2 - group;
+    if (group == 1) named_arrive(others, 256);
 
-    float o[D / 2], s[N / 2];
-    u32 p[N / 16][4];
-    barrier_wait(shared.queryFull, 0);
-    barrier_wait(shared.keyFull, 0);
-    wgmma_fence();
-    score(s, query, shared.keys);
-    wgmma_commit();
-    wgmma_wait<0>();
-    wgmma_keep(s);
-    warpgroup_arrive(shared.keyFree);
-    gate<true>(s, rows, (tiles - 1) * NB, shape.scale, shape.pad);
-    pack_pairs(p, s);
+    for (int round = 0; ; round++) {
+        barrier_wait(shared.queryFull, round & 1);
+        const int index = shuffle(load_shared(shared.work), 0);
+        if (index >= items) return;
+        const Item item = item_at(index, shape);
+        const int mine = item.first + group * 64 + warp * 16 + lane_index() / 4;
+        Row rows[2];
+#pragma unroll
+        for (int r = 0; r < 2; r++) rows[r] = { (mine + 8 * r + shift) / L, (mine + 8 * r + shift) % L, -infinity(), 0, 1 };
+        // Tiles from the last down to this one may hold a row's own block.
+        const int firstOwn = (item.first + group * 64 + shift) / L / NB;
 
-    int i = 1, tile = tiles - 2;
-    bool begun = false;
-    // The scores of a tile are multiplied while the sum of the tile before is.
-    auto step = [&](auto edge) {
-        const int stage = i % STAGES, before = (i - 1) % STAGES;
-        barrier_wait(shared.keyFull + 8 * stage, i / STAGES & 1);
+        float o[D / 2], s[N / 2];
+        u32 p[N / 16][4];
+        barrier_wait(shared.keyFull + 8 * (i % STAGES), i / STAGES & 1);
+        named_sync(turn, 256);
         wgmma_fence();
-        score(s, query, shared.keys + stage * TILE_BYTES);
+        score(s, query, shared.keys + i % STAGES * TILE_BYTES);
         wgmma_commit();
-        barrier_wait(shared.valueFull + 8 * before, (i - 1) / STAGES & 1);
-        sum(o, p, shared.values + before * TILE_BYTES, begun);
-        wgmma_commit();
-        wgmma_wait<1>();
+        named_arrive(others, 256);
+        wgmma_wait<0>();
         wgmma_keep(s);
-        warpgroup_arrive(shared.keyFree + 8 * stage);
-        gate<decltype(edge)::value>(s, rows, tile * NB, shape.scale, shape.pad);
+        warpgroup_arrive(shared.keyFree + 8 * (i % STAGES));
+        if (item.tiles == 1) warpgroup_arrive(shared.queryFree);
+        gate<true>(s, rows, (item.tiles - 1) * NB, shape.scale, shape.pad);
+        pack_pairs(p, s);
+
+        int tile = item.tiles - 2;
+        bool begun = false;
+        // The scores of a tile are multiplied while the sum of the tile before is.
+        auto step = [&](auto edge) {
+            const int before = i % STAGES, stage = (i + 1) % STAGES;
+            barrier_wait(shared.keyFull + 8 * stage, (i + 1) / STAGES & 1);
+            named_sync(turn, 256);
+            wgmma_fence();
+            score(s, query, shared.keys + stage * TILE_BYTES);
+            wgmma_commit();
+            barrier_wait(shared.valueFull + 8 * before, i / STAGES & 1);
+            wgmma_fence();
+            sum(o, p, shared.values + before * TILE_BYTES, begun);
+            wgmma_commit();
+            named_arrive(others, 256);
+            wgmma_wait<1>();
+            wgmma_keep(s);
+            warpgroup_arrive(shared.keyFree + 8 * stage);
+            if (tile == 0) warpgroup_arrive(shared.queryFree);
+            gate<decltype(edge)::value>(s, rows, tile * NB, shape.scale, shape.pad);
+            wgmma_wait<0>();
+            wgmma_keep(o);
+            wgmma_keep(p);
+            warpgroup_arrive(shared.valueFree + 8 * before);
+            if (any_lane(rows[0].rescale != 1 || rows[1].rescale != 1))
+#pragma unroll
+                for (int j = 0; j < D / 2; j++) o[j] *= rows[j / 2 % 2].rescale;
+            pack_pairs(p, s);
+            begun = true;
+            i++, tile--;
+        };
+        while (tile >= firstOwn && tile >= 0) step(Yes());
+        while (tile > lastEdge) step(No());
+        while (tile >= 0) step(Yes());
+
+        barrier_wait(shared.valueFull + 8 * (i % STAGES), i / STAGES & 1);
+        wgmma_fence();
+        sum(o, p, shared.values + i % STAGES * TILE_BYTES, begun);
+        wgmma_commit();
         wgmma_wait<0>();
         wgmma_keep(o);
-        wgmma_keep(p);
-        warpgroup_arrive(shared.valueFree + 8 * before);
-        if (any_lane(rows[0].rescale != 1 || rows[1].rescale != 1))
-#pragma unroll
-            for (int j = 0; j < D / 2; j++) o[j] *= rows[j / 2 % 2].rescale;
-        pack_pairs(p, s);
-        begun = true;
-        i++, tile--;
-    };
-    while (tile >= firstOwn && tile >= 0) step(Yes());
-    while (tile > lastEdge) step(No());
-    while (tile >= 0) step(Yes());
-
-    const int before = (i - 1) % STAGES;
-    barrier_wait(shared.valueFull + 8 * before, (i - 1) / STAGES & 1);
-    wgmma_fence();
-    sum(o, p, shared.values + before * TILE_BYTES, begun);
-    wgmma_commit();
-    wgmma_wait<0>();
-    wgmma_keep(o);
+        warpgroup_arrive(shared.valueFree + 8 * (i % STAGES));
+        i++;
 
 #pragma unroll
-    for (int r = 0; r < 2; r++) {
-        const int at = first + group * 64 + warp * 16 + lane_index() / 4 + 8 * r;
-        if (at >= shape.queries) continue;
-        const long long row = (long long)batchHead * shape.queries + at;
-        T *to = out + batch * shape.outBatch + head * shape.outHead + at * shape.outPosition;
-        const float scaled = rows[r].sum > 0 ? 1 / rows[r].sum : 0;
+        for (int r = 0; r < 2; r++) {
+            const int at = mine + 8 * r;
+            if (at >= shape.queries) continue;
+            const long long row = (long long)item.batchHead * shape.queries + at;
+            T *to = out + item.batch * shape.outBatch + item.head * shape.outHead + at * shape.outPosition;
+            const float scaled = rows[r].sum > 0 ? 1 / rows[r].sum : 0;
 #pragma unroll
-        for (int j = 0; j < D / 8; j++)
-            *(u32 *)(to + 8 * j + 2 * (lane_index() & 3)) = pack<T>(o[4 * j + 2 * r] * scaled, o[4 * j + 2 * r + 1] * scaled);
-        // Nothing seen: a weight of zero whatever the score.
-        if ((lane_index() & 3) == 0) logSum[row] = rows[r].sum > 0 ? rows[r].greatest + log_2(rows[r].sum) : infinity();
+            for (int j = 0; j < D / 8; j++)
+                *(u32 *)(to + 8 * j + 2 * (lane_index() & 3)) = pack<T>(o[4 * j + 2 * r] * scaled, o[4 * j + 2 * r + 1] * scaled);
+            // Nothing seen: a weight of zero whatever the score.
+            if ((lane_index() & 3) == 0) logSum[row] = rows[r].sum > 0 ? rows[r].greatest + log_2(rows[r].sum) : infinity();
+        }
     }
 }
 

@@ -96,7 +96,8 @@ internal sealed unsafe partial class Nvrtc
 
     /// <summary>What a source is compiled with.</summary>
     public static IReadOnlyList<string> Options(KernelSource source, string architecture) =>
-        [$"--gpu-architecture={architecture}", "--std=c++17", .. source.Defines.Select(d => $"--define-macro={d}")];
+        [$"--gpu-architecture={architecture}", "--std=c++17", "--device-as-default-execution-space",    // lambdas are the device's too
+            .. source.Defines.Select(d => $"--define-macro={d}")];
 
     /// <summary>Machine code for an architecture.</summary>
     /// <exception cref="LandmarkException">The source does not compile; the message has the compiler's first error.</exception>

@@ -25,7 +25,7 @@ public sealed class HopperAttentionTests
             .Sample(
                 (keys, part, block, firstPart, groups, repeat, head, seed) => Compare(
                     keys, 1 + (int)(part * (keys - 1)), block, 1 + (int)(firstPart * (block - 1)), groups, repeat, 16 * head, seed),
-                iter: 40, threads: 1);
+                iter: 40);
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 // What warpgroup kernels stand on: boxes copied by the engine, products of every size. TYPE is bf16 or f16.
-// check: TYPE=bf16
-// check: TYPE=f16
+// check: TYPE=bf16 RANK=2
+// check: TYPE=f16 RANK=3
+// check: TYPE=f16 RANK=4
 #include "wgmma.cuh"
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -16,21 +17,20 @@ DEVICE u16 shared_number(u32 address) {
     return x;
 }
 
-// Copies one box of 512 numbers out of a tensor of 2, 3 or 4 dimensions.
-extern "C" __global__ void box(u16* out, const __grid_constant__ TensorMap map, int rank, int x, int y, int z, int w) {
+// Copies one box of 512 numbers out of a tensor of RANK dimensions.
+extern "C" __global__ void box(u16* out, const __grid_constant__ TensorMap map, int x, int y, int z, int w) {
     __shared__ __align__(8) u64 barrier;
     const u32 full = shared_address(&barrier);
     if (threadIdx.x == 0) {
         barrier_init(full, 1);
         barrier_init_fence();
-        prefetch_map(map);
     }
     __syncthreads();
     if (threadIdx.x == 0) {
         barrier_arrive_expect(full, 1024);
-        if (rank == 2) load_box(tiles(), map, full, x, y);
-        if (rank == 3) load_box(tiles(), map, full, x, y, z);
-        if (rank == 4) load_box(tiles(), map, full, x, y, z, w);
+        if constexpr (RANK == 2) load_box(tiles(), map, full, x, y);
+        if constexpr (RANK == 3) load_box(tiles(), map, full, x, y, z);
+        if constexpr (RANK == 4) load_box(tiles(), map, full, x, y, z, w);
     }
     barrier_wait(full, 0);
     for (int i = threadIdx.x; i < 512; i += blockDim.x) out[i] = shared_number(tiles() + i * 2);
