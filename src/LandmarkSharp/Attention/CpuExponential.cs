@@ -9,7 +9,7 @@ internal static class CpuExponential<TLanes, T>
     where TLanes : struct, ICpuLanes<T>
     where T : struct
 {
-    private const float Lowest = -86;                   // e^x is 0 below: 4·10⁻³⁸ is the least normal number
+    private const float Lowest = -86;                   // e^x is 0 below: 2^n would soon be subnormal, below 1.18·10⁻³⁸
     private const float Rounder = 12582912;             // 1.5·2²³: a sum with it is rounded to an integer, held by its lowest bits
     private const float PerLog2 = 1.44269504f;
     private const float Log2 = 0.693147182f, Log2Rest = -1.90465421e-9f;

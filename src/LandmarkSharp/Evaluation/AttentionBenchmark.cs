@@ -17,6 +17,7 @@ public sealed record AttentionCase(
     int Heads, int KeyValueHeads, int HeadDim, int Block, ScalarType Type, AttentionBackend? Backend = null);
 
 /// <summary>Landmark attention and causal attention at one length, the best of some repeats.</summary>
+/// <param name="Backend">What computed landmark attention.</param>
 /// <param name="Tokens">Positions of the sequence, landmarks counted.</param>
 /// <param name="Backward">Whether the backward pass was measured, and not the forward one.</param>
 /// <param name="Landmark">Seconds of landmark attention.</param>
@@ -24,7 +25,7 @@ public sealed record AttentionCase(
 /// <param name="Flops">
 /// Operations of causal attention: 4·T²·H·d/2 forward, 2.5 times those backward. Both are counted so, for landmarks add none.
 /// </param>
-public sealed record AttentionTiming(int Tokens, bool Backward, double Landmark, double Causal, double Flops)
+public sealed record AttentionTiming(AttentionBackend Backend, int Tokens, bool Backward, double Landmark, double Causal, double Flops)
 {
     /// <summary>Landmark attention's time over causal attention's.</summary>
     public double Ratio => Landmark / Causal;
@@ -44,7 +45,7 @@ public static class AttentionBenchmark
     /// <param name="device">Where.</param>
     /// <param name="cancel">Stops between runs.</param>
     /// <returns>Forward, and backward if it was asked for.</returns>
-    /// <exception cref="LandmarkException">There is no such attention.</exception>
+    /// <exception cref="LandmarkException">There is no such attention, or the back end asked for cannot compute it.</exception>
     public static IReadOnlyList<AttentionTiming> Run(
         AttentionCase shape, int tokens, int repeats, bool backward, Device device, CancellationToken cancel = default)
     {
@@ -57,6 +58,7 @@ public static class AttentionBenchmark
         Tensor Make(int heads) => randn(1, heads, tokens, shape.HeadDim, shape.Type, device).requires_grad_(backward);
         var (q, k, v) = (Make(shape.Heads), Make(shape.KeyValueHeads), Make(shape.KeyValueHeads));
         var gradient = randn(1, shape.Heads, tokens, shape.HeadDim, shape.Type, device);
+        var backend = AttentionBackends.With(shape.Backend, () => AttentionBackends.For(q, k, v, layout));
         Func<Tensor>[] attentions =
         [
             () => AttentionBackends.With(shape.Backend, () => LandmarkAttention.Attend(q, k, v, layout)),
@@ -77,8 +79,8 @@ public static class AttentionBenchmark
             }
         }
         var flops = 2.0 * tokens * tokens * shape.Heads * shape.HeadDim;
-        AttentionTiming forward = new(tokens, false, best[0, 0], best[1, 0], flops);
-        return backward ? [forward, new(tokens, true, best[0, 1], best[1, 1], 2.5 * flops)] : [forward];
+        AttentionTiming forward = new(backend, tokens, false, best[0, 0], best[1, 0], flops);
+        return backward ? [forward, new(backend, tokens, true, best[0, 1], best[1, 1], 2.5 * flops)] : [forward];
     }
 
     private static void Keep(ref double best, double seconds, int run) =>
@@ -95,6 +97,6 @@ public static class AttentionBenchmark
 
     private static void Wait(Device device)
     {
-        if (device.type == DeviceType.CUDA) cuda.synchronize();
+        if (device.type == DeviceType.CUDA) cuda.synchronize(device);
     }
 }

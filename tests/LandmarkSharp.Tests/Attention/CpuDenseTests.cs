@@ -76,17 +76,26 @@ public sealed class CpuDenseTests
     }, seed: Seed, iter: 60);
 
     [Fact]
-    public void EveryRunAndAnyNumberOfThreadsGiveTheSameBits()
+    public void WhatABackEndCannotComputeIsSaid()
     {
         using var scope = NewDisposeScope();
-        var shape = new Shape(2, 4, 2, 700, 1400, 24, 51, 20, 6);
-        var first = shape.Run(CpuDense.Widest, ScalarType.Float32);
-        foreach (var threads in (int[])[get_num_threads(), 1])
+        using var regular = BlockLayout.Regular(10, 10, 4, 4);
+        using var irregular = BlockLayout.Irregular(zeros(1, 10, dtype: ScalarType.Bool), 10);
+        Tensor Attend(AttentionBackend? backend, Tensor x, Tensor v, BlockLayout layout) =>
+            AttentionBackends.With(backend, () => LandmarkAttention.Attend(x, x, v, layout));
+        var (x, wide) = (randn(1, 2, 10, 8), randn(1, 2, 10, 8, dtype: ScalarType.Float64));
+        (Tensor Queries, Tensor Values, BlockLayout Layout, string Words)[] cases =
+        [
+            (wide, wide, regular, "got Float64, Float64 and Float64 tensors of widths 8 and 8 on cpu over blocks at regular places"),
+            (x, randn(1, 2, 10, 6), regular, "of widths 8 and 6"),
+            (x, x, irregular, "at irregular places"),
+        ];
+        foreach (var (queries, values, layout, words) in cases)
         {
-            var before = get_num_threads();
-            set_num_threads(threads);
-            foreach (var (expected, actual) in first.Zip(shape.Run(CpuDense.Widest, ScalarType.Float32))) Close(expected, actual, 0);
-            set_num_threads(before);
+            var e = Assert.Throws<LandmarkException>(() => Attend(AttentionBackend.CpuScalar, queries, values, layout));
+            Assert.StartsWith("CpuScalar computes attention of float32 or bfloat16 tensors", e.Message, StringComparison.Ordinal);
+            Assert.Contains(words, e.Message, StringComparison.Ordinal);
+            Close(Attend(AttentionBackend.Reference, queries, values, layout), Attend(null, queries, values, layout), 0);
         }
     }
 
@@ -117,7 +126,7 @@ public sealed class CpuDenseTests
         using var layout = BlockLayout.Regular(70, 70, 8, 8);
         var (q, k, v) = (randn(1, 1, 70, 16), randn(1, 1, 70, 16), randn(1, 1, 70, 16));
         k[0, 0, 20, 3] = float.NaN;
-        var rows = LandmarkAttention.Attend(q, k, v, layout).isnan().any(-1).flatten().data<bool>().ToArray();
+        var rows = Widest(q, k, v, layout).isnan().any(-1).flatten().data<bool>().ToArray();
         Assert.Equal(Enumerable.Range(0, 70).Select(t => t >= 20), rows);
     }
 
@@ -128,7 +137,7 @@ public sealed class CpuDenseTests
         // Masks of 200,000 positions would take terabytes.
         using var layout = BlockLayout.Regular(200_000, 1, 64, 64);
         var k = zeros(1, 1, 200_000, 8);
-        Close(zeros(1, 1, 1, 8), LandmarkAttention.Attend(zeros(1, 1, 1, 8), k, k, layout), 0);
+        Close(zeros(1, 1, 1, 8), Widest(zeros(1, 1, 1, 8), k, k, layout), 0);
     }
 
     [Fact]
@@ -145,6 +154,9 @@ public sealed class CpuDenseTests
         for (var i = 0; i < 5; i++) Step();
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
+
+    private static Tensor Widest(Tensor q, Tensor k, Tensor v, BlockLayout layout) =>
+        AttentionBackends.With(CpuDense.Widest, () => LandmarkAttention.Attend(q, k, v, layout));
 
     private static int Pick(int i, params int[] values) => values[i % values.Length];
 
