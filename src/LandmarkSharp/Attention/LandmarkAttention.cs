@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// Landmark attention in ordinary torch operators: the reference, differentiable, of any type and on any device. The softmax
-/// over blocks is <see cref="GroupedSoftmax"/>.
+/// Landmark attention over a sequence that is there as a whole: a fused kernel where there is one, and the reference in
+/// ordinary torch operators, differentiable, of any type and on any device. Its softmax over blocks is <see cref="GroupedSoftmax"/>.
 /// </summary>
 public static class LandmarkAttention
 {
@@ -24,6 +24,9 @@ public static class LandmarkAttention
             throw new LandmarkException(
                 $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
                 + "expected a value for every key of every head.");
+        var backend = AttentionBackends.For(q, k, v, layout);
+        if (backend != AttentionBackend.Reference)
+            return CpuDense.Apply(q, k, v, layout.Regularity!.Value, scale ?? 1 / Math.Sqrt(q.shape[3]), backend);
         using var scope = NewDisposeScope();
         var weights = Weights(q, k, layout, scale);
         return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
