@@ -16,6 +16,13 @@ internal static class BenchCommand
 
     private sealed class AttentionCommand : LandmarkCommand
     {
+        private static readonly Dictionary<string, torch.ScalarType> Types = new()
+        {
+            ["float32"] = torch.ScalarType.Float32,
+            ["bfloat16"] = torch.ScalarType.BFloat16,
+            ["float16"] = torch.ScalarType.Float16,
+        };
+
         private readonly Option<int[]> tokens = new("--tokens")
         {
             Description = "Positions of the sequence, landmarks counted; several lengths are measured one after another.",
@@ -42,7 +49,7 @@ internal static class BenchCommand
                 "bench attention", "bench attention --tokens 1024 4096 --backward --json", "bench attention --backend Reference",
                 "bench attention --tokens 8192 --heads 32 --kv-heads 8 --head-dim 128 --dtype bfloat16 --device cuda")
         {
-            type.AcceptOnlyFromAmong("float32", "bfloat16");
+            type.AcceptOnlyFromAmong(Types.Keys.ToArray());
             backend.AcceptOnlyFromAmong(Enum.GetNames<AttentionBackend>());
             foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, block, type, backend, repeats, backward])
                 Options.Add(option);
@@ -58,16 +65,16 @@ internal static class BenchCommand
             var on = device.Device(parsed);
             var asked = new AttentionCase(
                 parsed.GetValue(heads), parsed.GetValue(groups) ?? parsed.GetValue(heads), parsed.GetValue(width), parsed.GetValue(block),
-                parsed.GetValue(type) == "bfloat16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+                Types[parsed.GetValue(type)!],
                 parsed.GetValue(backend) is { } name ? Enum.Parse<AttentionBackend>(name) : null);
             AttentionTiming[] timings =
                 [.. lengths.SelectMany(n => AttentionBenchmark.Run(asked, n, count, parsed.GetValue(backward), on, cancel))];
             // A row must fit 80 columns.
-            output.Table(["tokens", "back end", "pass", "ms", "causal", "ratio", "GFLOP/s", "causal"],
+            output.Table(["tokens", "back end", "pass", "ms", "causal", "ratio", "TFLOP/s", "of peak"],
                 timings.Select(t => new[]
                 {
                     $"{t.Tokens:N0}", t.Backend.ToString(), Pass(t), $"{t.Landmark * 1e3:F2}", $"{t.Causal * 1e3:F2}", $"{t.Ratio:F2}",
-                    $"{t.Flops / t.Landmark / 1e9:N0}", $"{t.Flops / t.Causal / 1e9:N0}",
+                    $"{t.Flops / t.Landmark / 1e12:G3}", $"{t.Flops / t.Landmark / t.Peak:P0}",
                 }));
             output.Event(new
             {
@@ -89,6 +96,7 @@ internal static class BenchCommand
                     t.Ratio,
                     landmark_gflops = t.Flops / t.Landmark / 1e9,
                     causal_gflops = t.Flops / t.Causal / 1e9,
+                    peak_gflops = t.Peak / 1e9,
                 }),
             });
             return Tool.Success;

@@ -12,10 +12,6 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
 {
-    // As in GroupedSoftmax: libtorch takes hold of gradients only when backward has returned them.
-    [ThreadStatic]
-    private static Tensor[]? returned;
-
     public override string Name => nameof(CpuDense);
 
     /// <summary>The widest vectors that this processor has.</summary>
@@ -34,7 +30,7 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        Return(null);
+        ReturnedGradients.Keep([]);
         var (q, k, v) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
         var (blocks, scale, backend) = ((RegularBlocks)vars[3], (double)vars[4], (AttentionBackend)vars[5]);
         using var scope = NewDisposeScope();
@@ -69,15 +65,8 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
             new HeadRows(gradient), new HeadRows(dq), new HeadRows(dk), new HeadRows(dv), (AttentionBackend)ctx.get_data("backend"));
         foreach (var x in (ReadOnlySpan<Tensor>)[wideQ, wideK, wideV, gradient, deltas, logSums]) GC.KeepAlive(x);
         grad_output.Dispose();
-        Tensor[] gradients = [.. new[] { dq, dk, dv }.Select(x => x.narrow(3, 0, q.shape[3]).to(q.dtype).DetachFromDisposeScope())];
-        Return(gradients);
-        return [.. gradients, null!, null!, null!];
-    }
-
-    private static void Return(Tensor[]? gradients)
-    {
-        foreach (var gradient in returned ?? []) gradient.Dispose();
-        returned = gradients;
+        Tensor[] gradients = [.. new[] { dq, dk, dv }.Select(x => x.narrow(3, 0, q.shape[3]).to(q.dtype))];
+        return [.. ReturnedGradients.Keep(gradients), null!, null!, null!];
     }
 
     /// <summary>In float32, a head's numbers one after another.</summary>

@@ -25,7 +25,9 @@ public sealed record AttentionCase(
 /// <param name="Flops">
 /// Operations of causal attention: 4·T²·H·d/2 forward, 2.5 times those backward. Both are counted so, for landmarks add none.
 /// </param>
-public sealed record AttentionTiming(AttentionBackend Backend, int Tokens, bool Backward, double Landmark, double Causal, double Flops)
+/// <param name="Peak">Operations a second of libtorch's matrix product of that type, in the same run.</param>
+public sealed record AttentionTiming(
+    AttentionBackend Backend, int Tokens, bool Backward, double Landmark, double Causal, double Flops, double Peak)
 {
     /// <summary>Landmark attention's time over causal attention's.</summary>
     public double Ratio => Landmark / Causal;
@@ -36,6 +38,7 @@ public static class AttentionBenchmark
 {
     // One run of each compiles kernels and finds memory; more are not needed.
     private const int WarmUp = 1;
+    private const int QueuedRuns = 10;
 
     /// <summary>Measures one length.</summary>
     /// <param name="shape">What is measured.</param>
@@ -58,12 +61,14 @@ public static class AttentionBenchmark
         Tensor Make(int heads) => randn(1, heads, tokens, shape.HeadDim, shape.Type, device).requires_grad_(backward);
         var (q, k, v) = (Make(shape.Heads), Make(shape.KeyValueHeads), Make(shape.KeyValueHeads));
         var gradient = randn(1, shape.Heads, tokens, shape.HeadDim, shape.Type, device);
-        var backend = AttentionBackends.With(shape.Backend, () => AttentionBackends.For(q, k, v, layout));
+        var backend = AttentionBackends.With(shape.Backend, () => AttentionBackends.For(q, k, v, layout, 1 / Math.Sqrt(shape.HeadDim)));
         Func<Tensor>[] attentions =
         [
             () => AttentionBackends.With(shape.Backend, () => LandmarkAttention.Attend(q, k, v, layout)),
             () => Aten.ScaledDotProductAttention(q, k, v, causal: true, enableGqa: shape.Heads != shape.KeyValueHeads),
         ];
+        // A card's work is queued: only many runs between two waits show what it takes, and not what the host does.
+        var queued = device.type == DeviceType.CUDA ? QueuedRuns : 1;
         var best = new double[2, 2];                                                        // [attention, direction]
         for (var run = 0; run < repeats + WarmUp; run++)
         {
@@ -71,28 +76,43 @@ public static class AttentionBenchmark
             {
                 cancel.ThrowIfCancellationRequested();
                 using var turn = NewDisposeScope();
-                Tensor? output = null;
-                Keep(ref best[a, 0], Seconds(device, () => output = attentions[a]()), run);
+                var outputs = new Tensor[queued];
+                Keep(ref best[a, 0], Seconds(device, queued, i => outputs[i] = attentions[a]()), run);
                 if (!backward) continue;
-                Keep(ref best[a, 1], Seconds(device, () => output!.backward([gradient])), run);
+                Keep(ref best[a, 1], Seconds(device, queued, i => outputs[i].backward([gradient])), run);
                 foreach (var x in (Tensor[])[q, k, v]) x.grad = null;
             }
         }
-        var flops = 2.0 * tokens * tokens * shape.Heads * shape.HeadDim;
-        AttentionTiming forward = new(backend, tokens, false, best[0, 0], best[1, 0], flops);
-        return backward ? [forward, new(backend, tokens, true, best[0, 1], best[1, 1], 2.5 * flops)] : [forward];
+        var (flops, peak) = (2.0 * tokens * tokens * shape.Heads * shape.HeadDim, Peak(shape.Type, device));
+        AttentionTiming forward = new(backend, tokens, false, best[0, 0], best[1, 0], flops, peak);
+        return backward ? [forward, new(backend, tokens, true, best[0, 1], best[1, 1], 2.5 * flops, peak)] : [forward];
+    }
+
+    /// <summary>Operations a second of libtorch's product of two square matrices: what this machine can do.</summary>
+    private static double Peak(ScalarType type, Device device)
+    {
+        using var scope = NewDisposeScope();
+        var side = device.type == DeviceType.CUDA ? 8192 : 1024;
+        var (x, y) = (randn(side, side, type, device), randn(side, side, type, device));
+        var best = double.PositiveInfinity;
+        for (var run = 0; run < 20; run++)
+        {
+            using var turn = NewDisposeScope();
+            best = Math.Min(best, Seconds(device, 1, _ => x.matmul(y)));
+        }
+        return 2.0 * side * side * side / best;
     }
 
     private static void Keep(ref double best, double seconds, int run) =>
         best = run <= WarmUp ? seconds : Math.Min(best, seconds);
 
-    private static double Seconds(Device device, Action work)
+    private static double Seconds(Device device, int runs, Action<int> work)
     {
         Wait(device);
         var start = Stopwatch.GetTimestamp();
-        work();
+        for (var i = 0; i < runs; i++) work(i);
         Wait(device);
-        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return Stopwatch.GetElapsedTime(start).TotalSeconds / runs;
     }
 
     private static void Wait(Device device)

@@ -44,7 +44,8 @@ internal static class HopperAttention
         var (batch, heads, queries) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2]);
         using var scope = NewDisposeScope();
         var (qRows, kRows, vRows) = (Copyable(q), Copyable(k), Copyable(v));
-        var output = empty([batch, queries, heads, shape.HeadDim], q.dtype, q.device).transpose(1, 2);
+        long d = shape.HeadDim;
+        var output = empty_strided([batch, heads, queries, d], [queries * heads * d, d, heads * d, 1], q.dtype, q.device);
         var logSum = empty([batch, heads, queries], ScalarType.Float32, q.device);
         var tiles = Over(queries, HopperShape.ForwardRows);
         if (batch * heads * tiles > 0)
@@ -84,6 +85,10 @@ internal static class HopperAttention
         return (output.MoveToOuterDisposeScope(), logSum.MoveToOuterDisposeScope());
     }
 
+    /// <summary>Compiles what <see cref="Backward"/> runs.</summary>
+    /// <exception cref="LandmarkException">It does not compile for the device.</exception>
+    public static void CompileBackward(Tensor q, int block) => BackwardModule(q, new HopperShape((int)q.shape[3], block));
+
     /// <summary>Gradients of <see cref="Forward"/>.</summary>
     /// <param name="q">As there; likewise the next two.</param>
     /// <param name="k">[B, G, S, d].</param>
@@ -107,8 +112,7 @@ internal static class HopperAttention
         var keyTiles = Over(Over(keys + block - firstBlock, block), shape.BackwardTileBlocks);
         if (batch * heads * tiles > 0)
         {
-            var module = CudaKernels.Module(KernelSource.FromResource("landmark_backward_sm90.cu", [
-                .. Defines(q.dtype, shape, shape.BackwardColumns), $"SPAN_BLOCKS={shape.SpanBlocks}"]), q.device_index);
+            var module = BackwardModule(q, shape);
             var delta = empty_like(logSum);
             var rows = (long)batch * heads * queries;
             var deltaArguments = default(KernelArguments);
@@ -167,6 +171,10 @@ internal static class HopperAttention
         }
         return (dq.MoveToOuterDisposeScope(), dk.MoveToOuterDisposeScope(), dv.MoveToOuterDisposeScope());
     }
+
+    private static CudaModule BackwardModule(Tensor q, HopperShape shape) => CudaKernels.Module(
+        KernelSource.FromResource("landmark_backward_sm90.cu", [
+            .. Defines(q.dtype, shape, shape.BackwardColumns), $"SPAN_BLOCKS={shape.SpanBlocks}"]), q.device_index);
 
     private static string[] Defines(ScalarType type, HopperShape shape, int columns) =>
     [

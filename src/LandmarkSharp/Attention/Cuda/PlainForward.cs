@@ -18,6 +18,23 @@ internal static class PlainForward
 
     private static readonly ConcurrentDictionary<(int Device, ScalarType Type, int PerLane), CudaKernel> Kernels = new();
 
+    /// <summary>Whether the kernel computes what is asked, and nobody asks for gradients.</summary>
+    public static bool Serves(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) =>
+        q.device_type == DeviceType.CUDA && layout.Regularity is not null && scale > 0 && !AttentionBackends.NeedsGradient(q, k, v)
+        && q.dtype is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 && k.dtype == q.dtype && v.dtype == q.dtype
+        && q.shape[3] <= WidestHead && v.shape[3] == q.shape[3] && q.numel() > 0
+        && k.device_type == DeviceType.CUDA && v.device_type == DeviceType.CUDA
+        && k.device_index == q.device_index && v.device_index == q.device_index
+        && CudaKernels.UnavailableReason(q.device_index) is null;
+
+    /// <summary>As <see cref="LandmarkAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, RegularBlocks blocks, double scale)
+    {
+        var (output, logSumExp) = Run(q, k, v, blocks.Length, blocks.First, scale);
+        logSumExp.Dispose();
+        return output;
+    }
+
     /// <summary>Attention of queries over their whole sequence.</summary>
     /// <param name="q">[B, H, T, d] on a CUDA device, rotated; query t stands at position S − T + t.</param>
     /// <param name="k">[B, G, S, d], rotated; G divides H: head h reads key-value head h / (H/G).</param>

@@ -73,6 +73,47 @@ public sealed class HopperAttentionTests
             Assert.All(first.Zip(All()), p => Assert.True(p.First.equal(p.Second).all().item<bool>()));
     }
 
+    [Theory]
+    [InlineData(64, 32)]
+    [InlineData(100, 51)]
+    public void AttentionOnTheCardUsesThem(int head, int block)
+    {
+        SkipWithoutHopper();
+        using var scope = NewDisposeScope();
+        var (q, k, v) = Inputs(300, 300, 2, 2, 16 * (head / 16), 9, ScalarType.BFloat16);
+        using var layout = BlockLayout.Regular(300, 300, block, 7);
+        var gradient = randn(q.shape).to(q.dtype);
+        Tensor[] Attend(AttentionBackend? backend, ScalarType type, Device device)
+        {
+            var inputs = new[] { q, k, v }.Select(x => x.to(type).to(device).clone().requires_grad_()).ToArray();
+            var output = AttentionBackends.With(backend, () => LandmarkAttention.Attend(inputs[0], inputs[1], inputs[2], layout));
+            output.backward([gradient.to(type).to(device)]);
+            return [output.detach().cpu(), .. inputs.Select(x => x.grad!.cpu())];
+        }
+        Assert.Equal(AttentionBackend.Hopper, AttentionBackends.For(q.to(Cuda), k.to(Cuda), v.to(Cuda), layout, 0.1));
+        var expected = Attend(AttentionBackend.Reference, ScalarType.Float64, CPU);
+        // Twice: what one pass leaves behind must not hurt the next.
+        for (var i = 0; i < 2; i++)
+            Assert.All(Attend(null, ScalarType.BFloat16, Cuda).Zip(expected), x => Assert.InRange(Error(x.First, x.Second), 0, 5e-3));
+    }
+
+    [Fact]
+    public void WhatTheyDoNotTakeGoesElsewhere()
+    {
+        SkipWithoutHopper();
+        using var scope = NewDisposeScope();
+        using var layout = BlockLayout.Regular(200, 200, 64, 64, Cuda);
+        var x = randn([1, 2, 200, 64], device: Cuda);
+        AttentionBackend For(Tensor x, double scale = 1) => AttentionBackends.For(x, x, x, layout, scale);
+        Assert.Equal(AttentionBackend.CudaPlain, For(x));
+        Assert.Equal(AttentionBackend.Reference, For(x.clone().requires_grad_()));
+        Assert.Equal(AttentionBackend.Reference, For(x.half(), scale: -1));
+        Assert.Equal(AttentionBackend.Hopper, For(x.half().requires_grad_()));
+        var wide = randn([1, 2, 200, 256], ScalarType.BFloat16, Cuda);
+        Assert.Equal(AttentionBackend.Hopper, For(wide));
+        Assert.Equal(AttentionBackend.Reference, For(wide.requires_grad_()));
+    }
+
     private static void Compare(int keys, int queries, int block, int first, int groups, int repeat, int head, int seed)
     {
         SkipWithoutHopper();
