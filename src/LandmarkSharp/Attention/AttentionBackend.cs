@@ -45,7 +45,7 @@ internal static class AttentionBackends
     public static AttentionBackend For(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)
     {
         if (forced is not { } asked)
-            return Array.Find(Order, backend => Serves(backend, q, k, v, layout, scale));   // none: Reference
+            return Array.Find(Order, b => Serves(b, q, k, v, layout, scale) && (b != AttentionBackend.CudaPlain || IsLarge(q, k))); // none: Reference
         return Serves(asked, q, k, v, layout, scale) ? asked : throw new LandmarkException(
             $"{asked} computes attention {Served(asked)}, and got {q.dtype}, {k.dtype} and {v.dtype} tensors of widths {q.shape[3]} and "
             + $"{v.shape[3]} on {q.device} over blocks of {layout.Columns} positions at {(layout.Regularity is null ? "irregular" : "regular")} "
@@ -83,6 +83,13 @@ internal static class AttentionBackends
         AttentionBackend.Reference => true,
         _ => backend <= CpuDense.Widest && CpuDense.Serves(q, k, v, layout),
     };
+
+    // Torch's operators use tensor cores and are faster, as long as their matrix of all scores and its kin have room.
+    private static bool IsLarge(Tensor q, Tensor k)
+    {
+        const long LargestMatrix = 1 << 29;
+        return q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] > LargestMatrix;
+    }
 
     private static string Served(AttentionBackend backend) => backend switch
     {

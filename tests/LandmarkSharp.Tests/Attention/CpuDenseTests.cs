@@ -86,7 +86,7 @@ public sealed class CpuDenseTests
         var (x, wide) = (randn(1, 2, 10, 8), randn(1, 2, 10, 8, dtype: ScalarType.Float64));
         (Tensor Queries, Tensor Values, BlockLayout Layout, string Words)[] cases =
         [
-            (wide, wide, regular, "got Float64, Float64 and Float64 tensors of widths 8 and 8 on cpu over blocks at regular places"),
+            (wide, wide, regular, "got Float64, Float64 and Float64 tensors of widths 8 and 8 on cpu over blocks of 4 positions at regular places"),
             (x, randn(1, 2, 10, 6), regular, "of widths 8 and 6"),
             (x, x, irregular, "at irregular places"),
         ];

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Collections.Concurrent;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
@@ -17,6 +18,9 @@ internal static class HopperAttention
     private const int QueryThreads = 256;
 
     private static readonly Version Hopper = new(9, 0);
+    private static readonly ConcurrentDictionary<(int Device, ScalarType Type, HopperShape Shape), CudaKernel> Forwards = new();
+    private static readonly ConcurrentDictionary<(int Device, ScalarType Type, HopperShape Shape), CudaModule> Backwards = new();
+    private static readonly ConcurrentDictionary<(int Device, nint Stream), Tensor> Counters = new();
 
     /// <summary>Whether tensors of such a type and shape on a device are ours.</summary>
     /// <param name="q">[B, H, T, d].</param>
@@ -24,7 +28,7 @@ internal static class HopperAttention
     /// <param name="backward">Whether gradients are wanted.</param>
     public static bool Serves(Tensor q, int block, bool backward)
     {
-        var shape = new HopperShape((int)q.shape[3], block);
+        var shape = new HopperShape((int)Aten.Sizes(q)[3], block);
         return q.device_type == DeviceType.CUDA && q.dtype is ScalarType.BFloat16 or ScalarType.Float16
             && shape.HasForward && (!backward || shape.HasBackward)
             && CudaKernels.UnavailableReason(q.device_index) is null
@@ -40,8 +44,9 @@ internal static class HopperAttention
     public static (Tensor Output, Tensor LogSum) Forward(Tensor q, Tensor k, Tensor v, int block, int firstBlock, double scale)
     {
         PlainForward.Check(q, k, v, block, firstBlock);
-        var shape = new HopperShape((int)q.shape[3], block);
-        var (batch, heads, queries) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2]);
+        ReadOnlySpan<long> sizes = Aten.Sizes(q), keySizes = Aten.Sizes(k);
+        var shape = new HopperShape((int)sizes[3], block);
+        var (batch, heads, queries) = ((int)sizes[0], (int)sizes[1], (int)sizes[2]);
         using var scope = NewDisposeScope();
         var (qRows, kRows, vRows) = (Copyable(q), Copyable(k), Copyable(v));
         long d = shape.HeadDim;
@@ -50,9 +55,7 @@ internal static class HopperAttention
         var tiles = Over(queries, HopperShape.ForwardRows);
         if (batch * heads * tiles > 0)
         {
-            var kernel = CudaKernels.Module(KernelSource.FromResource("landmark_forward_sm90.cu", [
-                .. Defines(q.dtype, shape, shape.Columns), $"TILE_BLOCKS={shape.TileBlocks}", $"STAGES={shape.Stages}"]), q.device_index)
-                .Kernel("landmark_forward_sm90");
+            var kernel = Forwards.GetOrAdd((q.device_index, q.dtype, shape), LoadForward);
             var keyBox = shape.Columns == block && shape.TileBlocks > 1 ? shape.Columns * shape.TileBlocks : shape.Columns;
             var arguments = default(KernelArguments);
             arguments.Add(Map(qRows, HopperShape.ForwardRows));
@@ -60,14 +63,14 @@ internal static class HopperAttention
             arguments.Add(Map(vRows, keyBox));
             arguments.Add(output);
             arguments.Add(logSum);
-            arguments.Add(zeros([1], ScalarType.Int32, q.device));
+            arguments.Add(Tickets(q.device));
             var strides = Aten.Strides(output);
             arguments.AddStruct(new ForwardSizes
             {
                 Heads = heads,
-                Groups = (int)k.shape[1],
+                Groups = (int)keySizes[1],
                 Queries = queries,
-                Keys = (int)k.shape[2],
+                Keys = (int)keySizes[2],
                 Pad = block - firstBlock,
                 QueryTiles = tiles,
                 HeadsTogether = Together(k, batch * heads),
@@ -87,7 +90,8 @@ internal static class HopperAttention
 
     /// <summary>Compiles what <see cref="Backward"/> runs.</summary>
     /// <exception cref="LandmarkException">It does not compile for the device.</exception>
-    public static void CompileBackward(Tensor q, int block) => BackwardModule(q, new HopperShape((int)q.shape[3], block));
+    public static void CompileBackward(Tensor q, int block) =>
+        Backwards.GetOrAdd((q.device_index, q.dtype, new HopperShape((int)Aten.Sizes(q)[3], block)), LoadBackward);
 
     /// <summary>Gradients of <see cref="Forward"/>.</summary>
     /// <param name="q">As there; likewise the next two.</param>
@@ -112,7 +116,7 @@ internal static class HopperAttention
         var keyTiles = Over(Over(keys + block - firstBlock, block), shape.BackwardTileBlocks);
         if (batch * heads * tiles > 0)
         {
-            var module = BackwardModule(q, shape);
+            var module = Backwards.GetOrAdd((q.device_index, q.dtype, shape), LoadBackward);
             var delta = empty_like(logSum);
             var rows = (long)batch * heads * queries;
             var deltaArguments = default(KernelArguments);
@@ -172,9 +176,19 @@ internal static class HopperAttention
         return (dq.MoveToOuterDisposeScope(), dk.MoveToOuterDisposeScope(), dv.MoveToOuterDisposeScope());
     }
 
-    private static CudaModule BackwardModule(Tensor q, HopperShape shape) => CudaKernels.Module(
+    private static CudaKernel LoadForward((int Device, ScalarType Type, HopperShape Shape) key) => CudaKernels.Module(
+        KernelSource.FromResource("landmark_forward_sm90.cu", [
+            .. Defines(key.Type, key.Shape, key.Shape.Columns), $"TILE_BLOCKS={key.Shape.TileBlocks}", $"STAGES={key.Shape.Stages}"]),
+        key.Device).Kernel("landmark_forward_sm90");
+
+    private static CudaModule LoadBackward((int Device, ScalarType Type, HopperShape Shape) key) => CudaKernels.Module(
         KernelSource.FromResource("landmark_backward_sm90.cu", [
-            .. Defines(q.dtype, shape, shape.BackwardColumns), $"SPAN_BLOCKS={shape.SpanBlocks}"]), q.device_index);
+            .. Defines(key.Type, key.Shape, key.Shape.BackwardColumns), $"SPAN_BLOCKS={key.Shape.SpanBlocks}"]),
+        key.Device);
+
+    /// <summary>Counters of a stream, where one kernel runs after the other: zero before and after each.</summary>
+    private static Tensor Tickets(Device device) => Counters.GetOrAdd(
+        (device.index, CudaContext.Of(device.index).CurrentStream), _ => zeros([2], ScalarType.Int32, device).DetachFromDisposeScope());
 
     private static string[] Defines(ScalarType type, HopperShape shape, int columns) =>
     [

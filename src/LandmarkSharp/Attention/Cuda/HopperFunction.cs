@@ -16,14 +16,20 @@ internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunct
         && HopperAttention.Serves(q, blocks.Length, AttentionBackends.NeedsGradient(q, k, v));
 
     /// <summary>As <see cref="LandmarkAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
-    public static Tensor Apply(Tensor q, Tensor k, Tensor v, RegularBlocks blocks, double scale) => apply(q, k, v, blocks, scale);
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, RegularBlocks blocks, double scale)
+    {
+        if (AttentionBackends.NeedsGradient(q, k, v)) return apply(q, k, v, blocks, scale);
+        var (output, logSum) = HopperAttention.Forward(q, k, v, blocks.Length, blocks.First, scale);
+        logSum.Dispose();
+        return output;
+    }
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         ReturnedGradients.Keep([]);
         var (q, k, v, blocks, scale) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (RegularBlocks)vars[3], (double)vars[4]);
         // An error in backward would end the process, so what can fail of it fails here.
-        if (AttentionBackends.NeedsGradient(q, k, v)) HopperAttention.CompileBackward(q, blocks.Length);
+        HopperAttention.CompileBackward(q, blocks.Length);
         var (output, logSum) = HopperAttention.Forward(q, k, v, blocks.Length, blocks.First, scale);
         ctx.save_for_backward([q, k, v, output, logSum]);
         ctx.save_data("blocks", blocks);

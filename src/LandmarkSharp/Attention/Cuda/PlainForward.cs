@@ -86,13 +86,14 @@ internal static class PlainForward
     /// <summary>Throws what is wrong with the arguments.</summary>
     public static void Check(Tensor q, Tensor k, Tensor v, int block, int firstBlock)
     {
-        if (q.dim() != 4 || k.dim() != 4 || !k.shape.AsSpan().SequenceEqual(v.shape) || q.shape[0] != k.shape[0]
-            || q.shape[3] != k.shape[3] || k.shape[1] == 0 || q.shape[1] % k.shape[1] != 0 || q.shape[2] > k.shape[2])
+        ReadOnlySpan<long> a = Aten.Sizes(q), b = Aten.Sizes(k);
+        if (a.Length != 4 || b.Length != 4 || !b.SequenceEqual(Aten.Sizes(v)) || a[0] != b[0] || a[3] != b[3] || b[1] == 0
+            || a[1] % b[1] != 0 || a[2] > b[2])
             throw new LandmarkException(
                 $"Attention of queries [{string.Join(", ", q.shape)}] over keys [{string.Join(", ", k.shape)}] and values "
                 + $"[{string.Join(", ", v.shape)}]: expected [B, H, T, d] and twice [B, G, S, d] with G dividing H and T at most S.");
-        if (q.shape[3] is < 1 or > WidestHead)
-            throw new LandmarkException($"Heads of {q.shape[3]} elements are not possible on CUDA: they have 1 to {WidestHead}.");
+        if (a[3] is < 1 or > WidestHead)
+            throw new LandmarkException($"Heads of {a[3]} elements are not possible on CUDA: they have 1 to {WidestHead}.");
         if (k.dtype != q.dtype || v.dtype != q.dtype || Suffix(q.dtype) is null)
             throw new LandmarkException(
                 $"Attention on CUDA takes queries, keys and values of one type, float32, float16 or bfloat16, and found {q.dtype}, "

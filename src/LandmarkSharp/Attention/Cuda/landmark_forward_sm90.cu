@@ -158,7 +158,7 @@ DEVICE Item item_at(int index, const Shape &shape) {
 
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
-    T *__restrict__ out, float *__restrict__ logSum, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
+    T *__restrict__ out, float *__restrict__ logSum, u32 *tickets, const __grid_constant__ Shape shape)
 {
     const u32 base = dynamic_shared();
     Shared shared;
@@ -195,7 +195,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             int round = 0;
             for (int index = blockIdx.x; index < items; round++) {
                 const Item item = item_at(index, shape);
-                const int next = gridDim.x + atomic_increment(ticket);
+                const int next = gridDim.x + atomic_increment(tickets);
                 for (int tile = item.tiles - 1; tile >= 0; i++, tile--) {
                     const int stage = i % STAGES;
                     load(shared.keys + stage * TILE_BYTES, keyMap, shared.keyFull + 8 * stage, shared.keyFree + 8 * stage, i / STAGES, tile, item.keyHead, item.batch, shape.pad);
@@ -213,6 +213,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             barrier_wait(shared.queryFree, (round - 1) & 1);
             store_shared(shared.work, (u32)items);
             barrier_arrive(shared.queryFull);
+            // Whoever is the last to find no more work leaves the counters as they were.
+            if (atomic_increment(tickets + 1) == gridDim.x - 1) tickets[0] = tickets[1] = 0;
         }
         return;
     }

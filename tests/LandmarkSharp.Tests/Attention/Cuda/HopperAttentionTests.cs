@@ -105,7 +105,10 @@ public sealed class HopperAttentionTests
         using var layout = BlockLayout.Regular(200, 200, 64, 64, Cuda);
         var x = randn([1, 2, 200, 64], device: Cuda);
         AttentionBackend For(Tensor x, double scale = 1) => AttentionBackends.For(x, x, x, layout, scale);
-        Assert.Equal(AttentionBackend.CudaPlain, For(x));
+        Assert.Equal(AttentionBackend.Reference, For(x));
+        using var longer = BlockLayout.Regular(20000, 20000, 64, 64);
+        var y = randn([1, 2, 20000, 8], device: Cuda);
+        Assert.Equal(AttentionBackend.CudaPlain, AttentionBackends.For(y, y, y, longer, 1));
         Assert.Equal(AttentionBackend.Reference, For(x.clone().requires_grad_()));
         Assert.Equal(AttentionBackend.Reference, For(x.half(), scale: -1));
         Assert.Equal(AttentionBackend.Hopper, For(x.half().requires_grad_()));
