@@ -18,7 +18,8 @@ public sealed class BlockLayout : IDisposable
     private readonly Lazy<Tables> tables;
     private readonly Dictionary<(ScalarType, string), Tensor> biases = [];
 
-    private BlockLayout(bool[][] landmark, bool[][]? visible, int queries, int columns, Device device, RegularBlocks? regular = null)
+    private BlockLayout(
+        bool[][] landmark, bool[][]? visible, int queries, int columns, Device device, RegularBlocks? regular = null, int[][]? documents = null)
     {
         int rows = landmark.Length, keys = landmark[0].Length;
         if (queries < 1 || queries > keys)
@@ -28,7 +29,8 @@ public sealed class BlockLayout : IDisposable
         (Keys, Queries, Columns, Blocks) = (keys, queries, columns, landmark.Max(r => r.Count(x => x) + (r[^1] ? 0 : 1)));
         Regularity = regular;
         // Masks grow with the square of the sequence, and kernels need none.
-        tables = new Lazy<Tables>(() => Arrange(landmark, visible, device));
+        tables = new Lazy<Tables>(() => Arrange(landmark, visible, documents, device));
+        Documents = documents is null ? null : DocumentsOfBlocks(documents, columns, device);
     }
 
     /// <summary>Keys in the sequence, S.</summary>
@@ -58,6 +60,11 @@ public sealed class BlockLayout : IDisposable
     /// <summary>The blocks in numbers, where landmarks stand at regular places and no key is masked.</summary>
     internal RegularBlocks? Regularity { get; }
 
+    /// <summary>
+    /// Where documents are packed, [R, 2, N] int32: for each block the first block of its document, and the first one after it.
+    /// </summary>
+    internal Tensor? Documents { get; }
+
     /// <summary>Landmarks at regular places, as training windows and memories have them.</summary>
     /// <param name="keys">Positions in the sequence, S.</param>
     /// <param name="queries">Queries, T ≤ S: the last T positions.</param>
@@ -75,6 +82,29 @@ public sealed class BlockLayout : IDisposable
         for (var j = firstBlock - 1; j < keys; j += block)
             landmark[j] = true;
         return new BlockLayout([landmark], null, queries, block, device ?? CPU, new RegularBlocks(keys, queries, block, firstBlock));
+    }
+
+    /// <summary>Windows packed with documents, of which each begins a block: a query sees nothing before its document.</summary>
+    /// <param name="keys">Positions in the sequence, S.</param>
+    /// <param name="queries">Queries, T ≤ S: the last T positions.</param>
+    /// <param name="block">Positions in a block, its landmark counted, L.</param>
+    /// <param name="documents">For each row of the batch, or once for all, where documents begin: 0 first, then multiples of L, rising.</param>
+    /// <param name="device">Where the masks live.</param>
+    /// <exception cref="LandmarkException">There are no such blocks, or a document begins elsewhere.</exception>
+    public static BlockLayout Packed(int keys, int queries, int block, IReadOnlyList<IReadOnlyList<int>> documents, Device? device = null)
+    {
+        foreach (var row in documents)
+        {
+            if (row.Count == 0 || row[0] != 0 || row.Any(at => at % block != 0 || at >= keys) || row.Zip(row.Skip(1)).Any(x => x.First >= x.Second))
+                throw new LandmarkException(
+                    $"Documents packed into {keys} positions begin at [{string.Join(", ", row)}]; "
+                    + $"the first begins at 0 and each next one later, at a multiple of the block's {block} positions.");
+        }
+        if (documents.Count == 0) throw new LandmarkException("A batch without rows holds no packed documents; give at least one row.");
+        using var regular = Regular(keys, queries, block, block);
+        var landmark = Enumerable.Range(0, keys).Select(j => j % block == block - 1).ToArray();
+        return new BlockLayout(
+            [.. documents.Select(_ => landmark)], null, queries, block, device ?? CPU, regular.Regularity, [.. documents.Select(row => row.ToArray())]);
     }
 
     /// <summary>Landmarks anywhere, each row its own.</summary>
@@ -137,11 +167,12 @@ public sealed class BlockLayout : IDisposable
     public void Dispose()
     {
         if (tables.IsValueCreated) tables.Value.Dispose();
+        Documents?.Dispose();
         foreach (var bias in biases.Values) bias.Dispose();
         biases.Clear();
     }
 
-    private Tables Arrange(bool[][] landmark, bool[][]? visible, Device device)
+    private Tables Arrange(bool[][] landmark, bool[][]? visible, int[][]? documents, Device device)
     {
         var (rows, padded) = (landmark.Length, Regularity is not null);
         var place = new long[rows, Keys];
@@ -150,7 +181,7 @@ public sealed class BlockLayout : IDisposable
         var gate = new bool[rows, Queries, Blocks];
         var own = new long[rows, Queries];
         for (var r = 0; r < rows; r++)
-            Arrange(landmark[r], visible?[r], r, place, slot, seen, gate, own);
+            Arrange(landmark[r], visible?[r], documents?[r] ?? [0], r, place, slot, seen, gate, own);
 
         using var scope = NewDisposeScope();
         var ownBlock = tensor(own, device: device).view(rows, 1, Queries, 1, 1).DetachFromDisposeScope();
@@ -165,7 +196,8 @@ public sealed class BlockLayout : IDisposable
     }
 
     /// <summary>Fills one row's tables.</summary>
-    private void Arrange(bool[] landmark, bool[]? visible, int row, long[,] place, long[,] slot, bool[,,] seen, bool[,,] gate, long[,] own)
+    private void Arrange(
+        bool[] landmark, bool[]? visible, int[] documents, int row, long[,] place, long[,] slot, bool[,,] seen, bool[,,] gate, long[,] own)
     {
         int keys = landmark.Length, first = (int)(Keys - Queries), width = (int)Columns, block = 0;
         for (int start = 0, end; start < keys; start = end, block++)
@@ -179,16 +211,17 @@ public sealed class BlockLayout : IDisposable
             for (var j = start; j < end; j++)
                 (place[row, j], slot[row, column + j]) = (column + j, j);
 
+            var after = Array.Find(documents, at => at > start) is var next and > 0 ? next : keys;     // whence no query sees the block
             var tokens = 0; // regular tokens of the block that can be seen up to the query
             for (var j = start; j < regular; j++)
             {
                 if (visible is not null && !visible[j]) continue;
                 tokens++;
-                for (var i = Math.Max(j, first); i < keys; i++)
+                for (var i = Math.Max(j, first); i < after; i++)
                     seen[row, i - first, column + j] = true;
             }
             var gated = complete && tokens > 0 && (visible is null || visible[end - 1]);
-            for (var i = Math.Max(start, first); i < keys; i++)
+            for (var i = Math.Max(start, first); i < after; i++)
             {
                 if (i < end) own[row, i - first] = block;
                 gate[row, i - first, block] = i >= end ? gated : SeesOwn(i);
@@ -201,6 +234,21 @@ public sealed class BlockLayout : IDisposable
                 return false;
             }
         }
+    }
+
+    private Tensor DocumentsOfBlocks(int[][] documents, int length, Device device)
+    {
+        var numbers = new int[documents.Length, 2, Blocks];
+        for (var r = 0; r < documents.Length; r++)
+        {
+            for (var (b, d) = (0, 0); b < Blocks; b++)
+            {
+                if (d + 1 < documents[r].Length && documents[r][d + 1] == b * length) d++;
+                (numbers[r, 0, b], numbers[r, 1, b]) =
+                    (documents[r][d] / length, d + 1 < documents[r].Length ? documents[r][d + 1] / length : (int)Blocks);
+            }
+        }
+        return tensor(numbers, device: device).DetachFromDisposeScope();
     }
 
     private static bool[][] Rows(Tensor mask)

@@ -20,7 +20,7 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
 
     /// <summary>Whether these kernels compute what is asked.</summary>
     public static bool Serves(Tensor q, Tensor k, Tensor v, BlockLayout layout) =>
-        layout.Regularity is not null && q.device_type == DeviceType.CPU && k.device_type == DeviceType.CPU
+        layout is { Regularity: not null, Documents: null } && q.device_type == DeviceType.CPU && k.device_type == DeviceType.CPU
         && q.dtype is ScalarType.Float32 or ScalarType.BFloat16 && k.dtype == q.dtype && v.dtype == q.dtype
         && v.device_type == DeviceType.CPU && v.shape[3] == q.shape[3] && q.numel() > 0;
 

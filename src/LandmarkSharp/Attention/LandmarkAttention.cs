@@ -30,7 +30,7 @@ public static class LandmarkAttention
         return backend switch
         {
             AttentionBackend.Reference => Reference(q, k, v, layout, times),
-            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, layout.Regularity!.Value, times),
+            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, layout, times),
             AttentionBackend.CudaPlain => PlainForward.Apply(q, k, v, layout.Regularity!.Value, times),
             _ => CpuDense.Apply(q, k, v, layout.Regularity!.Value, times, backend),
         };

@@ -20,7 +20,7 @@ internal static class PlainForward
 
     /// <summary>Whether the kernel computes what is asked, and nobody asks for gradients.</summary>
     public static bool Serves(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) =>
-        q.device_type == DeviceType.CUDA && layout.Regularity is not null && scale > 0 && !AttentionBackends.NeedsGradient(q, k, v)
+        q.device_type == DeviceType.CUDA && layout is { Regularity: not null, Documents: null } && scale > 0 && !AttentionBackends.NeedsGradient(q, k, v)
         && q.dtype is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 && k.dtype == q.dtype && v.dtype == q.dtype
         && q.shape[3] <= WidestHead && v.shape[3] == q.shape[3] && q.numel() > 0
         && k.device_type == DeviceType.CUDA && v.device_type == DeviceType.CUDA

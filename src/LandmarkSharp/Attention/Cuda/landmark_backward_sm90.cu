@@ -33,6 +33,7 @@ constexpr int PARTS = 64 * 64;                              // floats of dQ that
 
 struct Shape {
     int heads, groups, queries, keys, pad, queryTiles, keyTiles, headsTogether, batchGroups;
+    int blocks, documentRow;                                // of the sequence; numbers in a row of documents
     float scale, scaleLog2;
 };
 
@@ -45,7 +46,15 @@ struct Rows {
 // What is left of a row's scores in a span of a block.
 struct Half { float top, sum, landmark; };
 
-struct Row { int own, column; float logSum, delta; };
+struct Row { int start, own, column; float logSum, delta; };
+
+// The first block of the document that a position is in, and the first after it; see the forward pass.
+DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
+    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+}
+DEVICE int document_end(const int *documents, const Shape &shape, int batch, int block) {
+    return documents ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
+}
 
 struct Shared {
     u32 keys, values, queries, gradients, weights, slopes, parts, halves;
@@ -74,7 +83,7 @@ DEVICE void weigh(
             const int block = firstBlock + b;
             const bool own = Edge && block == rows[r].own;
             const int from = Edge && block == 0 ? pad : 0;
-            const int to = !Edge || block < rows[r].own ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : 0;
+            const int to = !Edge ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
             half[r][b].landmark = shuffle(s[4 * (b * J + LANDMARK / 8) + 2 * r + LANDMARK % 2], (lane_index() & ~3) | (LANDMARK % 8 / 2)) * scale;
             float top = -infinity(), sum = 0;
 #pragma unroll
@@ -191,7 +200,7 @@ DEVICE void store(u32 to, const float (&x)[N / 2]) {
 
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
-    const __grid_constant__ TensorMap gradientMap, const float *__restrict__ logSum, const float *__restrict__ delta,
+    const __grid_constant__ TensorMap gradientMap, const float *__restrict__ logSum, const float *__restrict__ delta, const int *__restrict__ documents,
     T *__restrict__ keyGradient, T *__restrict__ valueGradient, float *__restrict__ queryParts,
     u32 *__restrict__ turns, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
 {
@@ -233,7 +242,10 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     const int perGroup = shape.heads / shape.groups;
     const int batch = batchGroup / shape.groups, keyHead = batchGroup % shape.groups, firstHead = keyHead * perGroup;
     const int shift = shape.keys - shape.queries + shape.pad, firstBlock = tile * TILE_BLOCKS;
-    const int earliest = firstBlock * L - shift, firstTile = earliest > 0 ? earliest / ROWS : 0, perHead = shape.queryTiles - firstTile;
+    // Queries that see a block of the tile: from its first block on, to the end of its last block's document.
+    const int earliest = firstBlock * L - shift, firstTile = earliest > 0 ? earliest / ROWS : 0;
+    const int latest = smaller(document_end(documents, shape, batch, firstBlock + TILE_BLOCKS - 1) * L - shift, shape.queries) - 1;
+    const int lastTile = latest < 0 ? -1 : latest / ROWS, perHead = lastTile < firstTile ? 0 : lastTile - firstTile + 1;
     const int count = perHead * perGroup;
 
     if (threadIdx.x < 128) {
@@ -247,7 +259,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                     load_box(shared.values + (c * 128 + row) * 128, valueMap, shared.keyFull, c * 64, (firstBlock + b) * L - shape.pad, keyHead, batch);
                 }
             for (int i = 0; i < count; i++) {
-                const int stage = i % STAGES, head = firstHead + i / perHead, row = (shape.queryTiles - 1 - i % perHead) * ROWS;
+                const int stage = i % STAGES, head = firstHead + i / perHead, row = (lastTile - i % perHead) * ROWS;
                 if (i >= STAGES) barrier_wait(shared.free + 8 * stage, (i / STAGES - 1) & 1);
                 barrier_arrive_expect(shared.full + 8 * stage, 2 * QUERY_BYTES);
                 for (int c = 0; c < CHUNKS; c++) {
@@ -259,11 +271,12 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             // Adds dQ in memory when it is this tile's turn.
             named_arrive(4, 256 + 32);                     // the parts may be written
             for (int i = 0; i < count; i++) {
-                const int at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + shape.queryTiles - 1 - i % perHead;
+                const int queryTile = lastTile - i % perHead, at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + queryTile;
+                const int turn = tile - document(documents, shape, batch, queryTile * ROWS + shift) / TILE_BLOCKS;
                 named_sync(3, 256 + 32);                   // the parts are in shared memory
                 if (lane_index() == 0) {
-                    while (load_acquire(turns + at) != (u32)tile) { }
-                    if (tile == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
+                    while (load_acquire(turns + at) != (u32)turn) { }
+                    if (turn == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
                     else bulk_add(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
                     bulk_commit();
                     bulk_wait_read();
@@ -272,7 +285,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                 if (i + 1 < count) named_arrive(4, 256 + 32);  // and again
                 if (lane_index() == 0) {
                     bulk_wait();
-                    store_release(turns + at, tile + 1);
+                    store_release(turns + at, turn + 1);
                 }
             }
         }
@@ -289,7 +302,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
 
     // Waits for a tile of queries, and begins S = Q Kᵀ.
     auto begin = [&](int i) {
-        const int head = firstHead + i / perHead, first = (shape.queryTiles - 1 - i % perHead) * ROWS;
+        const int head = firstHead + i / perHead, first = (lastTile - i % perHead) * ROWS;
         const u32 queries = shared.queries + i % STAGES * QUERY_BYTES;
         barrier_wait(shared.full + 8 * (i % STAGES), i / STAGES & 1);
         wgmma_fence();
@@ -304,17 +317,18 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             const int at = first + warp * 16 + lane_index() / 4 + 8 * r;
             const bool there = at < shape.queries;
             const long long row = (long long)(batch * shape.heads + head) * shape.queries + at;
-            rows[r] = { (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
+            rows[r] = { document(documents, shape, batch, at + shift), (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
         }
     };
     barrier_wait(shared.keyFull, 0);
-    begin(0);
+    if (count > 0) begin(0);
     wgmma_wait<0>();
     wgmma_keep(s);
     for (int i = 0; i < count; i++) {
-        const int stage = i % STAGES, queryTile = shape.queryTiles - 1 - i % perHead;
+        const int stage = i % STAGES, queryTile = lastTile - i % perHead;
         const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
-        const bool edge = (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0);
+        const bool edge = (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0)
+            || document(documents, shape, batch, queryTile * ROWS + ROWS - 1 + shift) > firstBlock;
         float g[N / 2], dq[32], gates[2][NB];
         wgmma_fence();
 #pragma unroll

@@ -11,7 +11,8 @@
 // each multiply and gate by turns. A tile holds TILE_BLOCKS whole blocks of COLUMNS >= BLOCK columns each, so that a row's
 // statistics of a block are in the registers of four neighbouring lanes when the gate needs them: one pass, no more products than
 // dense attention. Blocks are right-aligned at their landmark: a short first block begins before the first key, where the copy
-// engine fills in zeros.
+// engine fills in zeros. Where documents are packed, a query sees the blocks of its own document: documents has for each block
+// the first block of its document.
 //
 // Compile-time: ELEMENT (bf16 or f16), HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2
@@ -30,18 +31,19 @@ constexpr bool PADDED = C != L || NB == 1;                  // a copy for each b
 
 struct Shape {
     int heads, groups, queries, keys, pad, queryTiles, headsTogether, batchHeads;
+    int blocks, documentRow;                                // of the sequence; numbers in a row of documents
     long long outBatch, outHead, outPosition;               // strides of the output, in elements
     float scale;                                            // of scores, times log2 e
 };
 
 // A row's statistics while its blocks go by, in units of log2: the greatest gate logit so far, and the sum of the gates.
 struct Row {
-    int own, column;                                        // its block, and its column in it
+    int start, own, column;                                 // its document's first block, its block, and its column in it
     float greatest, sum, rescale;
 };
 
 // Scores of a tile become gated weights, relative to the greatest gate logit so far; s[4j + 2r + e] is row r, column 8j + 2t + e.
-// Edge: the tile may hold a row's own block, blocks after it, or columns before the first key.
+// Edge: the tile may hold a row's own block, blocks after it, blocks of an earlier document, or columns before the first key.
 template <bool Edge>
 DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, float scale, int pad) {
     const int t = lane_index() & 3;
@@ -57,7 +59,7 @@ DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, float scale,
             own[b] = Edge && block == rows[r].own;
             const float landmark = shuffle(s[4 * (b * J + (L - 1) / 8) + 2 * r + (L - 1) % 2], (lane_index() & ~3) | ((L - 1) % 8 / 2));
             const int from = Edge && block == 0 ? pad : 0;
-            const int to = !Edge || block < rows[r].own ? L - 1 : own[b] ? smaller(rows[r].column + 1, L - 1) : 0;
+            const int to = !Edge ? L - 1 : own[b] ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
             float m = -infinity();
 #pragma unroll
             for (int j = 0; j < J; j++)
@@ -140,10 +142,15 @@ DEVICE void load(
 }
 
 // Rows of one head that a thread block has in hand.
-struct Item { int batchHead, batch, head, keyHead, first, tiles; };
+struct Item { int batchHead, batch, head, keyHead, first, lowest, tiles; };
+
+// The first block of the document that a position is in; positions are counted from the beginning of a whole first block.
+DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
+    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+}
 
 // Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
-DEVICE Item item_at(int index, const Shape &shape) {
+DEVICE Item item_at(int index, const int *documents, const Shape &shape) {
     const int perSet = shape.headsTogether * shape.queryTiles, set = index / perSet, at = index - set * perSet;
     const int together = smaller(shape.headsTogether, shape.batchHeads - set * shape.headsTogether);
     Item item;
@@ -152,13 +159,15 @@ DEVICE Item item_at(int index, const Shape &shape) {
     item.batch = item.batchHead / shape.heads;
     item.head = item.batchHead % shape.heads;
     item.keyHead = item.head / (shape.heads / shape.groups);
-    item.tiles = (smaller(item.first + ROWS, shape.queries) - 1 + shape.keys - shape.queries + shape.pad) / L / NB + 1;
+    const int shift = shape.keys - shape.queries + shape.pad;
+    item.lowest = document(documents, shape, item.batch, item.first + shift) / NB;
+    item.tiles = (smaller(item.first + ROWS, shape.queries) - 1 + shift) / L / NB + 1;
     return item;
 }
 
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
-    T *__restrict__ out, float *__restrict__ logSum, u32 *tickets, const __grid_constant__ Shape shape)
+    T *__restrict__ out, float *__restrict__ logSum, const int *__restrict__ documents, u32 *tickets, const __grid_constant__ Shape shape)
 {
     const u32 base = dynamic_shared();
     Shared shared;
@@ -194,9 +203,9 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
         if (threadIdx.x == 0) {
             int round = 0;
             for (int index = blockIdx.x; index < items; round++) {
-                const Item item = item_at(index, shape);
+                const Item item = item_at(index, documents, shape);
                 const int next = gridDim.x + atomic_increment(tickets);
-                for (int tile = item.tiles - 1; tile >= 0; i++, tile--) {
+                for (int tile = item.tiles - 1; tile >= item.lowest; i++, tile--) {
                     const int stage = i % STAGES;
                     load(shared.keys + stage * TILE_BYTES, keyMap, shared.keyFull + 8 * stage, shared.keyFree + 8 * stage, i / STAGES, tile, item.keyHead, item.batch, shape.pad);
                     if (tile == item.tiles - 1) {
@@ -222,7 +231,6 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     const int group = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4;
     const u32 query = shared.query + group * 64 * 128;
     const int shift = shape.keys - shape.queries + shape.pad;    // positions are counted from the beginning of a whole first block
-    const int lastEdge = shape.pad > 0 ? 0 : -1;
     // The warpgroups take turns at the tensor cores: while one multiplies, the other gates.
     const int turn = 1 + group, others = 2 - group;
     if (group == 1) named_arrive(others, 256);
@@ -231,13 +239,18 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
         barrier_wait(shared.queryFull, round & 1);
         const int index = shuffle(load_shared(shared.work), 0);
         if (index >= items) return;
-        const Item item = item_at(index, shape);
+        const Item item = item_at(index, documents, shape);
         const int mine = item.first + group * 64 + warp * 16 + lane_index() / 4;
         Row rows[2];
 #pragma unroll
-        for (int r = 0; r < 2; r++) rows[r] = { (mine + 8 * r + shift) / L, (mine + 8 * r + shift) % L, -infinity(), 0, 1 };
-        // Tiles from the last down to this one may hold a row's own block.
+        for (int r = 0; r < 2; r++) {
+            const int position = mine + 8 * r + shift;
+            rows[r] = { document(documents, shape, item.batch, position), position / L, position % L, -infinity(), 0, 1 };
+        }
+        // Tiles from the last down to the one, and from the other down, are edges: see gate.
         const int firstOwn = (item.first + group * 64 + shift) / L / NB;
+        const int newest = document(documents, shape, item.batch, item.first + group * 64 + 63 + shift);
+        const int lastEdge = newest > 0 ? (newest - 1) / NB : shape.pad > 0 ? 0 : -1;
 
         float o[D / 2], s[N / 2];
         u32 p[N / 16][4];
@@ -250,7 +263,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
         wgmma_wait<0>();
         wgmma_keep(s);
         warpgroup_arrive(shared.keyFree + 8 * (i % STAGES));
-        if (item.tiles == 1) warpgroup_arrive(shared.queryFree);
+        if (item.tiles - 1 == item.lowest) warpgroup_arrive(shared.queryFree);
         gate<true>(s, rows, (item.tiles - 1) * NB, shape.scale, shape.pad);
         pack_pairs(p, s);
 
@@ -272,7 +285,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             wgmma_wait<1>();
             wgmma_keep(s);
             warpgroup_arrive(shared.keyFree + 8 * stage);
-            if (tile == 0) warpgroup_arrive(shared.queryFree);
+            if (tile == item.lowest) warpgroup_arrive(shared.queryFree);
             gate<decltype(edge)::value>(s, rows, tile * NB, shape.scale, shape.pad);
             wgmma_wait<0>();
             wgmma_keep(o);
@@ -285,9 +298,9 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             begun = true;
             i++, tile--;
         };
-        while (tile >= firstOwn && tile >= 0) step(Yes());
-        while (tile > lastEdge) step(No());
-        while (tile >= 0) step(Yes());
+        while (tile >= firstOwn && tile >= item.lowest) step(Yes());
+        while (tile > lastEdge && tile >= item.lowest) step(No());
+        while (tile >= item.lowest) step(Yes());
 
         barrier_wait(shared.valueFull + 8 * (i % STAGES), i / STAGES & 1);
         wgmma_fence();
