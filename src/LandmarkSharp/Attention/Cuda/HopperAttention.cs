@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
