@@ -14,7 +14,7 @@ int main(int count, char **arguments) {
         const Rows rows { (long long)delta.size(), r.heads * head, head, D, r.heads * head, head, D, r.heads, r.queries };
         run_grid({ (u32)(delta.size() + 7) / 8, 1, 1 }, 256, [&] { landmark_delta((const T *)out.data(), (const T *)r.g.data(), r.log_sum_gradient.data(), delta.data(), rows); });
         std::vector<float> parts((size_t)r.batch * r.heads * tiles * CHUNKS * PARTS, NAN);
-        std::vector<u32> turns(r.batch * r.heads * tiles);
+        std::vector<u32> turns(r.batch * r.heads * tiles * CHUNKS);
         u32 ticket = 0;
         const auto q = r.query_map(r.q, ROWS), g = r.query_map(r.g, ROWS), k = r.key_map(r.k, C), v = r.key_map(r.v, C);
         run_grid({ (u32)(groups * shape.keyTiles), 1, 1 }, 384, [&] {

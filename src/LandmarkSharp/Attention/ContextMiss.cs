@@ -23,7 +23,7 @@ public static class ContextMiss
     /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
     /// <param name="cutoff">A mass of the context-miss token below this one counts as none; the rest is not raised for it.</param>
     /// <param name="dropout">Which gates are dropped; none when null.</param>
-    /// <returns>The result [B, H, T, d], and the context-miss token's mass P_miss [B, H, T] before the cut-off.</returns>
+    /// <returns>The result [B, H, T, d], and the context-miss token's mass P_miss [B, H, T] before the cut-off, to be looked at: without gradient.</returns>
     /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
     public static (Tensor Output, Tensor Mass) Attend(
         Tensor q, Tensor k, Tensor v, Tensor miss, Tensor controlled, BlockLayout layout,
@@ -38,12 +38,12 @@ public static class ContextMiss
         using var scope = NewDisposeScope();
         var times = scale ?? 1 / Math.Sqrt(q.shape[3]);
         var own = ones([controlled.shape[0], 1], ScalarType.Bool, controlled.device);
-        var (free, freeSum) = PartialAttention.Attend(q, k, v, layout, times, cat([controlled.logical_not(), own], 1), dropout?.Checked());
-        var (bound, _) = PartialAttention.Attend(q, k, v, layout, times, cat([controlled, own.logical_not()], 1), dropout?.Checked());
+        var (free, freeSum) = PartialAttention.AttendWithSum(q, k, v, layout, times, cat([controlled.logical_not(), own], 1), dropout?.Checked());
+        var bound = PartialAttention.Attend(q, k, v, layout, times, cat([controlled, own.logical_not()], 1), dropout?.Checked());
         var score = (LandmarkAttention.Scores(q, miss) * times).squeeze(-1).to(freeSum.dtype);          // [B, H, T]
         var mass = (score - freeSum).sigmoid();
         var counted = cutoff > 0 ? mass.masked_fill(mass.lt(cutoff), 0) : mass;
         var output = (free * (1 - mass).unsqueeze(-1).to(free.dtype)) + (bound * counted.unsqueeze(-1).to(bound.dtype));
-        return (output.MoveToOuterDisposeScope(), mass.MoveToOuterDisposeScope());
+        return (output.MoveToOuterDisposeScope(), mass.detach().MoveToOuterDisposeScope());
     }
 }

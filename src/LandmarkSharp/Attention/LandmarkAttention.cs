@@ -23,12 +23,12 @@ public static class LandmarkAttention
     {
         Check(q, k, v, layout);
         var times = scale ?? 1 / Math.Sqrt(q.shape[3]);
-        if (dropout is { Probability: not 0 } drop) return WithDropout(q, k, v, layout, times, drop.Checked());
+        if (dropout is { Probability: not 0 } drop) return PartialAttention.Attend(q, k, v, layout, times, null, drop.Checked());
         var backend = AttentionBackends.For(q, k, v, layout, times);
         return backend switch
         {
             AttentionBackend.Reference => Reference(q, k, v, layout, times),
-            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, layout, times),
+            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, HopperProblem.Of(layout, times)),
             AttentionBackend.CudaPlain => PlainForward.Apply(q, k, v, layout.Regularity!.Value, times),
             _ => CpuDense.Apply(q, k, v, layout.Regularity!.Value, times, backend),
         };
@@ -64,13 +64,6 @@ public static class LandmarkAttention
         var (b, h, t, g) = (weights.shape[0], weights.shape[1], weights.shape[2], v.shape[1]);
         var grouped = weights.reshape(b, g, h / g * t, -1);
         return grouped.matmul(v).view(b, h, t, -1).MoveToOuterDisposeScope();
-    }
-
-    private static Tensor WithDropout(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, GateDropout dropout)
-    {
-        var (output, logSum) = PartialAttention.Attend(q, k, v, layout, scale, null, dropout);
-        logSum.Dispose();
-        return output;
     }
 
     private static Tensor Reference(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)

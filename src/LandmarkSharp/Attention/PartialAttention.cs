@@ -6,7 +6,7 @@ namespace LandmarkSharp.Attention;
 
 /// <summary>
 /// Landmark attention in which not every block's gate counts: of some blocks, with or without the query's own, or with gates
-/// dropped at random. Both results are differentiable, so parts can be put together.
+/// dropped at random. The gate's sum puts parts together.
 /// </summary>
 internal static class PartialAttention
 {
@@ -18,16 +18,31 @@ internal static class PartialAttention
     /// <param name="scale">What scores are multiplied by.</param>
     /// <param name="choices">[B, N + 1] bool: whether a gate has the block, and last whether it has the query's own; all when null.</param>
     /// <param name="dropout">Which gates are dropped; none when null.</param>
+    /// <returns>[B, H, T, d]; zeros where the gate has nothing.</returns>
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
+    {
+        if (Problem(q, k, v, layout, scale, choices, dropout) is { } problem) return HopperFunction.Apply(q, k, v, problem);
+        using var scope = NewDisposeScope();
+        return Reference(q, k, v, layout, scale, choices, dropout).Output.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Attention over some blocks, and its gate's sum. Gradients of both must be asked for, or of none.</summary>
+    /// <inheritdoc cref="Attend"/>
     /// <returns>[B, H, T, d], and the logarithm of the gate's sum, [B, H, T] in float32 or wider: −∞ where it has nothing.</returns>
-    public static (Tensor Output, Tensor LogSum) Attend(
+    public static (Tensor Output, Tensor LogSum) AttendWithSum(
         Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
     {
+        if (Problem(q, k, v, layout, scale, choices, dropout) is { } problem) return HopperSumFunction.Apply(q, k, v, problem);
         using var scope = NewDisposeScope();
-        var (output, logSum) = AttentionBackends.For(q, k, v, layout, scale) == AttentionBackend.Hopper
-            ? HopperFunction.Partial(q, k, v, layout, scale, choices, dropout)
-            : Reference(q, k, v, layout, scale, choices, dropout);
+        var (output, logSum) = Reference(q, k, v, layout, scale, choices, dropout);
         return (output.MoveToOuterDisposeScope(), logSum.MoveToOuterDisposeScope());
     }
+
+    /// <summary>What the Hopper kernels are asked; null when they are not.</summary>
+    private static HopperProblem? Problem(
+        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout) =>
+        AttentionBackends.For(q, k, v, layout, scale) != AttentionBackend.Hopper ? null
+            : HopperProblem.Of(layout, scale) with { Choices = choices?.contiguous(), Dropout = dropout };
 
     /// <summary>The same in torch's operators.</summary>
     private static (Tensor Output, Tensor LogSum) Reference(

@@ -20,7 +20,7 @@ public sealed class PartialAttentionTests
         using var scope = NewDisposeScope();
         using var layout = BlockLayout.Regular(x.Keys, x.Keys, x.Block, x.First);
         var (q, k, v) = Inputs(x.Keys, x.Seed);
-        var (output, _) = PartialAttention.Attend(q, k, v, layout, 0.5, ones([2, layout.Blocks + 1], ScalarType.Bool), null);
+        var output = PartialAttention.Attend(q, k, v, layout, 0.5, ones([2, layout.Blocks + 1], ScalarType.Bool), null);
         Close(LandmarkAttention.Attend(q, k, v, layout, 0.5), output, 1e-12);
     });
 
@@ -32,8 +32,8 @@ public sealed class PartialAttentionTests
         var (q, k, v) = Inputs(x.Keys, x.Seed);
         manual_seed(x.Seed);
         var choices = rand([2, layout.Blocks + 1]).gt(0.5);
-        var (some, someSum) = PartialAttention.Attend(q, k, v, layout, 0.5, choices, null);
-        var (rest, restSum) = PartialAttention.Attend(q, k, v, layout, 0.5, choices.logical_not(), null);
+        var (some, someSum) = PartialAttention.AttendWithSum(q, k, v, layout, 0.5, choices, null);
+        var (rest, restSum) = PartialAttention.AttendWithSum(q, k, v, layout, 0.5, choices.logical_not(), null);
         var all = logaddexp(someSum, restSum);
         var seen = all.isneginf().logical_not().unsqueeze(-1);
         var whole = (some * (someSum - all).exp().unsqueeze(-1)) + (rest * (restSum - all).exp().unsqueeze(-1));

@@ -150,7 +150,7 @@ internal static class HopperAttention
 
             // dQ is summed here in float32, in the order of the kernel's registers.
             var parts = empty([(long)batch * heads * tiles * shape.Chunks * 64 * 64], ScalarType.Float32, q.device);
-            var turns = zeros([((long)batch * heads * tiles) + 1], ScalarType.Int32, q.device);
+            var turns = zeros([((long)batch * heads * tiles * shape.Chunks) + 1], ScalarType.Int32, q.device);
             var sizes = new BackwardSizes
             {
                 Heads = heads,
@@ -204,12 +204,13 @@ internal static class HopperAttention
         (device.index, CudaContext.Of(device.index).CurrentStream), _ => zeros([2], ScalarType.Int32, device).DetachFromDisposeScope());
 
     private static KernelKey Key(Tensor q, HopperShape shape, HopperProblem problem) =>
-        new(q.device_index, q.dtype, shape, problem.Choices is not null, problem.Dropout is not null);
+        new(q.device_index, q.dtype, shape, problem.Documents is not null, problem.Choices is not null, problem.Dropout is not null);
 
     private static string[] Defines(KernelKey key, int columns) =>
     [
         $"ELEMENT={(key.Type == ScalarType.BFloat16 ? "bf16" : "f16")}", $"HEAD_DIM={key.Shape.HeadDim}", $"BLOCK={key.Shape.Block}",
-        $"COLUMNS={columns}", .. key.Chooses ? (string[])["CHOICE=1"] : [], .. key.Drops ? (string[])["DROPOUT=1"] : [],
+        $"COLUMNS={columns}",
+        .. key.Packs ? (string[])["PACKED=1"] : [], .. key.Chooses ? (string[])["CHOICE=1"] : [], .. key.Drops ? (string[])["DROPOUT=1"] : [],
     ];
 
     private static Dropout Dropping(HopperProblem problem) => problem.Dropout is { } dropout
@@ -240,7 +241,7 @@ internal static class HopperAttention
 
     /// <summary>What a kernel is compiled for.</summary>
     [StructLayout(LayoutKind.Auto)]
-    private readonly record struct KernelKey(int Device, ScalarType Type, HopperShape Shape, bool Chooses, bool Drops);
+    private readonly record struct KernelKey(int Device, ScalarType Type, HopperShape Shape, bool Packs, bool Chooses, bool Drops);
 
     // As the kernels' structures lie: in order, each field at a multiple of its size.
     [StructLayout(LayoutKind.Sequential)]

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Attention.Cuda;
 
 /// <summary><see cref="HopperAttention"/> as libtorch's autograd sees it.</summary>
-internal sealed class HopperFunction : autograd.MultiTensorFunction<HopperFunction>
+internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunction>
 {
     public override string Name => nameof(HopperFunction);
 
@@ -17,30 +17,20 @@ internal sealed class HopperFunction : autograd.MultiTensorFunction<HopperFuncti
         && HopperAttention.Serves(q, blocks.Length, AttentionBackends.NeedsGradient(q, k, v));
 
     /// <summary>As <see cref="LandmarkAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
-    public static Tensor Apply(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, HopperProblem problem)
     {
-        var (output, logSum) = Run(q, k, v, new HopperProblem(layout.Regularity!.Value, scale) { Documents = layout.Documents });
+        if (AttentionBackends.NeedsGradient(q, k, v)) return apply(q, k, v, problem);
+        var (output, logSum) = HopperAttention.Forward(q, k, v, problem);
         logSum.Dispose();
         return output;
     }
 
-    /// <summary>As <see cref="PartialAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
-    public static (Tensor Output, Tensor LogSum) Partial(
-        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
-    {
-        using var scope = NewDisposeScope();
-        var (output, logSum) = Run(q, k, v, new HopperProblem(layout.Regularity!.Value, scale)
-        {
-            Documents = layout.Documents,
-            Choices = choices is null ? null : choices.contiguous(),
-            Dropout = dropout,
-        });
-        // The kernels' is to the base 2, and +∞ where there is nothing.
-        logSum = (logSum * Math.Log(2)).masked_fill(logSum.isposinf(), double.NegativeInfinity);
-        return (output.MoveToOuterDisposeScope(), logSum.MoveToOuterDisposeScope());
-    }
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars) => Forward(ctx, vars).Output;
 
-    public override List<Tensor> forward(autograd.AutogradContext ctx, params object[] vars)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => Backward(ctx, grad_output, null);
+
+    /// <summary>The forward pass; all that backward needs is kept.</summary>
+    internal static (Tensor Output, Tensor LogSum) Forward(autograd.AutogradContext ctx, object[] vars)
     {
         ReturnedGradients.Keep([]);
         var (q, k, v, problem) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (HopperProblem)vars[3]);
@@ -50,10 +40,11 @@ internal sealed class HopperFunction : autograd.MultiTensorFunction<HopperFuncti
         // By the time of backward the layout may be gone, but not what is saved.
         ctx.save_for_backward([q, k, v, output, logSum, .. new[] { problem.Documents, problem.Choices }.OfType<Tensor>()]);
         ctx.save_data("problem", problem);
-        return [output, logSum];
+        return (output, logSum);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs)
+    /// <summary>Gradients of what was given, in its order; the output's gradients are used up.</summary>
+    internal static List<Tensor> Backward(autograd.AutogradContext ctx, Tensor gradient, Tensor? logSumGradient)
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
@@ -63,16 +54,9 @@ internal sealed class HopperFunction : autograd.MultiTensorFunction<HopperFuncti
             Documents = problem.Documents is null ? null : saved[5],
             Choices = problem.Choices is null ? null : saved[^1],
         };
-        var logSumGradient = grad_outputs[1] is { IsInvalid: false } g ? g / Math.Log(2) : null;
-        var (dq, dk, dv) = HopperAttention.Backward(saved[0], saved[1], saved[2], saved[3], saved[4], grad_outputs[0], logSumGradient, problem);
-        foreach (var gradient in grad_outputs) gradient?.Dispose();
+        var (dq, dk, dv) = HopperAttention.Backward(saved[0], saved[1], saved[2], saved[3], saved[4], gradient, logSumGradient, problem);
+        gradient.Dispose();
+        logSumGradient?.Dispose();
         return [.. ReturnedGradients.Keep([dq, dk, dv]), null!];
-    }
-
-    private static (Tensor Output, Tensor LogSum) Run(Tensor q, Tensor k, Tensor v, HopperProblem problem)
-    {
-        if (!AttentionBackends.NeedsGradient(q, k, v)) return HopperAttention.Forward(q, k, v, problem);
-        var both = apply(q, k, v, problem);
-        return (both[0], both[1]);
     }
 }

@@ -17,6 +17,9 @@ internal sealed record HopperProblem(RegularBlocks Blocks, double Scale)
     /// <summary>Which gates are dropped; none when null.</summary>
     public GateDropout? Dropout { get; init; }
 
+    /// <summary>What a layout, whose blocks are regular, asks for.</summary>
+    public static HopperProblem Of(BlockLayout layout, double scale) => new(layout.Regularity!.Value, scale) { Documents = layout.Documents };
+
     /// <summary>Blocks of the sequence, counted from a whole first one, N.</summary>
     public int Count => HopperShape.Over(Blocks.Keys + Blocks.Length - Blocks.First, Blocks.Length);
 

@@ -3,8 +3,13 @@
 #define LANDMARK_GATES
 #include "common.cuh"
 
-// CHOICE: some blocks are in no gate. DROPOUT: a query's gate of an earlier block is dropped when its random number is below a
+// PACKED: documents are packed. CHOICE: some blocks are in no gate. DROPOUT: a query's gate of an earlier block is dropped when its random number is below a
 // threshold; those left are worth more in return.
+#ifdef PACKED
+constexpr bool kPacked = true;
+#else
+constexpr bool kPacked = false;
+#endif
 #ifdef CHOICE
 constexpr bool kChoice = true;
 #else

@@ -16,7 +16,7 @@
 // Compile-time: as forward, HEAD_DIM to 128, and SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 SPAN_BLOCKS=1
 // check: ELEMENT=f16 HEAD_DIM=96 BLOCK=100 COLUMNS=104 SPAN_BLOCKS=1
-// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=32 COLUMNS=32 SPAN_BLOCKS=2 CHOICE=1 DROPOUT=1
+// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=32 COLUMNS=32 SPAN_BLOCKS=2 PACKED=1 CHOICE=1 DROPOUT=1
 #include "gates.cuh"
 #include "shared.cuh"
 #include "wgmma.cuh"
@@ -53,15 +53,16 @@ struct Row { int start, own, column; float logSum, delta; u32 random; };
 
 // The first block of the document that a position is in, and the first after it; see the forward pass.
 DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
-    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+    return kPacked ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
 }
 DEVICE int document_end(const int *documents, const Shape &shape, int batch, int block) {
-    return documents ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
+    return kPacked ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
 }
 
 struct Shared {
     u32 keys, values, queries, gradients, weights, slopes, parts, halves;
     u32 keyFull, full, free;                           // of queries and gradients together, by stage
+    u32 ready, idle;                                   // slopes of a span, by span and stage: written; read by the other span
 };
 
 // Where a thread puts what the other span's thread of the same row needs.
@@ -221,12 +222,14 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     shared.gradients = shared.queries + STAGES * QUERY_BYTES;
     shared.weights = shared.gradients + STAGES * QUERY_BYTES;
     shared.slopes = shared.weights + 2 * WEIGHT_BYTES;
-    shared.parts = shared.slopes + 2 * WEIGHT_BYTES;
-    shared.halves = shared.parts + CHUNKS * PARTS * 4;
+    shared.parts = shared.slopes + 2 * STAGES * WEIGHT_BYTES;
+    shared.halves = shared.parts + 2 * PARTS * 4;
     shared.keyFull = shared.halves + 2 * 2048;
     shared.full = shared.keyFull + 8;
     shared.free = shared.full + 8 * STAGES;
-    const u32 work = shared.free + 8 * STAGES;
+    shared.ready = shared.free + 8 * STAGES;
+    shared.idle = shared.ready + 2 * 8 * STAGES;
+    const u32 work = shared.idle + 2 * 8 * STAGES;
 
     if (threadIdx.x == 0) {
         // Work is taken in the order in which thread blocks begin, whatever order that is.
@@ -235,6 +238,10 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         for (int i = 0; i < STAGES; i++) {
             barrier_init(shared.full + 8 * i, 1);
             barrier_init(shared.free + 8 * i, 2);
+        }
+        for (int i = 0; i < 2 * STAGES; i++) {
+            barrier_init(shared.ready + 8 * i, 1);
+            barrier_init(shared.idle + 8 * i, 4);
         }
         barrier_init_fence();
     }
@@ -276,22 +283,24 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                     load_box(shared.gradients + stage * QUERY_BYTES + c * ROWS * 128, gradientMap, shared.full + 8 * stage, c * 64, row, head, batch);
                 }
             }
-        } else if (threadIdx.x / 32 == 1) {
-            // Adds dQ in memory when it is this tile's turn.
-            named_arrive(4, 256 + 32);                     // the parts may be written
+        } else if (const int span = (int)threadIdx.x / 32 - 1; span == 0 || span == 1) {
+            // A warp for each span adds the part of dQ that the span made in memory, when it is this tile's turn.
+            const u32 parts = shared.parts + span * PARTS * 4;
             for (int i = 0; i < count; i++) {
-                const int queryTile = lastTile - i % perHead, at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + queryTile;
+                if (CHUNKS == 1 && span != i % 2) continue;
+                const int queryTile = lastTile - i % perHead, head = batch * shape.heads + firstHead + i / perHead;
+                const int at = (head * shape.queryTiles + queryTile) * CHUNKS + (CHUNKS == 1 ? 0 : span);
                 const int turn = tile - document(documents, shape, batch, queryTile * ROWS + shift) / TILE_BLOCKS;
-                named_sync(3, 256 + 32);                   // the parts are in shared memory
+                named_sync(8 + span, 128 + 32);            // the part is in shared memory
                 if (lane_index() == 0) {
                     while (load_acquire(turns + at) != (u32)turn) { }
-                    if (turn == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
-                    else bulk_add(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
+                    if (turn == 0) bulk_store(queryParts + (long long)at * PARTS, parts, PARTS * 4);
+                    else bulk_add(queryParts + (long long)at * PARTS, parts, PARTS * 4);
                     bulk_commit();
                     bulk_wait_read();
                 }
                 warp_sync();
-                if (i + 1 < count) named_arrive(4, 256 + 32);  // and again
+                if (i + 3 - CHUNKS < count) named_arrive(10 + span, 128 + 32);     // it may be written again
                 if (lane_index() == 0) {
                     bulk_wait();
                     store_release(turns + at, turn + 1);
@@ -303,7 +312,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     registers_raise<240>();
     const int span = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4, block = firstBlock + (SPLIT ? 0 : span * NB);
     const u32 keys = shared.keys + span * 64 * 128, values = shared.values + span * 64 * 128;
-    const u32 weights = shared.weights + span * WEIGHT_BYTES, slopes = shared.slopes + span * WEIGHT_BYTES;
+    const u32 weights = shared.weights + span * WEIGHT_BYTES, parts = shared.parts + span * PARTS * 4;
     float dk[D / 2], dv[D / 2], s[N / 2];
 #pragma unroll
     for (int i = 0; i < D / 2; i++) dk[i] = dv[i] = 0;
@@ -331,6 +340,31 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                 random_of_row(shape.dropout, row) };
         }
     };
+    // dQ = dS K over both spans: a warpgroup makes 64 of its columns, or those of every second tile if there are no more.
+    bool written = false;
+    auto makes = [&](int i) { return CHUNKS == 2 || (i + 2) % 2 == span; };
+    auto begin_query_gradient = [&](float (&dq)[32], int i) {
+        if (i >= 0) barrier_wait(shared.ready + 8 * ((1 - span) * STAGES + i % STAGES), i / STAGES & 1);
+        wgmma_fence();
+        const u32 slopes = shared.slopes + (i + STAGES) % STAGES * 2 * WEIGHT_BYTES, chunk = CHUNKS == 2 ? span : 0;
+#pragma unroll
+        for (int k = 0; k < 8; k++)
+            wgmma<T, 64, 0, 1>(dq,
+                matrix_at<128>(slopes + (k / 4) * WEIGHT_BYTES + (k % 4) * 32),
+                matrix_at<128>(shared.keys + chunk * 128 * 128 + k * 2048, 0, 1024), k > 0);
+        wgmma_commit();
+    };
+    auto give_query_gradient = [&](const float (&dq)[32], int i) {
+        if (lane_index() == 0) barrier_arrive(shared.idle + 8 * ((1 - span) * STAGES + i % STAGES));
+        if (!makes(i)) return;
+        if (written) named_sync(10 + span, 128 + 32);      // the last part has been read
+        written = true;
+#pragma unroll
+        for (int j = 0; j < 32; j++) store_shared(parts + (j * 128 + threadIdx.x % 128) * 4, as_bits(dq[j]));
+        async_proxy_fence();
+        named_arrive(8 + span, 128 + 32);
+    };
+
     barrier_wait(shared.keyFull, 0);
     if (count > 0) begin(0);
     wgmma_wait<0>();
@@ -338,6 +372,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     for (int i = 0; i < count; i++) {
         const int stage = i % STAGES, queryTile = lastTile - i % perHead;
         const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
+        const u32 slopes = shared.slopes + (2 * stage + span) * WEIGHT_BYTES;
         const bool edge = kChoice || (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0)
             || document(documents, shape, batch, queryTile * ROWS + ROWS - 1 + shift) > firstBlock;
         float g[N / 2], dq[32], gates[2][NB];
@@ -363,22 +398,17 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         wgmma_keep(g);
         if (edge) differentiate<true>(g, s, gates, rows, block, span, shape, shared);
         else differentiate<false>(g, s, gates, rows, block, span, shape, shared);
+        if (i >= STAGES) barrier_wait(shared.idle + 8 * (span * STAGES + stage), (i / STAGES - 1) & 1);
         store(slopes, g);
         async_proxy_fence();
-        named_sync(1, 256);                                // both spans' dS are there for dQ
-        // dQ = dS K over both spans: a warpgroup makes 64 of its columns.
-        const int chunk = CHUNKS == 2 ? span : 0;
-        const bool makes = CHUNKS == 2 || span == (i & 1);
+        named_sync(5 + span, 128);                         // all of the warpgroup's dS is there
+        if (threadIdx.x % 128 == 0) barrier_arrive(shared.ready + 8 * (span * STAGES + stage));
+        // The other span's is needed for dQ. That of the tile before is there by now: so the spans need not go in step, and one's
+        // products fill the time of the other's gates.
+        // (In front of the first tile there are zeros, which are as quick as an exception.)
+        if (CHUNKS == 2 || makes(i - 1)) begin_query_gradient(dq, i - 1);
+        else wgmma_commit();
         wgmma_fence();
-        if (makes) {
-#pragma unroll
-            for (int k = 0; k < 8; k++) {
-                const u64 a = matrix_at<128>(shared.slopes + (k / 4) * WEIGHT_BYTES + (k % 4) * 32);
-                const u64 b = matrix_at<128>(shared.keys + chunk * 128 * 128 + k * 2048, 0, 1024);
-                wgmma<T, 64, 0, 1>(dq, a, b, k > 0);
-            }
-        }
-        wgmma_commit();
 #pragma unroll
         for (int k = 0; k < ROWS / 16; k++)                 // dK += dSᵀ Q
             wgmma<T, D, 1, 1>(dk,
@@ -388,18 +418,19 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         wgmma_wait<2>();
         wgmma_keep(dv);
         wgmma_keep(dq);
-        named_sync(4, 256 + 32);                           // the last parts have been read, and dS may be written again
-        if (makes)
-#pragma unroll
-            for (int j = 0; j < 32; j++)
-                store_shared(shared.parts + ((chunk * 32 + j) * 128 + threadIdx.x % 128) * 4, as_bits(dq[j]));
-        async_proxy_fence();
-        named_arrive(3, 256 + 32);
+        if (i > 0) give_query_gradient(dq, i - 1);
         // Nothing is under way from one round to the next: the compiler does not see through that.
         wgmma_wait<0>();
         wgmma_keep(s);
         wgmma_keep(dk);
         warpgroup_arrive(shared.free + 8 * stage);
+    }
+    if (count > 0 && makes(count - 1)) {
+        float dq[32];
+        begin_query_gradient(dq, count - 1);
+        wgmma_wait<0>();
+        wgmma_keep(dq);
+        give_query_gradient(dq, count - 1);
     }
 
 #pragma unroll

@@ -11,15 +11,15 @@
 // each multiply and gate by turns. A tile holds TILE_BLOCKS whole blocks of COLUMNS >= BLOCK columns each, so that a row's
 // statistics of a block are in the registers of four neighbouring lanes when the gate needs them: one pass, no more products than
 // dense attention. Blocks are right-aligned at their landmark: a short first block begins before the first key, where the copy
-// engine fills in zeros. Where documents are packed, a query sees the blocks of its own document: documents has for each block
-// the first block of its document.
+// engine fills in zeros. With PACKED documents a query sees the blocks of its own: documents has for each block the first block
+// of its document, and then for each the first block after it.
 //
 // Compile-time: ELEMENT (bf16 or f16), HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES. With CHOICE, choices has for each row of the
 // batch and each block whether the gate has it, and one more for a query's own block. With DROPOUT gates of earlier blocks are
 // dropped at random after the softmax over them.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2
 // check: ELEMENT=f16 HEAD_DIM=80 BLOCK=200 COLUMNS=208 TILE_BLOCKS=1 STAGES=1
-// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2 CHOICE=1 DROPOUT=1
+// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2 PACKED=1 CHOICE=1 DROPOUT=1
 #include "gates.cuh"
 #include "shared.cuh"
 #include "wgmma.cuh"
@@ -156,7 +156,7 @@ struct Item { int batchHead, batch, head, keyHead, first, lowest, tiles; };
 
 // The first block of the document that a position is in; positions are counted from the beginning of a whole first block.
 DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
-    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+    return kPacked ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
 }
 
 // Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
