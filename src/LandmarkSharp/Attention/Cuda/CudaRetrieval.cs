@@ -27,11 +27,10 @@ internal sealed class CudaRetrieval : IDisposable
     private const int ScanThreads = 128, ScanWarps = 4, ChooseThreads = 1024, ReadThreads = 256;
 
     private readonly DecodePlace[] places;
-    private readonly int k, mostInMemory, windowBlocks, length, device;
+    private readonly int k, mostInMemory, mostKeys, length, device;
     private readonly Rotary rotary;
     private readonly RetrievalOptions options;
     private readonly ScalarType type;
-    private readonly Tensor angles;
     private Laid? laid;
 
     /// <summary>Readies what depends on places alone.</summary>
@@ -48,10 +47,8 @@ internal sealed class CudaRetrieval : IDisposable
         if (places.IsEmpty) throw new LandmarkException("Attention over no sequence is not possible; give at least one.");
         this.places = places.ToArray();
         (this.length, this.rotary, this.options, this.type, this.device) = (length, rotary, options, type, Index(device));
-        var mostKeys = this.places.Max(p => p.Keys);
-        mostInMemory = this.places.Max(p => p.InMemory);
-        (k, windowBlocks) = (Math.Min(options.TopK, mostInMemory), ((mostKeys - 1) / length) + 1);
-        angles = rotary.DistancesOn(new Device(DeviceType.CUDA, this.device), mostKeys + ((k + 1) * length));
+        (mostInMemory, mostKeys) = (this.places.Max(p => p.InMemory), this.places.Max(p => p.Keys));
+        k = Math.Min(options.TopK, mostInMemory);
     }
 
     /// <summary>Whether there is a kernel for what is asked, and a device that runs it.</summary>
@@ -115,7 +112,8 @@ internal sealed class CudaRetrieval : IDisposable
     private void Lay(int heads, int groups)
     {
         var shape = new DecodeShape(
-            heads, groups, options.Selection, k, mostInMemory, windowBlocks, Math.Min(places.Length, DecodeShape.MostSequences));
+            heads, groups, options.Selection, k, mostInMemory, ((mostKeys - 1) / length) + 1,
+            Math.Min(places.Length, DecodeShape.MostSequences));
         var scan = DecodeKernels.Load(device, type, rotary.HeadDim, shape.ScanHeads);
         var read = DecodeKernels.Load(device, type, rotary.HeadDim, shape.ReadHeads);
         var splits = shape.Splits(scan.Multiprocessors);
@@ -137,15 +135,17 @@ internal sealed class CudaRetrieval : IDisposable
             Scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim) / Math.Log(2)),
         };
         laid?.Room.Dispose();
-        var room = new DecodeRoom(shape, parts, keysInShared, rotary.HeadDim, new Device(DeviceType.CUDA, device));
-        laid = new Laid(shape, scan, read, room, sizes, keysInShared ? (int)keyBytes : 0);
+        var on = new Device(DeviceType.CUDA, device);
+        var room = new DecodeRoom(shape, parts, keysInShared, rotary.HeadDim, on);
+        var angles = rotary.DistancesOn(on, mostKeys + ((k + 1) * length));
+        laid = new Laid(shape, scan, read, room, angles, sizes, keysInShared ? (int)keyBytes : 0);
     }
 
     /// <summary>The launches for sequences <paramref name="first"/> and so many on.</summary>
     private void Launch(
         int first, int count, ReadOnlySpan<DecodeBlocks> memories, bool tied, Tensor queries, Tensor output, Tensor? chosen, Tensor? gates)
     {
-        var (shape, scan, read, room, sizes, keyBytes) = laid!;
+        var (shape, scan, read, room, angles, sizes, keyBytes) = laid!;
         sizes.Tied = tied ? 1 : 0;
         var sequences = default(DecodeKernels.Sequences);
         var mostInRun = 0;
@@ -261,5 +261,5 @@ internal sealed class CudaRetrieval : IDisposable
     private static int Index(Device device) => Math.Max(0, device.index);
 
     private sealed record Laid(
-        DecodeShape Shape, DecodeKernels Scan, DecodeKernels Read, DecodeRoom Room, DecodeKernels.Sizes Sizes, int KeyBytes);
+        DecodeShape Shape, DecodeKernels Scan, DecodeKernels Read, DecodeRoom Room, Tensor Angles, DecodeKernels.Sizes Sizes, int KeyBytes);
 }
