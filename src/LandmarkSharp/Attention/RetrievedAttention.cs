@@ -58,6 +58,9 @@ public sealed class RetrievedAttention : IDisposable
             inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
     }
 
+    /// <summary>What computes: the CPU's kernel, the CUDA kernels or the reference.</summary>
+    internal string Backend => kernel is not null ? "CPU" : cuda is not null ? "CUDA" : "Reference";
+
     /// <summary>One layer's attention over a piece of text.</summary>
     /// <param name="q">[H, T, d], not rotated, not scaled.</param>
     /// <param name="blocks">[n, G, 2, ℓ, d]: all blocks, keys at block-local phase and values; the piece's own are in.</param>

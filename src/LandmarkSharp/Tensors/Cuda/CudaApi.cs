@@ -74,6 +74,21 @@ internal static unsafe partial class CudaApi
         int fill);
 
     [LibraryImport(Library)]
+    public static partial int cuEventCreate(out nint mark, uint flags);
+
+    [LibraryImport(Library)]
+    public static partial int cuEventRecord(nint mark, nint stream);
+
+    [LibraryImport(Library)]
+    public static partial int cuEventSynchronize(nint mark);
+
+    [LibraryImport(Library)]
+    public static partial int cuEventElapsedTime(out float milliseconds, nint start, nint end);
+
+    [LibraryImport(Library, EntryPoint = "cuEventDestroy_v2")]
+    public static partial int cuEventDestroy(nint mark);
+
+    [LibraryImport(Library)]
     private static partial int cuPointerGetAttribute(void* value, int attribute, nint pointer);
 
     [LibraryImport(Library)]
