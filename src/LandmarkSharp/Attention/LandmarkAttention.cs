@@ -1,11 +1,12 @@
+using LandmarkSharp.Attention.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// Landmark attention in ordinary torch operators: the reference, differentiable, of any type and on any device. The softmax
-/// over blocks is <see cref="GroupedSoftmax"/>.
+/// Landmark attention over a sequence that is there as a whole: a fused kernel where there is one, and the reference in
+/// ordinary torch operators, differentiable, of any type and on any device. Its softmax over blocks is <see cref="GroupedSoftmax"/>.
 /// </summary>
 public static class LandmarkAttention
 {
@@ -24,9 +25,15 @@ public static class LandmarkAttention
             throw new LandmarkException(
                 $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
                 + "expected a value for every key of every head.");
-        using var scope = NewDisposeScope();
-        var weights = Weights(q, k, layout, scale);
-        return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
+        var times = scale ?? 1 / Math.Sqrt(q.shape[3]);
+        var backend = AttentionBackends.For(q, k, v, layout, times);
+        return backend switch
+        {
+            AttentionBackend.Reference => Reference(q, k, v, layout, times),
+            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, layout, times),
+            AttentionBackend.CudaPlain => PlainForward.Apply(q, k, v, layout.Regularity!.Value, times),
+            _ => CpuDense.Apply(q, k, v, layout.Regularity!.Value, times, backend),
+        };
     }
 
     /// <summary>The attention matrix after gating, 0 at landmarks and at what is not seen.</summary>
@@ -59,6 +66,13 @@ public static class LandmarkAttention
         var (b, h, t, g) = (weights.shape[0], weights.shape[1], weights.shape[2], v.shape[1]);
         var grouped = weights.reshape(b, g, h / g * t, -1);
         return grouped.matmul(v).view(b, h, t, -1).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Reference(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var weights = Weights(q, k, layout, scale);
+        return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
     }
 
     // A shape error inside matmul, or inside autograd's backward, would end the process; so shapes are checked first.

@@ -27,9 +27,7 @@ public sealed record DecodeTiming(int Tokens, string Backend, StepTime Retrieved
 /// </summary>
 public sealed class DecodeBenchmark
 {
-    private const long BeyondCaches = 512L << 20;
-
-    // Whatever is read takes a pass over so much at least, so that a step's time is not that of a cold start.
+    private const long BeyondCaches = 512L << 20;       // bytes that a round over the layers reads
     private const int MostLayers = 64;
 
     private readonly StepClock clock;
@@ -52,6 +50,7 @@ public sealed class DecodeBenchmark
     public DecodeTiming Run(DecodeCase shape, int tokens, int repeats, bool dense, CancellationToken cancel = default)
     {
         var (heads, groups, width, _, length, type) = shape;
+        if (length < 2) throw new LandmarkException($"Blocks of {length} are not possible: a block needs 2 positions or more.");
         if (width < 2 || width % 2 != 0 || groups < 1 || heads < 1 || heads % groups != 0)
             throw new LandmarkException(
                 $"Attention of {heads} heads of width {width} over {groups} key-value heads is not possible: "
@@ -60,7 +59,7 @@ public sealed class DecodeBenchmark
         var device = clock.Device;
         var inMemory = Math.Max(0, ((tokens - 1) / length) - 1);                            // the window: a whole block and the own one
         var window = tokens - (inMemory * length);
-        var options = new RetrievalOptions { TopK = shape.TopK };
+        var options = new RetrievalOptions { TopK = shape.TopK }.Checked();
         using var attention = new RetrievedAttention(
             inMemory, window, 1, length, new RotaryScaling().Create(width), options, type, device);
         var all = inMemory + ((window + length - 1) / length);
