@@ -99,6 +99,13 @@ DEVICE u32 warp_max(u32 x) { u32 y; asm volatile("redux.sync.max.u32 %0, %1, %2;
 DEVICE void named_sync(int barrier, int threads) { asm volatile("bar.sync %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
 DEVICE void named_arrive(int barrier, int threads) { asm volatile("bar.arrive %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
 
+// ---- Global memory -----------------------------------------------------------------------------------------------------
+
+// 16 bytes of what is not written while the kernel runs: the compiler may load them whenever it has the address.
+DEVICE void load_early(const void* from, u32 (&x)[4]) {
+    asm("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "l"(from));
+}
+
 // ---- Shared memory -----------------------------------------------------------------------------------------------------
 
 // The address that instructions on shared memory take.

@@ -39,17 +39,25 @@ DEVICE int taken(const Sequence& s, const Sizes& z) { return smaller(z.topK, s.i
 // A sum of powers of 2 when its highest exponent changes; of nothing the highest is -infinity.
 DEVICE float scaled(float sum, float by) { return sum > 0 ? sum * power_of_2(by) : 0; }
 
-// 16 bytes as they are.
+// 16 bytes as they are, in one load: of what no kernel of these writes, so that it may be early.
 struct __align__(16) Piece { u32 words[4]; };
-DEVICE void widen(const Piece& piece, float (&x)[kPiece]) {
-    const T* elements = (const T*)&piece;
+DEVICE Piece load_piece(const void* from) { Piece x; load_early(from, x.words); return x; }
+template <typename E> DEVICE void widen(const Piece& piece, float (&x)[16 / sizeof(E)]) {
 #pragma unroll
-    for (int i = 0; i < kPiece; i++) x[i] = to_float(elements[i]);
+    for (int w = 0; w < 4; w++) {
+        if constexpr (sizeof(E) == 4) {
+            x[w] = as_float(piece.words[w]);
+        } else {
+            E low, high;
+            low.bits = (u16)piece.words[w], high.bits = (u16)(piece.words[w] >> 16);
+            x[2 * w] = to_float(low), x[2 * w + 1] = to_float(high);
+        }
+    }
 }
 DEVICE void load_row(const T* row, int lane, Piece (&pieces)[kSteps]) {
 #pragma unroll
     for (int s = 0; s < kSteps; s++)
-        pieces[s] = lane + s * kRowLanes < kPieces ? ((const Piece*)row)[lane + s * kRowLanes] : Piece {};
+        pieces[s] = lane + s * kRowLanes < kPieces ? load_piece(row + (lane + s * kRowLanes) * kPiece) : Piece {};
 }
 
 // ---- Scores: each lane has sums of its part of kAtOnce rows for R heads, and they go around until each lane has a few whole --
@@ -71,8 +79,8 @@ struct Share {
             const bool upper = threadIdx.x & Mask;
 #pragma unroll
             for (int i = 0; i < Count / 2; i++) {
-                const float keep = upper ? value[i + Count / 2] : value[i], send = upper ? value[i] : value[i + Count / 2];
-                value[i] = keep + shuffle_xor(send, Mask);
+                const float low = value[i], high = value[i + Count / 2];    // by value, else an address is chosen, and registers have none
+                value[i] = (upper ? high : low) + shuffle_xor(upper ? low : high, Mask);
             }
         } else {
             value[0] += shuffle_xor(value[0], Mask);
@@ -111,15 +119,15 @@ struct Form {
                 float cosine[kPiece], sine[kPiece];
 #pragma unroll
                 for (int i = 0; i < kPiece; i += 4) {
-                    const Piece a = *(const Piece*)(cos + at + i), b = *(const Piece*)(sin + at + i);
+                    const Piece a = load_piece(cos + at + i), b = load_piece(sin + at + i);
 #pragma unroll
                     for (int j = 0; j < 4; j++) cosine[i + j] = as_float(a.words[j]) * scale, sine[i + j] = as_float(b.words[j]) * (upper ? scale : -scale);
                 }
 #pragma unroll
                 for (int r = 0; r < R; r++) {
                     float a[kPiece], b[kPiece];
-                    widen(*(const Piece*)(queries + r * D + c), a);
-                    widen(*(const Piece*)(queries + r * D + other), b);
+                    widen<T>(load_piece(queries + r * D + c), a);
+                    widen<T>(load_piece(queries + r * D + other), b);
 #pragma unroll
                     for (int i = 0; i < kPiece; i++) x[r][s][i] = a[i] * cosine[i] + b[i] * sine[i];
                 }
@@ -145,7 +153,7 @@ struct Form {
 #pragma unroll
             for (int s = 0; s < kSteps; s++) {
                 float y[kPiece];
-                widen(rows.at[u][s], y);
+                widen<T>(rows.at[u][s], y);
 #pragma unroll
                 for (int r = 0; r < R; r++)
 #pragma unroll

@@ -274,7 +274,7 @@ struct Values {
 #pragma unroll
             for (int s = 0; s < kSteps; s++) {
                 float y[kPiece];
-                widen(ahead[a][s], y);
+                widen<T>(ahead[a][s], y);
 #pragma unroll
                 for (int q = 0; q < kTogether; q++) {
                     const float weight = row < tokens && q < heads ? weights[q][row] : 0;
