@@ -12,7 +12,8 @@ internal static class BenchCommand
     {
         new AttentionCommand(),
         new BenchDecodeCommand(),
-        new HelpWithExamples("landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode").Option,
+        new HelpWithExamples(
+            "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode").Option,
     };
 
     private sealed class AttentionCommand : LandmarkCommand

@@ -79,7 +79,8 @@ public sealed class DecodeBenchmark
             });
         }
         cancel.ThrowIfCancellationRequested();
-        return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, 2L * tokens * groups * width * size) : null);
+        var everything = 2L * tokens * groups * width * size;
+        return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, everything) : null);
     }
 
     private StepTime Dense(DecodeCase shape, int tokens, int repeats, long read)

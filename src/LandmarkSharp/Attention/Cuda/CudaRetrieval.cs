@@ -191,7 +191,8 @@ internal sealed class CudaRetrieval : IDisposable
             arguments.AddStruct(sizes);
             scan.Choose.Launch(
                 new LaunchShape(
-                    new Dim3((uint)shape.Choices, (uint)count), new Dim3(ChooseThreads), keyBytes, Early: scan.StartsEarly && mostInRun > k),
+                    new Dim3((uint)shape.Choices, (uint)count), new Dim3(ChooseThreads), keyBytes,
+                    Early: scan.StartsEarly && mostInRun > k),
                 ref arguments);
         }
 
@@ -217,7 +218,8 @@ internal sealed class CudaRetrieval : IDisposable
     {
         if (memories.Length != places.Length)
             throw new LandmarkException($"Attention of {places.Length} sequences was given {memories.Length} memories; give one for each.");
-        if (q.dtype != type || q.device_type != DeviceType.CUDA || q.device_index != device || q.numel() != (long)places.Length * heads * rotary.HeadDim)
+        if (q.dtype != type || q.device_type != DeviceType.CUDA || q.device_index != device
+            || q.numel() != (long)places.Length * heads * rotary.HeadDim)
             throw NotQueries(q);
         var groups = memories[0].Blocks.dim() == 5 ? (int)Aten.Sizes(memories[0].Blocks)[1] : 0;
         for (var i = 0; i < memories.Length; i++)

@@ -121,7 +121,10 @@ struct Form {
                 for (int i = 0; i < kPiece; i += 4) {
                     const Piece a = load_piece(cos + at + i), b = load_piece(sin + at + i);
 #pragma unroll
-                    for (int j = 0; j < 4; j++) cosine[i + j] = as_float(a.words[j]) * scale, sine[i + j] = as_float(b.words[j]) * (upper ? scale : -scale);
+                    for (int j = 0; j < 4; j++) {
+                        cosine[i + j] = as_float(a.words[j]) * scale;
+                        sine[i + j] = as_float(b.words[j]) * (upper ? scale : -scale);
+                    }
                 }
 #pragma unroll
                 for (int r = 0; r < R; r++) {

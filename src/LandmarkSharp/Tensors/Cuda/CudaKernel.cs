@@ -78,7 +78,10 @@ internal sealed unsafe class CudaKernel
         var attributes = stackalloc CudaApi.LaunchAttribute[2];
         config.Attributes = attributes;
         if (shape.Cluster is { } size)
-            attributes[config.AttributeCount++] = new() { Id = CudaApi.LaunchAttribute.ClusterDimension, X = size.X, Y = size.Y, Z = size.Z };
+        {
+            attributes[config.AttributeCount++] =
+                new() { Id = CudaApi.LaunchAttribute.ClusterDimension, X = size.X, Y = size.Y, Z = size.Z };
+        }
         if (shape.Early)
             attributes[config.AttributeCount++] = new() { Id = CudaApi.LaunchAttribute.ProgrammaticSerialization, X = 1 };
 

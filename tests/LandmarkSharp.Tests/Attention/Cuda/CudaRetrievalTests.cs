@@ -30,7 +30,8 @@ public sealed class CudaRetrievalTests
     public void RandomShapesEqualTheReference()
     {
         Needs.Kernels();
-        Gen.Select(Gen.Int[0, Compiled.Length - 1], Gen.Int[0, 300], Gen.Int[1, 150], Gen.Int[1, 3], Gen.Int[2, 40], Gen.Int[0, 1 << 30]).Sample(
+        Gen.Select(
+            Gen.Int[0, Compiled.Length - 1], Gen.Int[0, 300], Gen.Int[1, 150], Gen.Int[1, 3], Gen.Int[2, 40], Gen.Int[0, 1 << 30]).Sample(
             (which, inMemory, keys, groups, length, seed) =>
             {
                 using var scope = NewDisposeScope();
@@ -82,7 +83,8 @@ public sealed class CudaRetrievalTests
         using var layout = BlockLayout.Regular(tokens, 1, length, length);
         var q = memory.Rotary.Rotate(memory.Q, tensor(tokens - 1L)).unsqueeze(0);
         var dense = LandmarkAttention.Attend(
-            q.@double(), memory.Rotary.Rotate(k, arange(tokens)).unsqueeze(0).@double(), v.unsqueeze(0).@double(), layout, 1 / Math.Sqrt(width));
+            q.@double(), memory.Rotary.Rotate(k, arange(tokens)).unsqueeze(0).@double(), v.unsqueeze(0).@double(), layout,
+            1 / Math.Sqrt(width));
         Close(dense.squeeze(0), memory.Found(new RetrievalOptions { TopK = inMemory + 1 }).Output.cpu(), 1e-5);
     }
 
@@ -234,7 +236,8 @@ public sealed class CudaRetrievalTests
         }
         var difference = found.Output.cpu().@double() - expected.Output;
         var error = Math.Sqrt(difference.square().mean().item<double>() / expected.Output.square().mean().item<double>());
-        Assert.True(error <= most, $"{memory.Type} {memory.Place} [{string.Join(", ", memory.Blocks.shape)}] {options}: {error} over {most}");
+        Assert.True(
+            error <= most, $"{memory.Type} {memory.Place} [{string.Join(", ", memory.Blocks.shape)}] {options}: {error} over {most}");
         if (expected.Gates is { } gates) Close(gates, found.Gates!.cpu().@double(), 2e-5);
     }
 
@@ -265,7 +268,8 @@ public sealed class CudaRetrievalTests
     }
 
     /// <summary>A memory in which so many different landmarks stand again and again; which one each block has.</summary>
-    private static (DecodeMemory Memory, int[] Kind) WithKinds(DecodePlace place, int groups, int repeat, int headDim, int length, int kinds, int seed)
+    private static (DecodeMemory Memory, int[] Kind) WithKinds(
+        DecodePlace place, int groups, int repeat, int headDim, int length, int kinds, int seed)
     {
         var memory = new DecodeMemory(place, groups, repeat, headDim, length, ScalarType.Float32, seed);
         var random = new Random(seed);

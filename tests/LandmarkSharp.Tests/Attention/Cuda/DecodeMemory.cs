@@ -72,7 +72,8 @@ internal sealed class DecodeMemory
         Tensor Form(int distance) => Rotary.Rotate(Q.@double(), tensor((long)distance)) / Math.Sqrt(Rotary.HeadDim);
         int[] kinds = tied ? [0] : [.. kind[..old].Distinct()];
         var at = kinds.Select((block, i) => (block, i)).ToDictionary(p => p.block, p => p.i);
-        var far = old == 0 ? null : Rows(Form(position + ((k + 1) * Length)), keys.index_select(1, tensor(kinds.Select(i => (long)i).ToArray())));
+        var different = keys.index_select(1, tensor(kinds.Select(i => (long)i).ToArray()));
+        var far = old == 0 ? null : Rows(Form(position + ((k + 1) * Length)), different);
         var near = Enumerable.Range(0, k).Select(i => Rows(Form(position + ((k - i) * Length)), keys.narrow(1, old + i, 1))).ToArray();
         var logits = new double[heads][];
         for (var h = 0; h < heads; h++)

@@ -17,7 +17,8 @@ public sealed class DecodeShapeTests
         static bool Fits(RetrievalOptions? options = null, int keys = 100, int queries = 1, int length = 64, int headDim = 128,
             ScalarType type = ScalarType.BFloat16) => DecodeShape.Fits(options ?? new(), keys, queries, length, headDim, type);
         Assert.True(Fits());
-        Assert.True(Fits(new RetrievalOptions { TopK = 256, Selection = SelectionMode.PerHead }, 256 * 257, 1, 257, 256, ScalarType.Float32));
+        var most = new RetrievalOptions { TopK = 256, Selection = SelectionMode.PerHead };
+        Assert.True(Fits(most, 256 * 257, 1, 257, 256, ScalarType.Float32));
         Assert.True(Fits(length: 2, headDim: 8, type: ScalarType.Float16));
         Assert.False(Fits(queries: 2));
         Assert.False(Fits(length: 258));
