@@ -77,8 +77,28 @@ inline float shuffle(float x, int lane) {
     return y;
 }
 inline float shuffle_xor(float x, int mask) { return shuffle(x, lane_index() ^ mask); }
+inline u32 shuffle(u32 x, int lane) { return as_bits(shuffle(as_float(x), lane)); }
 inline float larger(float a, float b) { return fmaxf(a, b); }
+inline u32 larger(u32 a, u32 b) { return a < b ? b : a; }
 inline int smaller(int a, int b) { return a < b ? a : b; }
+inline u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
+inline int leading_zeros(u32 x) { return x == 0 ? 32 : __builtin_clz(x); }
+inline int ones(u32 x) { return __builtin_popcount(x); }
+// What all lanes gave, put together by a function of two.
+template <class Both> u32 warp_all(u32 x, Both both) {
+    exchange[threadIdx.x] = x;
+    warp_sync();
+    u32 y = exchange[threadIdx.x / 32 * 32];
+    for (int lane = 1; lane < 32; lane++) y = both(y, exchange[threadIdx.x / 32 * 32 + lane]);
+    warp_sync();
+    return y;
+}
+inline u32 warp_sum(u32 x) { return warp_all(x, [](u32 a, u32 b) { return a + b; }); }
+inline u32 warp_min(u32 x) { return warp_all(x, [](u32 a, u32 b) { return a < b ? a : b; }); }
+inline u32 warp_max(u32 x) { return warp_all(x, [](u32 a, u32 b) { return a < b ? b : a; }); }
+inline u32 ballot(bool x) { return warp_sum((u32)x << lane_index()); }
+inline void start_next() {}
+inline void wait_previous() {}
 template <int Lanes = 32> float warp_sum(float x) { for (int m = Lanes / 2; m > 0; m /= 2) x += shuffle_xor(x, m); return x; }
 template <int Lanes = 32> float warp_max(float x) { for (int m = Lanes / 2; m > 0; m /= 2) x = larger(x, shuffle_xor(x, m)); return x; }
 inline bool any_lane(bool x) { return warp_max(x) > 0; }
@@ -104,6 +124,8 @@ inline float multiply_add(float x, float y, float z) { return fmaf(x, y, z); }
 // ---- Memory ------------------------------------------------------------------------------------------------------------
 
 inline u32 dynamic_shared() { return 1024; }
+inline void load_early(const void *from, u32 (&x)[4]) { memcpy(x, from, 16); }
+inline void *shared_room() { return shared_memory.data(); }
 inline uint8_t *at(u32 address) {
     if (address >= shared_memory.size()) { fprintf(stderr, "shared address %u\n", address); exit(3); }
     return &shared_memory[address];

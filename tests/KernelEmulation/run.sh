@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{gates.cuh,landmark_*.cu} "$work"
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{decode*.cuh,gates.cuh,landmark_*.cu} "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
 check() { # forward, backward or decode, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
@@ -30,5 +30,10 @@ check backward "-DHEAD_DIM=128 -DBLOCK=128 -DCOLUMNS=128 -DSPAN_BLOCKS=1 -DPACKE
 check backward "-DHEAD_DIM=80 -DBLOCK=16 -DCOLUMNS=16 -DSPAN_BLOCKS=4 -DPACKED=1" "1 1 500 500 16 12"
 check backward "-DHEAD_DIM=128 -DBLOCK=64 -DCOLUMNS=64 -DSPAN_BLOCKS=1 -DCHOICE=1 -DDROPOUT=1" "2 1 300 300 64" "2 1 400 300 9"
 check backward "-DHEAD_DIM=64 -DBLOCK=100 -DCOLUMNS=104 -DSPAN_BLOCKS=1 -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 600 600 100 3"
-check decode "-DHEAD_DIM=128 -DSHARED_HEADS=4" "2 15 4 4 0 300 37 20 3" "1 15 4 4 1 100 2 63 15" "1 15 4 1 0 200 4 0 40"
-check decode "-DHEAD_DIM=80 -DSHARED_HEADS=1" "3 50 8 1 0 90 0 7 50" "2 7 16 2 0 350 390 17 8"
+# groups, units on the same keys, tokens, k, heads that share a choice, ties, keys in shared memory, blocks and place of two sequences
+check decode "-DHEAD_DIM=128 -DSHARED_HEADS=4" "2 1 15 4 4 0 1 300 37 20 3" "1 2 15 4 8 1 0 100 2 63 15" "2 1 63 16 8 0 1 2500 16 200 0" "1 1 7 40 4 2 1 1500 41 0 9"
+check decode "-DHEAD_DIM=80 -DSHARED_HEADS=1" "3 1 50 8 1 0 1 90 0 7 50" "2 4 7 16 1 0 0 350 390 17 8" "1 2 129 256 1 0 1 400 300 17 400" "1 1 3 5 1 2 1 1023 6 3 2"
+check decode "-DHEAD_DIM=88 -DSHARED_HEADS=7" "1 1 20 3 7 0 1 150 3 20 21"
+check decode "-DHEAD_DIM=64 -DSHARED_HEADS=8" "1 2 16 6 16 0 1 120 700 50 1"
+check decode "-DHEAD_DIM=256 -DSHARED_HEADS=3" "1 1 256 2 3 0 1 40 50 1000 255"
+check decode "-DHEAD_DIM=16 -DSHARED_HEADS=2" "20 1 5 4 40 0 1 70 30 3 17"

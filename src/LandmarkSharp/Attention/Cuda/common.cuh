@@ -44,6 +44,10 @@ DEVICE float power_of_2(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "
 DEVICE float log_2(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 DEVICE float larger(float a, float b) { float y; asm("max.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b)); return y; }
 DEVICE int smaller(int a, int b) { return a < b ? a : b; }
+DEVICE u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
+DEVICE u32 larger(u32 a, u32 b) { return a < b ? b : a; }
+DEVICE int leading_zeros(u32 x) { int y; asm("clz.b32 %0, %1;" : "=r"(y) : "r"(x)); return y; }
+DEVICE int ones(u32 x) { int y; asm("popc.b32 %0, %1;" : "=r"(y) : "r"(x)); return y; }
 DEVICE u32 as_bits(float x) { u32 y; asm("mov.b32 %0, %1;" : "=r"(y) : "f"(x)); return y; }
 DEVICE float as_float(u32 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"(x)); return y; }
 DEVICE float ratio(float x, float y) { float z; asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y)); return z; }
@@ -69,6 +73,12 @@ DEVICE bool any_lane(bool x) {
                  : "=r"(any) : "r"((u32)x), "r"(kAllLanes));
     return any != 0;
 }
+// A bit for each lane.
+DEVICE u32 ballot(bool x) {
+    u32 lanes;
+    asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %1, 0;\nvote.sync.ballot.b32 %0, p, %2;\n}" : "=r"(lanes) : "r"((u32)x), "r"(kAllLanes));
+    return lanes;
+}
 DEVICE void warp_sync() { asm volatile("bar.warp.sync %0;" :: "r"(kAllLanes) : "memory"); }
 // Over groups of Lanes neighbouring lanes, a power of 2; every lane gets the result.
 template <int Lanes = kWarp> DEVICE float warp_sum(float x) {
@@ -81,10 +91,20 @@ template <int Lanes = kWarp> DEVICE float warp_max(float x) {
     for (int mask = Lanes / 2; mask > 0; mask /= 2) x = larger(x, shuffle_xor(x, mask));
     return x;
 }
+DEVICE u32 warp_sum(u32 x) { u32 y; asm volatile("redux.sync.add.u32 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(kAllLanes)); return y; }
+DEVICE u32 warp_min(u32 x) { u32 y; asm volatile("redux.sync.min.u32 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(kAllLanes)); return y; }
+DEVICE u32 warp_max(u32 x) { u32 y; asm volatile("redux.sync.max.u32 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(kAllLanes)); return y; }
 
 // Barriers by number, 1 to 15 (0 is __syncthreads): threads is a multiple of 32.
 DEVICE void named_sync(int barrier, int threads) { asm volatile("bar.sync %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
 DEVICE void named_arrive(int barrier, int threads) { asm volatile("bar.arrive %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
+
+// ---- Global memory -----------------------------------------------------------------------------------------------------
+
+// 16 bytes of what is not written while the kernel runs: the compiler may load them whenever it has the address.
+DEVICE void load_early(const void* from, u32 (&x)[4]) {
+    asm("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "l"(from));
+}
 
 // ---- Shared memory -----------------------------------------------------------------------------------------------------
 
@@ -93,6 +113,12 @@ DEVICE u32 shared_address(const void* pointer) {
     u64 address;
     asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(pointer));
     return (u32)address;
+}
+
+// The launch's dynamic shared memory, at a multiple of 16 bytes.
+DEVICE void* shared_room() {
+    extern __shared__ __align__(16) unsigned char room[];
+    return room;
 }
 
 // Copies 16 bytes in the background; bytes beyond the first `bytes` (0 to 16) arrive as 0, and are not read.
@@ -148,5 +174,20 @@ DEVICE u32 atomic_increment(u32* counter) {
 }
 // Writes before it are seen on the device before those after it.
 DEVICE void device_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
+// ---- Between launches that follow each other (programmatic dependent launch, from sm_90 on) ------------------------------
+
+// Lets the next launch start, if it was launched so, once every thread block has come here or ended.
+DEVICE void start_next() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+// Until the launch before has ended and all that it wrote is seen.
+DEVICE void wait_previous() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
 
 #endif
