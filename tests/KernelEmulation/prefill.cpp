@@ -164,6 +164,7 @@ int main(int count, char **arguments) {
             std::vector<float> scores((size_t)heads * (to - from) * stride, NAN), totals((size_t)heads * (to - from), NAN);
             run_grid({ (last - first + 1) * tiles, (u32)heads, 1 }, kThreads, [&] { landmark_prefill_scan(element(text.q), element(text.marks), angles.data(), scores.data(), totals.data(), z, part); });
             const int rows = perWindow ? last - first + 1 : to - from;
+            if (perWindow) run_grid({ (u32)(stride + kThreads - 1) / kThreads, (u32)rows, (u32)heads }, kThreads, [&] { landmark_prefill_share(scores.data(), totals.data(), z, part); });
             run_grid({ (u32)(rows + kWarps - 1) / kWarps, sets, 1 }, kThreads, [&] { landmark_prefill_choose(scores.data(), totals.data(), chosen.data(), rows, z, part); });
             from = to;
         }
@@ -185,7 +186,7 @@ int main(int count, char **arguments) {
                 run_grid({ (u32)(most + kWarps - 1) / kWarps, 1, 1 }, kThreads, [&] { landmark_prefill_tiles(starts.data(), tileStarts.data(), list.data(), p); });
                 run_grid({ pairBlocks, 1, 1 }, kThreads, [&] { landmark_prefill_fill(chosen.data(), cursors.data(), entries.data(), z, p); });
                 run_grid({ (u32)list.size(), 1, 1 }, kThreads, [&] {
-                    landmark_prefill_read(list.data(), tileStarts.data(), entries.data(), chosen.data(), element(text.q), element(text.blocks),
+                    landmark_prefill_read(list.data(), tileStarts.data(), entries.data(), element(text.q), element(text.blocks),
                         element(text.marks), angles.data(), (Element *)parts.data(), logits.data(), z, p);
                 });
             }

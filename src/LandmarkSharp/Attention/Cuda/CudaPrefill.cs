@@ -129,22 +129,24 @@ internal sealed class CudaPrefill : IDisposable
             var at = new PrefillPart { From = from, To = to, FirstWindow = first, Stride = (Memory(last) + 3) / 4 * 4 };
             var scores = empty([sizes.Heads, to - from, at.Stride], ScalarType.Float32, device);
             var totals = empty([sizes.Heads, to - from], ScalarType.Float32, device);
-            var scan = default(KernelArguments);
-            foreach (var tensor in (ReadOnlySpan<Tensor>)[layer.Queries, layer.Landmarks, angles, scores, totals])
-                scan.Add(tensor);
-            scan.AddStruct(sizes);
-            scan.AddStruct(at);
-            module.Kernel("landmark_prefill_scan").Launch(
-                Shape((last - first + 1) * TilesOfWindow, sizes.Heads, shape.ScanBytes), ref scan);
-
-            var rows = sizes.PerWindow != 0 ? last - first + 1 : to - from;
-            var choose = default(KernelArguments);
-            foreach (var tensor in (ReadOnlySpan<Tensor>)[scores, totals, chosen])
-                choose.Add(tensor);
-            choose.Add(rows);
-            choose.AddStruct(sizes);
-            choose.AddStruct(at);
-            module.Kernel("landmark_prefill_choose").Launch(Shape(Over(rows, PrefillShape.Warps), sets), ref choose);
+            var windowsHere = last - first + 1;
+            void Launch(string kernel, LaunchShape launch, ReadOnlySpan<Tensor> tensors, int? rows = null)
+            {
+                var arguments = default(KernelArguments);
+                foreach (var tensor in tensors)
+                    arguments.Add(tensor);
+                if (rows is { } count) arguments.Add(count);
+                arguments.AddStruct(sizes);
+                arguments.AddStruct(at);
+                module.Kernel(kernel).Launch(launch, ref arguments);
+            }
+            Launch(
+                "landmark_prefill_scan", Shape(windowsHere * TilesOfWindow, sizes.Heads, sharedBytes: shape.ScanBytes),
+                [layer.Queries, layer.Landmarks, angles, scores, totals]);
+            if (sizes.PerWindow != 0)
+                Launch("landmark_prefill_share", Shape(Over(at.Stride, PrefillShape.Threads), windowsHere, sizes.Heads), [scores, totals]);
+            var choices = sizes.PerWindow != 0 ? windowsHere : to - from;
+            Launch("landmark_prefill_choose", Shape(Over(choices, PrefillShape.Warps), sets), [scores, totals, chosen], choices);
         }
         return chosen;
     }
@@ -189,15 +191,15 @@ internal sealed class CudaPrefill : IDisposable
             Launch(lists.Kernel("landmark_prefill_fill"), eachPair, [chosen, cursors, entries], sizes, pairs);
             (parts, logits) = (empty([pairs.Count, shape.HeadDim], type, device), empty([pairs.Count], ScalarType.Float32, device));
             Launch(
-                module.Kernel("landmark_prefill_read"), Shape(tiles, 1, shape.ReadBytes),
-                [tileList, tileStarts, entries, chosen, layer.Queries, layer.Blocks, layer.Landmarks, angles, parts, logits], sizes, pairs);
+                module.Kernel("landmark_prefill_read"), Shape(tiles, sharedBytes: shape.ReadBytes),
+                [tileList, tileStarts, entries, layer.Queries, layer.Blocks, layer.Landmarks, angles, parts, logits], sizes, pairs);
         }
         var window = default(KernelArguments);
         foreach (var tensor in (ReadOnlySpan<Tensor?>)[layer.Queries, layer.Blocks, layer.Landmarks, angles, parts, logits, output, gates])
             window.Add(tensor);
         window.AddStruct(sizes);
         window.AddStruct(pairs);
-        module.Kernel("landmark_prefill_window").Launch(Shape(windows * TilesOfWindow, heads, shape.ReadBytes), ref window);
+        module.Kernel("landmark_prefill_window").Launch(Shape(windows * TilesOfWindow, heads, sharedBytes: shape.ReadBytes), ref window);
     }
 
     /// <summary>Choices for every head and query, [H, T, k] int64.</summary>
@@ -246,8 +248,8 @@ internal sealed class CudaPrefill : IDisposable
 
     private int TilesOfWindow => Over(windowBlocks * length, PrefillShape.Rows);
 
-    private static LaunchShape Shape(int x, int y = 1, int sharedBytes = 0) =>
-        new(new Dim3((uint)x, (uint)y), new Dim3(PrefillShape.Threads), sharedBytes);
+    private static LaunchShape Shape(int x, int y = 1, int z = 1, int sharedBytes = 0) =>
+        new(new Dim3((uint)x, (uint)y, (uint)z), new Dim3(PrefillShape.Threads), sharedBytes);
 
     private static int Over(int x, int by) => (x + by - 1) / by;
 

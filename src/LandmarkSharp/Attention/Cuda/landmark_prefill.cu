@@ -25,8 +25,8 @@ DEVICE const T* block_at(const T* blocks, int block, int group, const Sizes& z) 
 
 // parts [pairs, D] and logits [pairs]: o_b and g_b, times log2 e.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
-    const ListTile* tiles, const u32* tileStarts, const int* entries, const int* chosen, const T* queries, const T* blocks,
-    const T* landmarks, const float* angles, T* parts, float* logits, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+    const ListTile* tiles, const u32* tileStarts, const int* entries, const T* queries, const T* blocks, const T* landmarks,
+    const float* angles, T* parts, float* logits, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
     __shared__ Rows rows;
     __shared__ int pairs[kRows];

@@ -139,6 +139,28 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
     }
 }
 
+// ---- One choice for a window's queries: grid (stride / kThreads, windows of the part, H) ----------------------------------
+
+// The queries of the part that stand in a window, counted from the part's first.
+DEVICE int first_of(int window, const Sizes& z, const Part& part) {
+    const int first = window * z.windowBlocks * L - z.before - part.from;
+    return first > 0 ? first : 0;
+}
+
+// The maximum over them of the scores' log softmax, into the first one's row.
+extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_share(
+    float* scores, const float* totals, const __grid_constant__ Sizes z, const __grid_constant__ Part part)
+{
+    const int block = blockIdx.x * kThreads + threadIdx.x, index = part.firstWindow + blockIdx.y, count = part.to - part.from;
+    const Window window(index, z);
+    if (window.old == 0 || block >= window.inMemory) return;
+    const int from = first_of(index, z, part), end = smaller(first_of(index + 1, z, part), count);
+    const long long row = (long long)blockIdx.z * count;
+    float most = -infinity();
+    for (int query = from; query < end; query++) most = larger(most, scores[(row + query) * part.stride + block] - totals[row + query]);
+    scores[(row + from) * part.stride + block] = most;
+}
+
 // ---- Choice: grid (rows / kWarps, H / chosenHeads), a warp for each ------------------------------------------------------
 
 // A number whose order as an unsigned integer is the float's; NaN is no higher than -infinity, and all are above 0.
@@ -190,15 +212,9 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_choose(
         for (int i = lane; i < z.topK; i += kWarp) to[i] = i < k ? i : -1;
         return;
     }
-    // Who shares it: heads, and queries of the part.
-    int from = row, end = row + 1;
-    if (z.perWindow) {
-        const int start = index * z.windowBlocks * L - z.before - part.from, next = start + z.windowBlocks * L;
-        from = start > 0 ? start : 0;
-        end = smaller(next, part.to - part.from);
-    }
-    // A head's softmax keeps its order: alone it needs none.
-    const bool shared = z.chosenHeads > 1 || z.perWindow;
+    // A head's softmax keeps its order: alone it needs none. Where a window's queries share, theirs is done.
+    const bool shared = z.chosenHeads > 1;
+    const int query = z.perWindow ? first_of(index, z, part) : row;
     Best best;
     u32 lowest = 0;
     // From the last block on, so that an equal one later in the text is there before.
@@ -206,16 +222,15 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_choose(
         float score[4];
 #pragma unroll
         for (int u = 0; u < 4; u++) score[u] = -infinity();
-        for (int head = 0; head < z.chosenHeads; head++)
-            for (int query = from; query < end; query++) {
-                const long long at = (long long)(blockIdx.y * z.chosenHeads + head) * (part.to - part.from) + query;
-                const float whole = shared ? totals[at] : 0;
+        for (int head = 0; head < z.chosenHeads; head++) {
+            const long long at = (long long)(blockIdx.y * z.chosenHeads + head) * (part.to - part.from) + query;
+            const float whole = shared ? totals[at] : 0;
 #pragma unroll
-                for (int u = 0; u < 4; u++) {
-                    const int block = top - (u + 1) * kWarp + lane;
-                    if (block >= 0 && block < m) score[u] = larger(score[u], scores[at * part.stride + block] - whole);
-                }
+            for (int u = 0; u < 4; u++) {
+                const int block = top - (u + 1) * kWarp + lane;
+                if (block >= 0 && block < m) score[u] = larger(score[u], scores[at * part.stride + block] - whole);
             }
+        }
 #pragma unroll
         for (int u = 0; u < 4; u++) {
             const int block = top - (u + 1) * kWarp + lane;

@@ -95,12 +95,15 @@ template <bool Rest> DEVICE void turn_rows(u32 to, u32 rest, const Rows& rows, i
         float low[8] = {}, high[8] = {};
         if (rows.from[row] && distance >= 0) {
             const Quad a = ((const Quad*)rows.from[row])[piece], b = ((const Quad*)rows.from[row])[piece + kHalf];
-            const float *cos = angles + (long long)distance * D + 8 * piece, *sin = cos + D / 2;
+            const float* from = angles + (long long)distance * D + 8 * piece;
+            const Quad cos[2] = { ((const Quad*)from)[0], ((const Quad*)from)[1] };
+            const Quad sin[2] = { ((const Quad*)(from + D / 2))[0], ((const Quad*)(from + D / 2))[1] };
 #pragma unroll
             for (int j = 0; j < 8; j++) {
                 const float x = to_float(((const T*)&a)[j]), y = to_float(((const T*)&b)[j]);
-                low[j] = x * cos[j] - y * sin[j];
-                high[j] = y * cos[j] + x * sin[j];
+                const float c = as_float(cos[j / 4].x[j % 4]), s = as_float(sin[j / 4].x[j % 4]);
+                low[j] = x * c - y * s;
+                high[j] = y * c + x * s;
             }
         }
         const Quad a = pack_piece(low), b = pack_piece(high);

@@ -125,6 +125,27 @@ public sealed class CudaPrefillTests
         Assert.Throws<LandmarkException>(() => new CudaPrefill(-1, 3, 0, 1, 64, text.Rotary, new RetrievalOptions(), ScalarType.BFloat16, Cuda));
     }
 
+    /// <summary>A model gone wrong must not take the process with it.</summary>
+    [Fact]
+    public void WhateverTheScoresOnlyBlocksThatAreThereAreRead()
+    {
+        Needs.Kernels();
+        foreach (var mode in Enum.GetValues<SelectionMode>())
+        {
+            using var scope = NewDisposeScope();
+            var got = new Text(9, 3, 5, 300, 32, 2, 4, 64) { TopK = 4, Mode = mode }.Retrieve(q =>
+            {
+                q[1] = float.NaN;
+                q[3, 1] = float.PositiveInfinity;
+                return q;
+            });
+            var chosen = got.Chosen!.cpu();
+            Assert.True(chosen.ge(0).all().item<bool>());
+            Assert.True((chosen.narrow(2, 1, 3) > chosen.narrow(2, 0, 3)).all().item<bool>());
+            Assert.InRange(chosen.max().item<long>(), 0, 17);
+        }
+    }
+
     [Fact]
     public void OthersAreNotServed()
     {
