@@ -61,7 +61,7 @@ internal static class PrefillTimes
         var blocks = stack([local, InBlocks(v)], 2).narrow(3, 0, Length - 1).transpose(0, 1).contiguous();
         var landmarks = local.select(2, Length - 1).contiguous();
         var (turned, keys, values) = (rotary.Rotate(q, at).unsqueeze(0), rotary.Rotate(k, at).unsqueeze(0), v.unsqueeze(0));
-        var dense = Median(() => HopperAttention.Forward(turned, keys, values, Length, Length, 1 / Math.Sqrt(width)).Output.Dispose());
+        var dense = Median(() => HopperAttention.Forward(turned, keys, values, new(new(positions, positions, Length, Length), 1 / Math.Sqrt(width))).Output.Dispose());
         Console.WriteLine($"{name}, head {width}, {positions:N0} positions: dense {dense:F2} ms");
         foreach (var mode in new[] { SelectionMode.PerTokenAndHead, SelectionMode.PerTokenAndGroup, SelectionMode.PerToken, SelectionMode.PerHead })
         {

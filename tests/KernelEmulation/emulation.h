@@ -21,6 +21,7 @@
 #define __grid_constant__
 #define __restrict__
 #define __launch_bounds__(...)
+typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef unsigned long long u64;

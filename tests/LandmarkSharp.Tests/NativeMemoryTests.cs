@@ -13,7 +13,7 @@ namespace LandmarkSharp.Tests;
 public sealed class NativeMemoryTests
 {
     [Fact]
-    public void ATrainingStepLeavesOneGradientUntilTheNext()
+    public void ATrainingStepLeavesOneLayersGradientsUntilTheNext()
     {
         var config = TinyModel.Config(3) with { Layers = 4 };
         using var decoder = TinyModel.Create(config);
@@ -26,7 +26,7 @@ public sealed class NativeMemoryTests
             using var scope = NewDisposeScope();
             decoder.Logits(decoder.Forward(tensor(tokens).unsqueeze(0), attention)).logsumexp(-1).sum().backward();
         }
-        Step();                                                                             // makes the table of angles and the masks
+        Step();                                                                             // makes the table of angles
         var before = Count();
         for (var i = 0; i < 5; i++)
         {
@@ -35,7 +35,7 @@ public sealed class NativeMemoryTests
         }
         using (var scope = NewDisposeScope())
         using (no_grad()) decoder.Forward(tensor(tokens).unsqueeze(0), attention);
-        Assert.Equal(before - 1, Tensor.TotalCount);                                        // the last layer's gradient
+        Assert.Equal(before - 3, Tensor.TotalCount);                                        // those of q, k and v
     }
 
     [Fact]

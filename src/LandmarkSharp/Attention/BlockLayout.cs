@@ -15,11 +15,11 @@ public sealed class BlockLayout : IDisposable
     /// <summary>What a masked score is set to: its exponential is 0 in every type, and it is no infinity, so no NaN.</summary>
     public const double Masked = -30000;
 
-    private readonly Tensor? index;
-    private readonly long front;
+    private readonly Lazy<Tables> tables;
     private readonly Dictionary<(ScalarType, string), Tensor> biases = [];
 
-    private BlockLayout(bool[][] landmark, bool[][]? visible, int queries, int columns, bool padded, Device device)
+    private BlockLayout(
+        bool[][] landmark, bool[][]? visible, int queries, int columns, Device device, RegularBlocks? regular = null, int[][]? documents = null)
     {
         int rows = landmark.Length, keys = landmark[0].Length;
         if (queries < 1 || queries > keys)
@@ -27,23 +27,10 @@ public sealed class BlockLayout : IDisposable
                 $"Attention of {queries} queries over {keys} keys: queries are the last positions of the keys, "
                 + "so there must be at least one and no more than keys.");
         (Keys, Queries, Columns, Blocks) = (keys, queries, columns, landmark.Max(r => r.Count(x => x) + (r[^1] ? 0 : 1)));
-
-        var place = new long[rows, keys];
-        var slot = new long[rows, Blocks * columns];
-        var seen = new bool[rows, queries, Blocks * columns];
-        var gate = new bool[rows, queries, Blocks];
-        var own = new long[rows, queries];
-        for (var r = 0; r < rows; r++)
-            Arrange(landmark[r], visible?[r], r, place, slot, seen, gate, own);
-        front = padded ? place[0, 0] : 0;
-
-        using var scope = NewDisposeScope();
-        index = padded ? null : tensor(slot, device: device).DetachFromDisposeScope();
-        Place = tensor(place, device: device).DetachFromDisposeScope();
-        Visible = tensor(seen, device: device).view(rows, 1, queries, Blocks, columns).DetachFromDisposeScope();
-        GateVisible = tensor(gate, device: device).unsqueeze(1).DetachFromDisposeScope();
-        OwnBlock = tensor(own, device: device).view(rows, 1, queries, 1, 1).DetachFromDisposeScope();
-        IsOwn = (OwnBlock.squeeze(-1) == arange(Blocks, device: device)).DetachFromDisposeScope();
+        Regularity = regular;
+        // Masks grow with the square of the sequence, and kernels need none.
+        tables = new Lazy<Tables>(() => Arrange(landmark, visible, documents, device));
+        Documents = documents is null ? null : DocumentsOfBlocks(documents, columns, device);
     }
 
     /// <summary>Keys in the sequence, S.</summary>
@@ -59,18 +46,24 @@ public sealed class BlockLayout : IDisposable
     public long Columns { get; }
 
     /// <summary>[R, 1, T, N, W] bool (R rows: the batch, or 1 for all): the regular tokens a query may see.</summary>
-    public Tensor Visible { get; }
+    public Tensor Visible => tables.Value.Visible;
 
     /// <summary>[R, 1, T, N] bool: blocks in the query's gate. An empty block is in none (landmark-attention.md 1.4).</summary>
-    public Tensor GateVisible { get; }
+    public Tensor GateVisible => tables.Value.GateVisible;
 
     /// <summary>[R, 1, T, 1, 1] int64: each query's own block.</summary>
-    public Tensor OwnBlock { get; }
+    public Tensor OwnBlock => tables.Value.OwnBlock;
 
     /// <summary>[R, 1, T, N] bool: whether the block is the query's own.</summary>
-    public Tensor IsOwn { get; }
+    public Tensor IsOwn => tables.Value.IsOwn;
 
-    private Tensor Place { get; }
+    /// <summary>The blocks in numbers, where landmarks stand at regular places and no key is masked.</summary>
+    internal RegularBlocks? Regularity { get; }
+
+    /// <summary>
+    /// Where documents are packed, [R, 2, N] int32: for each block the first block of its document, and the first one after it.
+    /// </summary>
+    internal Tensor? Documents { get; }
 
     /// <summary>Landmarks at regular places, as training windows and memories have them.</summary>
     /// <param name="keys">Positions in the sequence, S.</param>
@@ -88,7 +81,30 @@ public sealed class BlockLayout : IDisposable
         var landmark = new bool[keys];
         for (var j = firstBlock - 1; j < keys; j += block)
             landmark[j] = true;
-        return new BlockLayout([landmark], null, queries, block, padded: true, device ?? CPU);
+        return new BlockLayout([landmark], null, queries, block, device ?? CPU, new RegularBlocks(keys, queries, block, firstBlock));
+    }
+
+    /// <summary>Windows packed with documents, of which each begins a block: a query sees nothing before its document.</summary>
+    /// <param name="keys">Positions in the sequence, S.</param>
+    /// <param name="queries">Queries, T ≤ S: the last T positions.</param>
+    /// <param name="block">Positions in a block, its landmark counted, L.</param>
+    /// <param name="documents">For each row of the batch, or once for all, where documents begin: 0 first, then multiples of L, rising.</param>
+    /// <param name="device">Where the masks live.</param>
+    /// <exception cref="LandmarkException">There are no such blocks, or a document begins elsewhere.</exception>
+    public static BlockLayout Packed(int keys, int queries, int block, IReadOnlyList<IReadOnlyList<int>> documents, Device? device = null)
+    {
+        foreach (var row in documents)
+        {
+            if (row.Count == 0 || row[0] != 0 || row.Any(at => at % block != 0 || at >= keys) || row.Zip(row.Skip(1)).Any(x => x.First >= x.Second))
+                throw new LandmarkException(
+                    $"Documents packed into {keys} positions begin at [{string.Join(", ", row)}]; "
+                    + $"the first begins at 0 and each next one later, at a multiple of the block's {block} positions.");
+        }
+        if (documents.Count == 0) throw new LandmarkException("A batch without rows holds no packed documents; give at least one row.");
+        using var regular = Regular(keys, queries, block, block);
+        var landmark = Enumerable.Range(0, keys).Select(j => j % block == block - 1).ToArray();
+        return new BlockLayout(
+            [.. documents.Select(_ => landmark)], null, queries, block, device ?? CPU, regular.Regularity, [.. documents.Select(row => row.ToArray())]);
     }
 
     /// <summary>Landmarks anywhere, each row its own.</summary>
@@ -110,7 +126,7 @@ public sealed class BlockLayout : IDisposable
             }
             return most;
         });
-        return new BlockLayout(landmark, visible, queries, longest + 1, padded: false, isLandmark.device);
+        return new BlockLayout(landmark, visible, queries, longest + 1, isLandmark.device);
     }
 
     /// <summary>Keys or values arranged in blocks.</summary>
@@ -118,6 +134,7 @@ public sealed class BlockLayout : IDisposable
     /// <returns>[B, G, N·W, d]; columns that hold no key hold anything finite.</returns>
     public Tensor Arrange(Tensor x)
     {
+        var (index, front) = (tables.Value.Index, tables.Value.Front);
         if (index is not null)
             return x.gather(2, index.view(-1, 1, index.shape[1], 1).expand(x.shape[0], x.shape[1], -1, x.shape[3]));
         var back = (Blocks * Columns) - front - Keys;
@@ -130,7 +147,7 @@ public sealed class BlockLayout : IDisposable
     public Tensor Restore(Tensor weights)
     {
         using var flat = weights.flatten(3, 4);
-        return flat.gather(3, Place.view(-1, 1, 1, Keys).expand(weights.shape[0], weights.shape[1], Queries, -1));
+        return flat.gather(3, tables.Value.Place.view(-1, 1, 1, Keys).expand(weights.shape[0], weights.shape[1], Queries, -1));
     }
 
     /// <summary>What is added to scores: 0 where <see cref="Visible"/>, <see cref="Masked"/> elsewhere; [R, 1, T, N, W].</summary>
@@ -149,13 +166,38 @@ public sealed class BlockLayout : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var t in (IEnumerable<Tensor?>)[index, Place, Visible, GateVisible, OwnBlock, IsOwn, .. biases.Values])
-            t?.Dispose();
+        if (tables.IsValueCreated) tables.Value.Dispose();
+        Documents?.Dispose();
+        foreach (var bias in biases.Values) bias.Dispose();
         biases.Clear();
     }
 
+    private Tables Arrange(bool[][] landmark, bool[][]? visible, int[][]? documents, Device device)
+    {
+        var (rows, padded) = (landmark.Length, Regularity is not null);
+        var place = new long[rows, Keys];
+        var slot = new long[rows, Blocks * Columns];
+        var seen = new bool[rows, Queries, Blocks * Columns];
+        var gate = new bool[rows, Queries, Blocks];
+        var own = new long[rows, Queries];
+        for (var r = 0; r < rows; r++)
+            Arrange(landmark[r], visible?[r], documents?[r] ?? [0], r, place, slot, seen, gate, own);
+
+        using var scope = NewDisposeScope();
+        var ownBlock = tensor(own, device: device).view(rows, 1, Queries, 1, 1).DetachFromDisposeScope();
+        return new Tables(
+            padded ? place[0, 0] : 0,
+            padded ? null : tensor(slot, device: device).DetachFromDisposeScope(),
+            tensor(place, device: device).DetachFromDisposeScope(),
+            tensor(seen, device: device).view(rows, 1, Queries, Blocks, Columns).DetachFromDisposeScope(),
+            tensor(gate, device: device).unsqueeze(1).DetachFromDisposeScope(),
+            ownBlock,
+            (ownBlock.squeeze(-1) == arange(Blocks, device: device)).DetachFromDisposeScope());
+    }
+
     /// <summary>Fills one row's tables.</summary>
-    private void Arrange(bool[] landmark, bool[]? visible, int row, long[,] place, long[,] slot, bool[,,] seen, bool[,,] gate, long[,] own)
+    private void Arrange(
+        bool[] landmark, bool[]? visible, int[] documents, int row, long[,] place, long[,] slot, bool[,,] seen, bool[,,] gate, long[,] own)
     {
         int keys = landmark.Length, first = (int)(Keys - Queries), width = (int)Columns, block = 0;
         for (int start = 0, end; start < keys; start = end, block++)
@@ -169,16 +211,17 @@ public sealed class BlockLayout : IDisposable
             for (var j = start; j < end; j++)
                 (place[row, j], slot[row, column + j]) = (column + j, j);
 
+            var after = Array.Find(documents, at => at > start) is var next and > 0 ? next : keys;     // whence no query sees the block
             var tokens = 0; // regular tokens of the block that can be seen up to the query
             for (var j = start; j < regular; j++)
             {
                 if (visible is not null && !visible[j]) continue;
                 tokens++;
-                for (var i = Math.Max(j, first); i < keys; i++)
+                for (var i = Math.Max(j, first); i < after; i++)
                     seen[row, i - first, column + j] = true;
             }
             var gated = complete && tokens > 0 && (visible is null || visible[end - 1]);
-            for (var i = Math.Max(start, first); i < keys; i++)
+            for (var i = Math.Max(start, first); i < after; i++)
             {
                 if (i < end) own[row, i - first] = block;
                 gate[row, i - first, block] = i >= end ? gated : SeesOwn(i);
@@ -193,10 +236,35 @@ public sealed class BlockLayout : IDisposable
         }
     }
 
+    private Tensor DocumentsOfBlocks(int[][] documents, int length, Device device)
+    {
+        var numbers = new int[documents.Length, 2, Blocks];
+        for (var r = 0; r < documents.Length; r++)
+        {
+            for (var (b, d) = (0, 0); b < Blocks; b++)
+            {
+                if (d + 1 < documents[r].Length && documents[r][d + 1] == b * length) d++;
+                (numbers[r, 0, b], numbers[r, 1, b]) =
+                    (documents[r][d] / length, d + 1 < documents[r].Length ? documents[r][d + 1] / length : (int)Blocks);
+            }
+        }
+        return tensor(numbers, device: device).DetachFromDisposeScope();
+    }
+
     private static bool[][] Rows(Tensor mask)
     {
         using var cpu = mask.to(ScalarType.Bool).cpu().contiguous();
         var flat = cpu.data<bool>().ToArray();
         return flat.Chunk((int)mask.shape[^1]).ToArray();
+    }
+
+    /// <summary>What the reference reads; <see cref="Front"/> are the columns before the first key of a padded layout.</summary>
+    private sealed record Tables(
+        long Front, Tensor? Index, Tensor Place, Tensor Visible, Tensor GateVisible, Tensor OwnBlock, Tensor IsOwn) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach (var t in (ReadOnlySpan<Tensor?>)[Index, Place, Visible, GateVisible, OwnBlock, IsOwn]) t?.Dispose();
+        }
     }
 }

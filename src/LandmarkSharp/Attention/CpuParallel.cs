@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
+using TorchSharp;
 
 namespace LandmarkSharp.Attention;
 
@@ -31,6 +32,34 @@ internal static unsafe class CpuParallel
         finally
         {
             handle.Free();
+        }
+    }
+
+    /// <summary>A row of work and the memory it may write to.</summary>
+    public delegate void Row(int row, float* scratch);
+
+    /// <summary>
+    /// Runs <paramref name="body"/> for 0 … count−1 where rows differ in work: each thread takes the next row when it has done
+    /// one, so rows should come longest first.
+    /// </summary>
+    /// <param name="count">Rows.</param>
+    /// <param name="workPerRow">Elements a row touches, to tell whether threads pay.</param>
+    /// <param name="scratch">Floats that each thread has to itself; they hold anything at first.</param>
+    /// <param name="body">Must not throw.</param>
+    public static void Each(int count, long workPerRow, int scratch, Row body)
+    {
+        var (threads, next) = (Math.Min(count, torch.get_num_threads()), -1);
+        var memory = (float*)NativeMemory.AlignedAlloc((nuint)threads * (nuint)scratch * sizeof(float), 64);
+        try
+        {
+            For(threads, count * workPerRow / Math.Max(1, threads), thread =>
+            {
+                for (int row; (row = Interlocked.Increment(ref next)) < count;) body(row, memory + ((long)thread * scratch));
+            });
+        }
+        finally
+        {
+            NativeMemory.AlignedFree(memory);
         }
     }
 

@@ -19,11 +19,6 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoftmax>
 {
-    // libtorch takes hold of a gradient only when backward has returned it, and on CUDA the thread is libtorch's own, where no
-    // dispose scope is open: so each thread keeps the last one until it comes here again, and no other thread touches it.
-    [ThreadStatic]
-    private static Tensor? returned;
-
     public override string Name => nameof(GroupedSoftmax);
 
     /// <summary>The attention matrix in blocks.</summary>
@@ -34,7 +29,7 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        Return(null);
+        ReturnedGradients.Keep([]);
         var (scores, layout) = ((Tensor)vars[0], (BlockLayout)vars[1]);
         using var scope = NewDisposeScope();
         var (inner, gate) = Halves(scores, layout);
@@ -59,14 +54,7 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
         var landmarks = (u - (p * all)).masked_fill(isOwn, 0);
         scores.select(4, columns - 1).copy_(landmarks);                                 // a complete block's last column
         grad_output.Dispose();
-        Return(scores.DetachFromDisposeScope());
-        return [scores, null!];
-    }
-
-    private static void Return(Tensor? gradient)
-    {
-        returned?.Dispose();
-        returned = gradient;
+        return [.. ReturnedGradients.Keep([scores]), null!];
     }
 
     /// <summary>A of every block, and what each block brings to the gate.</summary>

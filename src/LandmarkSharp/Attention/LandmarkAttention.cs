@@ -1,11 +1,12 @@
+using LandmarkSharp.Attention.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// Landmark attention in ordinary torch operators: the reference, differentiable, of any type and on any device. The softmax
-/// over blocks is <see cref="GroupedSoftmax"/>.
+/// Landmark attention over a sequence that is there as a whole: a fused kernel where there is one, and the reference in
+/// ordinary torch operators, differentiable, of any type and on any device. Its softmax over blocks is <see cref="GroupedSoftmax"/>.
 /// </summary>
 public static class LandmarkAttention
 {
@@ -15,18 +16,22 @@ public static class LandmarkAttention
     /// <param name="v">[B, G, S, d].</param>
     /// <param name="layout">Where the blocks lie; its S and T are the tensors'.</param>
     /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
+    /// <param name="dropout">In training, which gates are dropped; none when null.</param>
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
     /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
-    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null)
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null, GateDropout? dropout = null)
     {
-        Check(q, k, layout);
-        if (v.dim() != 4 || !v.shape.AsSpan(0, 3).SequenceEqual(k.shape.AsSpan(0, 3)))
-            throw new LandmarkException(
-                $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
-                + "expected a value for every key of every head.");
-        using var scope = NewDisposeScope();
-        var weights = Weights(q, k, layout, scale);
-        return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
+        Check(q, k, v, layout);
+        var times = scale ?? 1 / Math.Sqrt(q.shape[3]);
+        if (dropout is { Probability: not 0 } drop) return WithDropout(q, k, v, layout, times, drop.Checked());
+        var backend = AttentionBackends.For(q, k, v, layout, times);
+        return backend switch
+        {
+            AttentionBackend.Reference => Reference(q, k, v, layout, times),
+            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, layout, times),
+            AttentionBackend.CudaPlain => PlainForward.Apply(q, k, v, layout.Regularity!.Value, times),
+            _ => CpuDense.Apply(q, k, v, layout.Regularity!.Value, times, backend),
+        };
     }
 
     /// <summary>The attention matrix after gating, 0 at landmarks and at what is not seen.</summary>
@@ -59,6 +64,30 @@ public static class LandmarkAttention
         var (b, h, t, g) = (weights.shape[0], weights.shape[1], weights.shape[2], v.shape[1]);
         var grouped = weights.reshape(b, g, h / g * t, -1);
         return grouped.matmul(v).view(b, h, t, -1).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor WithDropout(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, GateDropout dropout)
+    {
+        var (output, logSum) = PartialAttention.Attend(q, k, v, layout, scale, null, dropout);
+        logSum.Dispose();
+        return output;
+    }
+
+    private static Tensor Reference(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var weights = Weights(q, k, layout, scale);
+        return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Throws what does not fit.</summary>
+    internal static void Check(Tensor q, Tensor k, Tensor v, BlockLayout layout)
+    {
+        Check(q, k, layout);
+        if (v.dim() != 4 || !v.shape.AsSpan(0, 3).SequenceEqual(k.shape.AsSpan(0, 3)))
+            throw new LandmarkException(
+                $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
+                + "expected a value for every key of every head.");
     }
 
     // A shape error inside matmul, or inside autograd's backward, would end the process; so shapes are checked first.

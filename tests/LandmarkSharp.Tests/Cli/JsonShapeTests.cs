@@ -105,6 +105,37 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     }
 
     [Fact]
+    public async Task BenchTellsBothTimes()
+    {
+        var told = (await LandmarkTool.Run(
+            "bench", "attention", "--tokens", "40", "90", "--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--block", "8",
+            "--repeats", "1", "--backward", "--device", "cpu", "--backend", "Reference", "--json")).Json;
+        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "block", "dtype", "repeats", "timings");
+        var timings = told.GetProperty("timings").EnumerateArray().ToArray();
+        Assert.Equal([40, 40, 90, 90], timings.Select(t => t.GetProperty("tokens").GetInt32()));
+        Assert.Equal(["forward", "backward", "forward", "backward"], timings.Select(t => t.GetProperty("pass").GetString()));
+        foreach (var timing in timings)
+        {
+            Has(timing, "tokens", "backend", "pass", "landmark_ms", "causal_ms", "ratio", "landmark_gflops", "causal_gflops");
+            Assert.Equal("Reference", timing.GetProperty("backend").GetString());
+            Assert.Equal(timing.GetProperty("landmark_ms").GetDouble() / timing.GetProperty("causal_ms").GetDouble(),
+                timing.GetProperty("ratio").GetDouble(), 1e-9);
+        }
+    }
+
+    [Theory]
+    [InlineData("--tokens 0", "--tokens must be at least 1")]
+    [InlineData("--repeats 0", "it must be at least 1")]
+    [InlineData("--heads 4 --kv-heads 3", "key-value heads that divide the heads")]
+    [InlineData("--block 1", "a block needs 2 positions or more")]
+    public async Task BenchSaysWhatIsWrong(string options, string words)
+    {
+        var run = await LandmarkTool.Run(["bench", "attention", "--device", "cpu", .. options.Split(' ')]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains(words, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task InfoDescribesTheMachine()
     {
         var told = (await LandmarkTool.Run("info", "--json")).Json;

@@ -79,5 +79,8 @@ internal readonly record struct HopperShape(int HeadDim, int Block)
 
     private int QueryBytes(int rows) => Chunks * rows * 128;
 
+    /// <summary>x divided by a size, rounded up.</summary>
+    public static int Over(int x, int by) => (x + by - 1) / by;
+
     private static int Up(int x, int to) => (x + to - 1) / to * to;
 }

@@ -18,6 +18,23 @@ internal static class PlainForward
 
     private static readonly ConcurrentDictionary<(int Device, ScalarType Type, int PerLane), CudaKernel> Kernels = new();
 
+    /// <summary>Whether the kernel computes what is asked, and nobody asks for gradients.</summary>
+    public static bool Serves(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) =>
+        q.device_type == DeviceType.CUDA && layout is { Regularity: not null, Documents: null } && scale > 0 && !AttentionBackends.NeedsGradient(q, k, v)
+        && q.dtype is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 && k.dtype == q.dtype && v.dtype == q.dtype
+        && q.shape[3] <= WidestHead && v.shape[3] == q.shape[3] && q.numel() > 0
+        && k.device_type == DeviceType.CUDA && v.device_type == DeviceType.CUDA
+        && k.device_index == q.device_index && v.device_index == q.device_index
+        && CudaKernels.UnavailableReason(q.device_index) is null;
+
+    /// <summary>As <see cref="LandmarkAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, RegularBlocks blocks, double scale)
+    {
+        var (output, logSumExp) = Run(q, k, v, blocks.Length, blocks.First, scale);
+        logSumExp.Dispose();
+        return output;
+    }
+
     /// <summary>Attention of queries over their whole sequence.</summary>
     /// <param name="q">[B, H, T, d] on a CUDA device, rotated; query t stands at position S − T + t.</param>
     /// <param name="k">[B, G, S, d], rotated; G divides H: head h reads key-value head h / (H/G).</param>
@@ -69,13 +86,14 @@ internal static class PlainForward
     /// <summary>Throws what is wrong with the arguments.</summary>
     public static void Check(Tensor q, Tensor k, Tensor v, int block, int firstBlock)
     {
-        if (q.dim() != 4 || k.dim() != 4 || !k.shape.AsSpan().SequenceEqual(v.shape) || q.shape[0] != k.shape[0]
-            || q.shape[3] != k.shape[3] || k.shape[1] == 0 || q.shape[1] % k.shape[1] != 0 || q.shape[2] > k.shape[2])
+        ReadOnlySpan<long> a = Aten.Sizes(q), b = Aten.Sizes(k);
+        if (a.Length != 4 || b.Length != 4 || !b.SequenceEqual(Aten.Sizes(v)) || a[0] != b[0] || a[3] != b[3] || b[1] == 0
+            || a[1] % b[1] != 0 || a[2] > b[2])
             throw new LandmarkException(
                 $"Attention of queries [{string.Join(", ", q.shape)}] over keys [{string.Join(", ", k.shape)}] and values "
                 + $"[{string.Join(", ", v.shape)}]: expected [B, H, T, d] and twice [B, G, S, d] with G dividing H and T at most S.");
-        if (q.shape[3] is < 1 or > WidestHead)
-            throw new LandmarkException($"Heads of {q.shape[3]} elements are not possible on CUDA: they have 1 to {WidestHead}.");
+        if (a[3] is < 1 or > WidestHead)
+            throw new LandmarkException($"Heads of {a[3]} elements are not possible on CUDA: they have 1 to {WidestHead}.");
         if (k.dtype != q.dtype || v.dtype != q.dtype || Suffix(q.dtype) is null)
             throw new LandmarkException(
                 $"Attention on CUDA takes queries, keys and values of one type, float32, float16 or bfloat16, and found {q.dtype}, "

@@ -3,6 +3,7 @@
 #ifndef LANDMARK_COMMON
 #define LANDMARK_COMMON
 
+typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;

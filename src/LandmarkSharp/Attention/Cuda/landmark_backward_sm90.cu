@@ -13,9 +13,11 @@
 // memory in the keys' order, one thread block after the other, so equal inputs give equal bits: a thread block with earlier keys
 // began earlier and sees every tile that a later one does, so nobody waits for one that has not begun.
 //
-// Compile-time: HEAD_DIM (to 128), BLOCK, COLUMNS, SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
+// Compile-time: as forward, HEAD_DIM to 128, and SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 SPAN_BLOCKS=1
 // check: ELEMENT=f16 HEAD_DIM=96 BLOCK=100 COLUMNS=104 SPAN_BLOCKS=1
+// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=32 COLUMNS=32 SPAN_BLOCKS=2 CHOICE=1 DROPOUT=1
+#include "gates.cuh"
 #include "shared.cuh"
 #include "wgmma.cuh"
 
@@ -33,7 +35,9 @@ constexpr int PARTS = 64 * 64;                              // floats of dQ that
 
 struct Shape {
     int heads, groups, queries, keys, pad, queryTiles, keyTiles, headsTogether, batchGroups;
+    int blocks, documentRow;                                // of the sequence; numbers in a row of documents
     float scale, scaleLog2;
+    Dropout dropout;
 };
 
 // Rows of the output and of its gradient; strides in elements.
@@ -45,7 +49,15 @@ struct Rows {
 // What is left of a row's scores in a span of a block.
 struct Half { float top, sum, landmark; };
 
-struct Row { int own, column; float logSum, delta; };
+struct Row { int start, own, column; float logSum, delta; u32 random; };
+
+// The first block of the document that a position is in, and the first after it; see the forward pass.
+DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
+    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+}
+DEVICE int document_end(const int *documents, const Shape &shape, int batch, int block) {
+    return documents ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
+}
 
 struct Shared {
     u32 keys, values, queries, gradients, weights, slopes, parts, halves;
@@ -63,8 +75,9 @@ constexpr int LANDMARK = SPLIT ? L - 1 - 64 : L - 1, J = N / NB / 8;
 // Scores s of a span become W, and gates[r][b] the gate P_b of an earlier block.
 template <bool Edge>
 DEVICE void weigh(
-    float (&s)[N / 2], float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, float scale, int pad, const Shared &shared)
+    float (&s)[N / 2], float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const u8 *choice, const Shape &shape, const Shared &shared)
 {
+    const float scale = shape.scaleLog2;
     const int t = lane_index() & 3, start = SPLIT ? 64 * span : 0;
     Half half[2][NB];
 #pragma unroll
@@ -73,8 +86,9 @@ DEVICE void weigh(
         for (int b = 0; b < NB; b++) {
             const int block = firstBlock + b;
             const bool own = Edge && block == rows[r].own;
-            const int from = Edge && block == 0 ? pad : 0;
-            const int to = !Edge || block < rows[r].own ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : 0;
+            const int from = Edge && block == 0 ? shape.pad : 0;
+            int to = !Edge ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
+            if (kChoice && !choice[own ? shape.blocks : smaller(block, shape.blocks - 1)]) to = 0;
             half[r][b].landmark = shuffle(s[4 * (b * J + LANDMARK / 8) + 2 * r + LANDMARK % 2], (lane_index() & ~3) | (LANDMARK % 8 / 2)) * scale;
             float top = -infinity(), sum = 0;
 #pragma unroll
@@ -125,7 +139,8 @@ DEVICE void weigh(
         for (int b = 0; b < NB; b++) {
             const bool own = Edge && firstBlock + b == rows[r].own, empty = half[r][b].sum == 0;
             const float gate = empty ? 0 : power_of_2((own ? half[r][b].top : half[r][b].landmark) - rows[r].logSum);
-            const float weight = empty ? 0 : own ? gate * mine[r] : ratio(gate, half[r][b].sum) * mine[r];
+            float weight = empty ? 0 : own ? gate * mine[r] : ratio(gate, half[r][b].sum) * mine[r];
+            if (kDropout && !own) weight *= keep(shape.dropout, rows[r].random, firstBlock + b);
             gates[r][b] = gate;
 #pragma unroll
             for (int j = 0; j < J; j++)
@@ -137,10 +152,10 @@ DEVICE void weigh(
 // W and g = dO Vᵀ of a span become dS, in place of g.
 template <bool Edge>
 DEVICE void differentiate(
-    float (&g)[N / 2], const float (&w)[N / 2], const float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const Shared &shared)
+    float (&g)[N / 2], const float (&w)[N / 2], const float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const Shape &shape, const Shared &shared)
 {
     const int t = lane_index() & 3;
-    float products[2][NB];                                  // P_b D_b
+    float products[2][NB];                                  // P_b D_b, or 0 if the gate was dropped
 #pragma unroll
     for (int r = 0; r < 2; r++)
 #pragma unroll
@@ -166,7 +181,9 @@ DEVICE void differentiate(
         for (int b = 0; b < NB; b++) {
             const bool own = Edge && firstBlock + b == rows[r].own;
             const float gate = gates[r][b], product = products[r][b];
-            const float less = own ? rows[r].delta : gate > 0 ? ratio(product, gate) : 0;
+            float kept = gate;
+            if (kDropout && !own) kept *= keep(shape.dropout, rows[r].random, firstBlock + b);
+            const float less = own ? rows[r].delta : kept > 0 ? ratio(product, kept) : 0;
             const float landmark = own ? 0 : product - gate * rows[r].delta;
 #pragma unroll
             for (int j = 0; j < J; j++)
@@ -191,7 +208,8 @@ DEVICE void store(u32 to, const float (&x)[N / 2]) {
 
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
-    const __grid_constant__ TensorMap gradientMap, const float *__restrict__ logSum, const float *__restrict__ delta,
+    const __grid_constant__ TensorMap gradientMap, const float *__restrict__ logSum, const float *__restrict__ delta, const int *__restrict__ documents,
+    const u8 *__restrict__ choices,
     T *__restrict__ keyGradient, T *__restrict__ valueGradient, float *__restrict__ queryParts,
     u32 *__restrict__ turns, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
 {
@@ -233,7 +251,10 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     const int perGroup = shape.heads / shape.groups;
     const int batch = batchGroup / shape.groups, keyHead = batchGroup % shape.groups, firstHead = keyHead * perGroup;
     const int shift = shape.keys - shape.queries + shape.pad, firstBlock = tile * TILE_BLOCKS;
-    const int earliest = firstBlock * L - shift, firstTile = earliest > 0 ? earliest / ROWS : 0, perHead = shape.queryTiles - firstTile;
+    // Queries that see a block of the tile: from its first block on, to the end of its last block's document.
+    const int earliest = firstBlock * L - shift, firstTile = earliest > 0 ? earliest / ROWS : 0;
+    const int latest = smaller(document_end(documents, shape, batch, firstBlock + TILE_BLOCKS - 1) * L - shift, shape.queries) - 1;
+    const int lastTile = latest < 0 ? -1 : latest / ROWS, perHead = lastTile < firstTile ? 0 : lastTile - firstTile + 1;
     const int count = perHead * perGroup;
 
     if (threadIdx.x < 128) {
@@ -247,7 +268,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                     load_box(shared.values + (c * 128 + row) * 128, valueMap, shared.keyFull, c * 64, (firstBlock + b) * L - shape.pad, keyHead, batch);
                 }
             for (int i = 0; i < count; i++) {
-                const int stage = i % STAGES, head = firstHead + i / perHead, row = (shape.queryTiles - 1 - i % perHead) * ROWS;
+                const int stage = i % STAGES, head = firstHead + i / perHead, row = (lastTile - i % perHead) * ROWS;
                 if (i >= STAGES) barrier_wait(shared.free + 8 * stage, (i / STAGES - 1) & 1);
                 barrier_arrive_expect(shared.full + 8 * stage, 2 * QUERY_BYTES);
                 for (int c = 0; c < CHUNKS; c++) {
@@ -259,11 +280,12 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             // Adds dQ in memory when it is this tile's turn.
             named_arrive(4, 256 + 32);                     // the parts may be written
             for (int i = 0; i < count; i++) {
-                const int at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + shape.queryTiles - 1 - i % perHead;
+                const int queryTile = lastTile - i % perHead, at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + queryTile;
+                const int turn = tile - document(documents, shape, batch, queryTile * ROWS + shift) / TILE_BLOCKS;
                 named_sync(3, 256 + 32);                   // the parts are in shared memory
                 if (lane_index() == 0) {
-                    while (load_acquire(turns + at) != (u32)tile) { }
-                    if (tile == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
+                    while (load_acquire(turns + at) != (u32)turn) { }
+                    if (turn == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
                     else bulk_add(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
                     bulk_commit();
                     bulk_wait_read();
@@ -272,7 +294,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                 if (i + 1 < count) named_arrive(4, 256 + 32);  // and again
                 if (lane_index() == 0) {
                     bulk_wait();
-                    store_release(turns + at, tile + 1);
+                    store_release(turns + at, turn + 1);
                 }
             }
         }
@@ -286,10 +308,11 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
 #pragma unroll
     for (int i = 0; i < D / 2; i++) dk[i] = dv[i] = 0;
     Row rows[2];
+    const u8 *choice = choices + batch * (shape.blocks + 1);
 
     // Waits for a tile of queries, and begins S = Q Kᵀ.
     auto begin = [&](int i) {
-        const int head = firstHead + i / perHead, first = (shape.queryTiles - 1 - i % perHead) * ROWS;
+        const int head = firstHead + i / perHead, first = (lastTile - i % perHead) * ROWS;
         const u32 queries = shared.queries + i % STAGES * QUERY_BYTES;
         barrier_wait(shared.full + 8 * (i % STAGES), i / STAGES & 1);
         wgmma_fence();
@@ -304,17 +327,19 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             const int at = first + warp * 16 + lane_index() / 4 + 8 * r;
             const bool there = at < shape.queries;
             const long long row = (long long)(batch * shape.heads + head) * shape.queries + at;
-            rows[r] = { (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
+            rows[r] = { document(documents, shape, batch, at + shift), (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0,
+                random_of_row(shape.dropout, row) };
         }
     };
     barrier_wait(shared.keyFull, 0);
-    begin(0);
+    if (count > 0) begin(0);
     wgmma_wait<0>();
     wgmma_keep(s);
     for (int i = 0; i < count; i++) {
-        const int stage = i % STAGES, queryTile = shape.queryTiles - 1 - i % perHead;
+        const int stage = i % STAGES, queryTile = lastTile - i % perHead;
         const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
-        const bool edge = (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0);
+        const bool edge = kChoice || (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0)
+            || document(documents, shape, batch, queryTile * ROWS + ROWS - 1 + shift) > firstBlock;
         float g[N / 2], dq[32], gates[2][NB];
         wgmma_fence();
 #pragma unroll
@@ -323,8 +348,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                 matrix_at<128>(gradients + (k / 4) * ROWS * 128 + (k % 4) * 32),
                 matrix_at<128>(values + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
         wgmma_commit();
-        if (edge) weigh<true>(s, gates, rows, block, span, shape.scaleLog2, shape.pad, shared);
-        else weigh<false>(s, gates, rows, block, span, shape.scaleLog2, shape.pad, shared);
+        if (edge) weigh<true>(s, gates, rows, block, span, choice, shape, shared);
+        else weigh<false>(s, gates, rows, block, span, choice, shape, shared);
         store(weights, s);
         async_proxy_fence();
         named_sync(5 + span, 128);                         // all of the warpgroup's W is there
@@ -336,8 +361,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         wgmma_commit();
         wgmma_wait<1>();
         wgmma_keep(g);
-        if (edge) differentiate<true>(g, s, gates, rows, block, span, shared);
-        else differentiate<false>(g, s, gates, rows, block, span, shared);
+        if (edge) differentiate<true>(g, s, gates, rows, block, span, shape, shared);
+        else differentiate<false>(g, s, gates, rows, block, span, shape, shared);
         store(slopes, g);
         async_proxy_fence();
         named_sync(1, 256);                                // both spans' dS are there for dQ
@@ -392,9 +417,10 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     }
 }
 
-// delta = rowsum(dO * O), a warp a row.
+// delta = rowsum(dO * O), less the gradient of the gate's log-sum (to the base e) if there is one; a warp a row.
 extern "C" __global__ void landmark_delta(
-    const T *__restrict__ out, const T *__restrict__ gradient, float *__restrict__ delta, const __grid_constant__ Rows rows)
+    const T *__restrict__ out, const T *__restrict__ gradient, const float *__restrict__ logSumGradient, float *__restrict__ delta,
+    const __grid_constant__ Rows rows)
 {
     const long long row = blockIdx.x * 8ll + threadIdx.x / kWarp;
     if (row >= rows.count) return;
@@ -404,7 +430,7 @@ extern "C" __global__ void landmark_delta(
     float sum = 0;
     for (int i = lane_index(); i < D; i += kWarp) sum = multiply_add(to_float(out[i]), to_float(gradient[i]), sum);
     sum = warp_sum(sum);
-    if (lane_index() == 0) delta[row] = sum;
+    if (lane_index() == 0) delta[row] = logSumGradient ? sum - logSumGradient[row] : sum;
 }
 
 // dQ from the parts' order of registers: one thread block a tile of queries, a thread for each two neighbouring columns.

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace LandmarkSharp.Tensors.Cuda;
 
 /// <summary>A CUDA C++ source, the headers that it may include, and what it is compiled with.</summary>
@@ -6,6 +8,7 @@ namespace LandmarkSharp.Tensors.Cuda;
 /// <param name="Defines">Macros, each <c>NAME=VALUE</c>: what a kernel is specialised for.</param>
 internal sealed record KernelSource(string Name, string Text, params IReadOnlyList<string> Defines)
 {
+    private static readonly ConcurrentDictionary<string, string> Texts = new();
     private static readonly Lazy<IReadOnlyList<KernelHeader>> Shipped = new(ReadHeaders);
 
     /// <summary>The headers that ship in this assembly: every source sees them all.</summary>
@@ -22,7 +25,10 @@ internal sealed record KernelSource(string Name, string Text, params IReadOnlyLi
             .Select(name => new KernelHeader(name, Read(name))),
     ];
 
-    private static string Read(string name)
+    // A launch asks for its source each time.
+    private static string Read(string name) => Texts.GetOrAdd(name, ReadResource);
+
+    private static string ReadResource(string name)
     {
         using var stream = typeof(KernelSource).Assembly.GetManifestResourceStream(name)
             ?? throw new ArgumentException($"No resource is called {name}.", nameof(name));
