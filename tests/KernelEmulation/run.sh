@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks our kernels for Hopper and for decoding against float64 on a CPU, in emulation and in bfloat16. usage: tests/KernelEmulation/run.sh      needs clang++-19
+# Checks our kernels for Hopper, for decoding and for prefill against float64 on a CPU, in emulation and in bfloat16. usage: tests/KernelEmulation/run.sh      needs clang++-19
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{decode*.cuh,gates.cuh,landmark_*.cu} "$work"
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{decode*.cuh,gates.cuh,prefill.cuh,landmark_*.cu} "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
-check() { # forward, backward or decode, what it is compiled for, cases
+check() { # forward, backward, decode or prefill, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
   echo "$1 $2"
   "$work/$1" "${@:3}"
@@ -37,3 +37,7 @@ check decode "-DHEAD_DIM=88 -DSHARED_HEADS=7" "1 1 20 3 7 0 1 150 3 20 21"
 check decode "-DHEAD_DIM=64 -DSHARED_HEADS=8" "1 2 16 6 16 0 1 120 700 50 1"
 check decode "-DHEAD_DIM=256 -DSHARED_HEADS=3" "1 1 256 2 3 0 1 40 50 1000 255"
 check decode "-DHEAD_DIM=16 -DSHARED_HEADS=2" "20 1 5 4 40 0 1 70 30 3 17"
+check prefill "-DHEAD_DIM=128 -DBLOCK=64 -DKEEP=1" "2 1 4 1 0 0 3 0 400 1000" "1 4 2 0 0 9 2 70 150 100" "1 2 3 2 0 70 3 0 40 30" "2 1 5 3 0 3 1 30 200 90" "1 1 20 1 1 66 1 3 70 1000"
+check prefill "-DHEAD_DIM=64 -DBLOCK=51 -DKEEP=3" "1 2 70 0 0 90 3 20 100 64" "1 1 3 1 0 0 2 0 120 33"
+check prefill "-DHEAD_DIM=80 -DBLOCK=7 -DKEEP=1" "2 2 4 0 1 150 4 5 130 50" "1 3 6 3 1 40 3 0 90 10" "1 2 4 2 1 30 5 34 2 10"
+check prefill "-DHEAD_DIM=16 -DBLOCK=256 -DKEEP=1" "1 2 2 0 0 4 2 300 260 100"

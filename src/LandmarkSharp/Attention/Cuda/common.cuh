@@ -53,6 +53,10 @@ DEVICE float as_float(u32 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"(x)
 DEVICE float ratio(float x, float y) { float z; asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y)); return z; }
 DEVICE float multiply_add(float x, float y, float z) { float r; asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(x), "f"(y), "f"(z)); return r; }
 
+// Constants as arguments of lambdas.
+struct Yes { static constexpr bool value = true; };
+struct No { static constexpr bool value = false; };
+
 // ---- Warps and blocks --------------------------------------------------------------------------------------------------
 
 DEVICE float shuffle_xor(float x, int mask) {
@@ -79,6 +83,7 @@ DEVICE u32 ballot(bool x) {
     asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %1, 0;\nvote.sync.ballot.b32 %0, p, %2;\n}" : "=r"(lanes) : "r"((u32)x), "r"(kAllLanes));
     return lanes;
 }
+DEVICE int highest_bit(u32 x) { int bit; asm("bfind.u32 %0, %1;" : "=r"(bit) : "r"(x)); return bit; }
 DEVICE void warp_sync() { asm volatile("bar.warp.sync %0;" :: "r"(kAllLanes) : "memory"); }
 // Over groups of Lanes neighbouring lanes, a power of 2; every lane gets the result.
 template <int Lanes = kWarp> DEVICE float warp_sum(float x) {
@@ -119,6 +124,23 @@ DEVICE u32 shared_address(const void* pointer) {
 DEVICE void* shared_room() {
     extern __shared__ __align__(16) unsigned char room[];
     return room;
+}
+// The launch's dynamic shared memory, from the first multiple of 1,024 bytes on: what swizzled boxes lie at.
+DEVICE u32 dynamic_shared() {
+    extern __shared__ unsigned char memory[];
+    return (shared_address(memory) + 1023) & ~1023u;
+}
+
+// 16 bytes as they are.
+struct __align__(16) Quad { u32 x[4]; };
+DEVICE void store_shared(u32 to, u32 x) { asm volatile("st.shared.b32 [%0], %1;" :: "r"(to), "r"(x) : "memory"); }
+DEVICE void store_shared(u32 to, const Quad& q) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" :: "r"(to), "r"(q.x[0]), "r"(q.x[1]), "r"(q.x[2]), "r"(q.x[3]) : "memory");
+}
+DEVICE Quad load_shared_quad(u32 from) {
+    Quad q;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(q.x[0]), "=r"(q.x[1]), "=r"(q.x[2]), "=r"(q.x[3]) : "r"(from) : "memory");
+    return q;
 }
 
 // Copies 16 bytes in the background; bytes beyond the first `bytes` (0 to 16) arrive as 0, and are not read.
