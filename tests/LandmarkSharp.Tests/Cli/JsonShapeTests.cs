@@ -116,7 +116,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         Assert.Equal(["forward", "backward", "forward", "backward"], timings.Select(t => t.GetProperty("pass").GetString()));
         foreach (var timing in timings)
         {
-            Has(timing, "tokens", "backend", "pass", "landmark_ms", "causal_ms", "ratio", "landmark_gflops", "causal_gflops");
+            Has(timing, "tokens", "backend", "pass", "landmark_ms", "causal_ms", "ratio", "landmark_gflops", "causal_gflops", "peak_gflops");
             Assert.Equal("Reference", timing.GetProperty("backend").GetString());
             Assert.Equal(timing.GetProperty("landmark_ms").GetDouble() / timing.GetProperty("causal_ms").GetDouble(),
                 timing.GetProperty("ratio").GetDouble(), 1e-9);
