@@ -21,9 +21,9 @@ internal readonly record struct RetrievalSizes(int InMemory, int Keys, int Queri
 }
 
 /// <summary>What retrieval on the CPU reads, as addresses. It does not keep the tensors alive.</summary>
-/// <param name="q">[T, H, d], contiguous, as are the others.</param>
-/// <param name="blocks">[n, G, 2, ℓ, d].</param>
-/// <param name="landmarks">[G, capacity, d].</param>
+/// <param name="q">[H, T, d], the numbers of a head one after another.</param>
+/// <param name="blocks">[n, G, 2, ℓ, d], contiguous.</param>
+/// <param name="landmarks">[G, capacity, d], contiguous.</param>
 /// <param name="sizes">The sizes.</param>
 /// <param name="rotary">The model's rotary embedding.</param>
 internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor landmarks, RetrievalSizes sizes, Rotary rotary)
@@ -31,23 +31,23 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
     private readonly float* queries = (float*)Aten.DataPointer(q);
     private readonly float* held = (float*)Aten.DataPointer(blocks);
     private readonly float* marks = (float*)Aten.DataPointer(landmarks);
-    private readonly long capacity = landmarks.shape[1];
+    private readonly long headStep = q.stride(0), rowStep = q.stride(1), capacity = Aten.Sizes(landmarks)[1];
     private readonly float scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
     private readonly float[] angles = rotary.Distances(sizes.Keys + ((sizes.K + 1) * sizes.Length));
 
     public RetrievalSizes Sizes => sizes;
 
     /// <summary>Query heads, H.</summary>
-    public int Heads { get; } = (int)q.shape[1];
+    public int Heads { get; } = (int)Aten.Sizes(q)[0];
 
     /// <summary>Key-value heads, G.</summary>
-    public int Groups { get; } = (int)blocks.shape[1];
+    public int Groups { get; } = (int)Aten.Sizes(blocks)[1];
 
     /// <summary>Regular tokens of a block, ℓ.</summary>
-    public int Tokens { get; } = (int)blocks.shape[3];
+    public int Tokens { get; } = (int)Aten.Sizes(blocks)[3];
 
     /// <summary>Width of a head, d.</summary>
-    public int Width { get; } = (int)q.shape[2];
+    public int Width { get; } = (int)Aten.Sizes(q)[2];
 
     /// <summary>A block's keys, [ℓ, d]; its values follow.</summary>
     public float* Keys(int head, long block) => held + (((block * Groups) + Group(head)) * 2 * Tokens * Width);
@@ -65,8 +65,8 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
     public void Turn(int head, int t, int blocksBefore, float* form)
     {
         var distance = sizes.First + t + (blocksBefore * sizes.Length);
-        fixed (float* row = &angles[distance * Width])
-            CpuVectors.Rotate(queries + ((((long)t * Heads) + head) * Width), row, scale, Width, form);
+        fixed (float* angle = &angles[distance * Width])
+            CpuVectors.Rotate(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
     }
 
     /// <summary>The r-th of a query's chosen blocks in the form of the slot that it is read in.</summary>

@@ -23,7 +23,10 @@ internal static unsafe class CpuTopK
         return result;
     }
 
-    private static void Row(ReadOnlySpan<float> scores, Span<long> chosen)
+    /// <summary>Chooses in one row.</summary>
+    /// <param name="scores">[m].</param>
+    /// <param name="chosen">[k], which is written.</param>
+    public static void Row(ReadOnlySpan<float> scores, Span<long> chosen)
     {
         // A small sorted list of the best so far, worst first: almost every score fails the first comparison, with its neighbours.
         Span<float> best = stackalloc float[chosen.Length];
