@@ -4,6 +4,20 @@ using LandmarkSharp.Generation;
 using LandmarkSharp.Tensors;
 
 // landmark-bench [MODEL] [SHORT] [LONG]: time per token after a short and a long text, and tokens read per second.
+// landmark-bench prefill POSITIONS [TEXT]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
+if (args.Length > 1 && args[0] == "prefill")
+{
+    LibTorch.Load();
+    if (args.Length == 2)
+    {
+        PrefillTimes.Random(int.Parse(args[1]));
+        return;
+    }
+    using var reader = LandmarkEngine.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
+    PrefillTimes.Model(reader, File.ReadAllText(args[2]), int.Parse(args[1]));
+    return;
+}
+
 var folder = args.Length > 0 ? args[0] : Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m");
 var (shortText, longText) = (args.Length > 1 ? int.Parse(args[1]) : 4096, args.Length > 2 ? int.Parse(args[2]) : 131072);
 using var engine = LandmarkEngine.Load(folder);

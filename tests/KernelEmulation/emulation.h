@@ -21,6 +21,7 @@
 #define __grid_constant__
 #define __restrict__
 #define __launch_bounds__(...)
+typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef unsigned long long u64;
@@ -64,6 +65,7 @@ inline void warpgroup_sync() { meet(warpgroups[threadIdx.x / 128], 128); }
 inline void named_sync(int barrier, int threads) { meet(named[barrier], threads); }
 inline void named_arrive(int barrier, int threads) { arrive(named[barrier], threads); }
 constexpr int kWarp = 32;
+constexpr u32 kAllLanes = 0xffffffff;
 inline int lane_index() { return threadIdx.x % 32; }
 
 inline u32 as_bits(float x) { u32 y; memcpy(&y, &x, 4); return y; }
@@ -75,12 +77,33 @@ inline float shuffle(float x, int lane) {
     warp_sync();
     return y;
 }
+inline u32 shuffle(u32 x, int lane) { return as_bits(shuffle(as_float(x), lane)); }
 inline float shuffle_xor(float x, int mask) { return shuffle(x, lane_index() ^ mask); }
 inline float larger(float a, float b) { return fmaxf(a, b); }
+inline u32 larger(u32 a, u32 b) { return a < b ? b : a; }
 inline int smaller(int a, int b) { return a < b ? a : b; }
+inline u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
+inline int leading_zeros(u32 x) { return x == 0 ? 32 : __builtin_clz(x); }
+inline int ones(u32 x) { return __builtin_popcount(x); }
+// What all lanes gave, put together by a function of two.
+template <class Both> u32 warp_all(u32 x, Both both) {
+    exchange[threadIdx.x] = x;
+    warp_sync();
+    u32 y = exchange[threadIdx.x / 32 * 32];
+    for (int lane = 1; lane < 32; lane++) y = both(y, exchange[threadIdx.x / 32 * 32 + lane]);
+    warp_sync();
+    return y;
+}
+inline u32 warp_sum(u32 x) { return warp_all(x, [](u32 a, u32 b) { return a + b; }); }
+inline u32 warp_min(u32 x) { return warp_all(x, [](u32 a, u32 b) { return a < b ? a : b; }); }
+inline u32 warp_max(u32 x) { return warp_all(x, [](u32 a, u32 b) { return a < b ? b : a; }); }
+inline u32 ballot(bool x) { return warp_sum((u32)x << lane_index()); }
+inline void start_next() {}
+inline void wait_previous() {}
 template <int Lanes = 32> float warp_sum(float x) { for (int m = Lanes / 2; m > 0; m /= 2) x += shuffle_xor(x, m); return x; }
 template <int Lanes = 32> float warp_max(float x) { for (int m = Lanes / 2; m > 0; m /= 2) x = larger(x, shuffle_xor(x, m)); return x; }
 inline bool any_lane(bool x) { return warp_max(x) > 0; }
+inline int highest_bit(u32 x) { return x ? 31 - __builtin_clz(x) : -1; }
 template <u32> void registers_raise() {}
 template <u32> void registers_lower() {}
 
@@ -103,6 +126,8 @@ inline float multiply_add(float x, float y, float z) { return fmaf(x, y, z); }
 // ---- Memory ------------------------------------------------------------------------------------------------------------
 
 inline u32 dynamic_shared() { return 1024; }
+inline void load_early(const void *from, u32 (&x)[4]) { memcpy(x, from, 16); }
+inline void *shared_room() { return shared_memory.data(); }
 inline uint8_t *at(u32 address) {
     if (address >= shared_memory.size()) { fprintf(stderr, "shared address %u\n", address); exit(3); }
     return &shared_memory[address];
@@ -114,6 +139,16 @@ inline u32 load_shared(u32 from) { u32 x; memcpy(&x, at(from), 4); return x; }
 inline void load_shared(u32 from, float &x, float &y, float &z, float &w) {
     x = as_float(load_shared(from)), y = as_float(load_shared(from + 4)), z = as_float(load_shared(from + 8)), w = as_float(load_shared(from + 12));
 }
+struct alignas(16) Quad { u32 x[4]; };
+inline void store_shared(u32 to, const Quad &q) { memcpy(at(to), &q, 16); }
+inline Quad load_shared_quad(u32 from) { Quad q; memcpy(&q, at(from), 16); return q; }
+inline void copy_async(u32 to, const void *from, int bytes = 16) {
+    if (to % 16 || (uintptr_t)from % 16) { fprintf(stderr, "a copy from %p to %u\n", from, to); exit(3); }
+    memset(at(to), 0, 16);
+    memcpy(at(to), from, bytes);
+}
+inline void copy_commit() {}
+template <int> void copy_wait() {}
 inline void bulk_store(float *to, u32 from, u32 bytes) { memcpy(to, at(from), bytes); }
 inline void bulk_add(float *to, u32 from, u32 bytes) { for (u32 i = 0; i < bytes / 4; i++) to[i] += as_float(load_shared(from + 4 * i)); }
 inline void bulk_commit() {}
@@ -152,6 +187,33 @@ inline void load_box(u32 to, const TensorMap &map, u32 barrier, int x, int y, in
     auto &b = barriers.at(barrier);
     b.bytes -= map.rows * 128;
     settle(b);
+}
+
+// ---- Products of a warp -------------------------------------------------------------------------------------------------
+
+inline void load_matrices(u32 (&x)[4], u32 address) {
+    for (int i = 0; i < 4; i++) x[i] = load_shared(shuffle(address, 8 * i + lane_index() / 4) + lane_index() % 4 * 4);
+}
+inline void load_matrices_transposed(u32 (&x)[4], u32 address) {
+    for (int i = 0; i < 4; i++) {
+        u16 pair[2];
+        for (int e = 0; e < 2; e++) memcpy(&pair[e], at(shuffle(address, 8 * i + lane_index() % 4 * 2 + e) + lane_index() / 4 * 2), 2);
+        x[i] = pair[0] | (u32)pair[1] << 16;
+    }
+}
+template <typename T> void mma(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+    static u32 operands[1024][6];                               // of every thread of the block
+    const int first = threadIdx.x / 32 * 32, lane = lane_index();
+    for (int i = 0; i < 6; i++) operands[threadIdx.x][i] = i < 4 ? a[i] : i == 4 ? b0 : b1;
+    warp_sync();
+    for (int i = 0; i < 4; i++) {
+        const int row = lane / 4, column = lane % 4 * 2 + i % 2;
+        for (int k = 0; k < 16; k++) {
+            const u32 x = operands[first + row * 4 + k % 8 / 2][i / 2 + k / 8 * 2], y = operands[first + column * 4 + k % 8 / 2][4 + k / 8];
+            c[i] += widen(x >> 16 * (k % 2)) * widen(y >> 16 * (k % 2));
+        }
+    }
+    warp_sync();
 }
 
 // ---- Products of a warpgroup ---------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Landmark attention and its gradients in float64, one row at a time, straight from landmark-attention.md 1.3 and 1.5.
 #pragma once
 #include "emulation.h"
+#include "gates.cuh"
 #include <algorithm>
 #include <random>
 
@@ -10,6 +11,9 @@ struct Reference {
     std::vector<double> out, dq, dk, dv;
     std::vector<float> log_sum, delta;                      // log_sum to the base 2
     std::vector<int> documents;                             // [batch, 2, blocks]: the first block of each block's, the first after it
+    std::vector<u8> choices;                                // [batch, blocks + 1]: whether a gate has the block; last, the own one
+    std::vector<float> log_sum_gradient;                    // to the base e
+    Dropout dropout { 12345, kDropout ? 1u << 30 : 0, kDropout ? 4 / 3.f : 1 };
     int blocks, packed;
 
     Reference(int heads, int groups, int keys, int queries, int first, int packed, int D, int L)
@@ -34,6 +38,13 @@ struct Reference {
         };
         q = make(heads * queries, 1.5f), k = make(groups * keys, 1), v = make(groups * keys, 1), g = make(heads * queries, 1);
         out.resize(q.size()), dq.resize(q.size()), dk.resize(k.size()), dv.resize(v.size());
+        choices.assign(batch * (blocks + 1), 1);
+        if (kChoice) {
+            for (auto &x : choices) x = random() % 3 > 0;
+            choices[blocks] = 0, choices[2 * blocks + 1] = 1;
+        }
+        log_sum_gradient.resize(batch * heads * queries);
+        if (kChoice) for (auto &x : log_sum_gradient) x = normal(random);
         log_sum.resize(batch * heads * queries), delta.resize(batch * heads * queries);
         for (int row = 0; row < batch * heads * queries; row++) attend(row);
     }
@@ -45,6 +56,10 @@ struct Reference {
         auto landmark = [&](int j) { return (j + pad) % L == L - 1; };
         auto x = [&](const std::vector<u16> &a, size_t r, int c) { return (double)widen(a[r * D + c]); };
         const size_t base = (size_t)group * keys;
+        const u8 *choice = &choices[head / heads * (blocks + 1)];
+        const u32 number = random_of_row(dropout, row);
+        auto in_gate = [&](int b) { return choice[b == own ? blocks : b]; };
+        auto kept = [&](int b) { return b == own ? 1 : keep(dropout, number, b); };
         const int begin = std::max(0, documents[head / heads * 2 * blocks + own] * L - pad);
         std::vector<double> s(i + 1), dw(i + 1), a(i + 1), w(i + 1), ds(i + 1), sum(own + 1), gate(own + 1), mean(own + 1);
         for (int j = 0; j <= i; j++)
@@ -54,22 +69,22 @@ struct Reference {
             }
         double top = -INFINITY, total = 0, product = 0;
         for (int j = begin; j <= i; j++) top = fmax(top, s[j]);
-        for (int j = begin; j <= i; j++) if (!landmark(j)) sum[block(j)] += exp(s[j] - top);
+        for (int j = begin; j <= i; j++) if (!landmark(j) && in_gate(block(j))) sum[block(j)] += exp(s[j] - top);
         for (int j = begin; j <= i; j++) if (landmark(j) && block(j) < own && sum[block(j)] > 0) total += gate[block(j)] = exp(s[j] - top);
         total += gate[own] = sum[own];
         log_sum[row] = total > 0 ? (top + log(total)) / log(2) : INFINITY;
         if (total == 0) return;
         for (auto &p : gate) p /= total;
         for (int j = begin; j <= i; j++) {
-            if (landmark(j)) continue;
-            a[j] = exp(s[j] - top) / sum[block(j)], w[j] = gate[block(j)] * a[j];
+            if (landmark(j) || !in_gate(block(j))) continue;
+            a[j] = exp(s[j] - top) / sum[block(j)], w[j] = gate[block(j)] * kept(block(j)) * a[j];
             mean[block(j)] += a[j] * dw[j], product += w[j] * dw[j];
             for (int c = 0; c < D; c++) out[(size_t)row * D + c] += w[j] * x(v, base + j, c);
         }
-        delta[row] = product;
+        delta[row] = product -= log_sum_gradient[row];
         for (int j = begin; j <= i; j++) {
             const int b = block(j);
-            ds[j] = !landmark(j) ? w[j] * (dw[j] - (b == own ? product : mean[b])) : b < own ? gate[b] * (mean[b] - product) : 0;
+            ds[j] = !landmark(j) ? w[j] * (dw[j] - (b == own ? product : mean[b])) : b < own ? gate[b] * (kept(b) * mean[b] - product) : 0;
             for (int c = 0; c < D; c++) {
                 dq[(size_t)row * D + c] += ds[j] * x(k, base + j, c) / sqrt(D);
                 dk[(base + j) * D + c] += ds[j] * x(q, row, c) / sqrt(D);

@@ -11,7 +11,9 @@ internal static class BenchCommand
     public static Command Create() => new("bench", "Measures how fast this machine is.")
     {
         new AttentionCommand(),
-        new HelpWithExamples("landmark bench attention", "landmark bench attention --tokens 4096 --backward").Option,
+        new BenchDecodeCommand(),
+        new HelpWithExamples(
+            "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode").Option,
     };
 
     private sealed class AttentionCommand : LandmarkCommand

@@ -16,21 +16,19 @@ public static class LandmarkAttention
     /// <param name="v">[B, G, S, d].</param>
     /// <param name="layout">Where the blocks lie; its S and T are the tensors'.</param>
     /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
+    /// <param name="dropout">In training, which gates are dropped; none when null.</param>
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
     /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
-    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null)
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null, GateDropout? dropout = null)
     {
-        Check(q, k, layout);
-        if (v.dim() != 4 || !v.shape.AsSpan(0, 3).SequenceEqual(k.shape.AsSpan(0, 3)))
-            throw new LandmarkException(
-                $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
-                + "expected a value for every key of every head.");
+        Check(q, k, v, layout);
         var times = scale ?? 1 / Math.Sqrt(q.shape[3]);
+        if (dropout is { Probability: not 0 } drop) return PartialAttention.Attend(q, k, v, layout, times, null, drop.Checked());
         var backend = AttentionBackends.For(q, k, v, layout, times);
         return backend switch
         {
             AttentionBackend.Reference => Reference(q, k, v, layout, times),
-            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, layout, times),
+            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, HopperProblem.Of(layout, times)),
             AttentionBackend.CudaPlain => PlainForward.Apply(q, k, v, layout.Regularity!.Value, times),
             _ => CpuDense.Apply(q, k, v, layout.Regularity!.Value, times, backend),
         };
@@ -73,6 +71,16 @@ public static class LandmarkAttention
         using var scope = NewDisposeScope();
         var weights = Weights(q, k, layout, scale);
         return Values(weights.flatten(3, 4), layout.Arrange(v)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Throws what does not fit.</summary>
+    internal static void Check(Tensor q, Tensor k, Tensor v, BlockLayout layout)
+    {
+        Check(q, k, layout);
+        if (v.dim() != 4 || !v.shape.AsSpan(0, 3).SequenceEqual(k.shape.AsSpan(0, 3)))
+            throw new LandmarkException(
+                $"Attention over values [{string.Join(", ", v.shape)}] with keys [{string.Join(", ", k.shape)}]: "
+                + "expected a value for every key of every head.");
     }
 
     // A shape error inside matmul, or inside autograd's backward, would end the process; so shapes are checked first.

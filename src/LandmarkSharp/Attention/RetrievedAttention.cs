@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using LandmarkSharp.Attention.Cuda;
+using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
@@ -26,6 +28,7 @@ public sealed class RetrievedAttention : IDisposable
     private readonly ScalarType type;
     private readonly Device device;
     private readonly CpuRetrieval? kernel;
+    private readonly CudaRetrieval? cuda;
     private readonly ReferenceRetrieval? reference;
 
     /// <summary>Computes what depends on places alone.</summary>
@@ -49,9 +52,14 @@ public sealed class RetrievedAttention : IDisposable
         (this.type, this.device) = (type, device ?? CPU);
         options.Checked();
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
+        else if (CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
+            cuda = new CudaRetrieval([new DecodePlace(inMemory, keys)], length, rotary, options, type, this.device);
         else reference = new ReferenceRetrieval(
             inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
     }
+
+    /// <summary>What computes: the CPU's kernel, the CUDA kernels or the reference.</summary>
+    internal string Backend => kernel is not null ? "CPU" : cuda is not null ? "CUDA" : "Reference";
 
     /// <summary>One layer's attention over a piece of text.</summary>
     /// <param name="q">[H, T, d], not rotated, not scaled.</param>
@@ -62,11 +70,16 @@ public sealed class RetrievedAttention : IDisposable
     public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
     {
         Check(q, blocks, landmarks);
-        return kernel?.Attend(q, blocks, landmarks, tied) ?? reference!.Attend(q, blocks, landmarks, tied);
+        return kernel?.Attend(q, blocks, landmarks, tied) ?? cuda?.Attend(q, blocks, landmarks, tied)
+            ?? reference!.Attend(q, blocks, landmarks, tied);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => reference?.Dispose();
+    public void Dispose()
+    {
+        cuda?.Dispose();
+        reference?.Dispose();
+    }
 
     // Kernels take addresses: what does not fit must not get that far.
     private void Check(Tensor q, Tensor blocks, Tensor landmarks)
@@ -79,9 +92,11 @@ public sealed class RetrievedAttention : IDisposable
                     + "give queries, blocks and landmarks of that type, there.");
         }
         var (needed, width) = (inMemory + ((keys + length - 1) / length), rotary.HeadDim);
-        if (q.dim() != 3 || q.shape[1] != queries || q.shape[2] != width || blocks.dim() != 5 || blocks.shape[0] < needed
-            || q.shape[0] % blocks.shape[1] != 0 || !blocks.shape.AsSpan(2).SequenceEqual([2, length - 1, width])
-            || landmarks.dim() != 3 || landmarks.shape[0] != blocks.shape[1] || landmarks.shape[1] < needed || landmarks.shape[2] != width)
+        if (Aten.Sizes(q) is not [var heads, var count, var queryWidth] || count != queries || queryWidth != width
+            || Aten.Sizes(blocks) is not [var held, var groups, 2, var tokens, var blockWidth] || held < needed || heads % groups != 0
+            || tokens != length - 1 || blockWidth != width
+            || Aten.Sizes(landmarks) is not [var landmarkGroups, var marks, var landmarkWidth] || landmarkGroups != groups
+            || marks < needed || landmarkWidth != width)
             throw new LandmarkException(
                 $"Retrieval of {queries} queries of width {width} over {needed} blocks of {length} positions: "
                 + $"found queries [{string.Join(", ", q.shape)}], blocks [{string.Join(", ", blocks.shape)}] "

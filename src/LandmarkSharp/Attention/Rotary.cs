@@ -1,3 +1,4 @@
+using LandmarkSharp.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,6 +14,7 @@ namespace LandmarkSharp.Attention;
 public sealed class Rotary(double[] frequencies, double scoreScale = 1.0)
 {
     private readonly Dictionary<string, Tensor> angles = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Tensor> distancesOn = new(StringComparer.Ordinal);
     private float[] distances = [];
 
     /// <summary>The head's width d.</summary>
@@ -60,6 +62,19 @@ public sealed class Rotary(double[] frequencies, double scoreScale = 1.0)
                 }
             }
             return distances = rows;
+        }
+    }
+
+    /// <summary><see cref="Distances"/> on a device, [<paramref name="count"/> or more, d] float32.</summary>
+    internal Tensor DistancesOn(Device device, int count)
+    {
+        lock (angles)
+        {
+            var key = device.ToString();
+            if (distancesOn.TryGetValue(key, out var table) && Aten.Sizes(table)[0] >= count) return table;
+            using var scope = NewDisposeScope();
+            var grown = tensor(Distances(count)).view(-1, HeadDim).to(device).DetachFromDisposeScope();
+            return distancesOn[key] = grown;       // the smaller one may still be in use: the finalizer frees it
         }
     }
 

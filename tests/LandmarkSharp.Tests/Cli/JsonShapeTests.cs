@@ -116,7 +116,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         Assert.Equal(["forward", "backward", "forward", "backward"], timings.Select(t => t.GetProperty("pass").GetString()));
         foreach (var timing in timings)
         {
-            Has(timing, "tokens", "backend", "pass", "landmark_ms", "causal_ms", "ratio", "landmark_gflops", "causal_gflops");
+            Has(timing, "tokens", "backend", "pass", "landmark_ms", "causal_ms", "ratio", "landmark_gflops", "causal_gflops", "peak_gflops");
             Assert.Equal("Reference", timing.GetProperty("backend").GetString());
             Assert.Equal(timing.GetProperty("landmark_ms").GetDouble() / timing.GetProperty("causal_ms").GetDouble(),
                 timing.GetProperty("ratio").GetDouble(), 1e-9);
@@ -131,6 +131,42 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task BenchSaysWhatIsWrong(string options, string words)
     {
         var run = await LandmarkTool.Run(["bench", "attention", "--device", "cpu", .. options.Split(' ')]);
+        Assert.Equal(1, run.Code);
+        Assert.Contains(words, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task BenchDecodeTellsOfEachLength()
+    {
+        string[] small = ["--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--block", "8", "--top-k", "2", "--repeats", "4",
+            "--device", "cpu", "--json"];
+        var told = (await LandmarkTool.Run(["bench", "decode", "--tokens", "5", "900", .. small])).Json;
+        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "repeats", "peak_gb_per_second",
+            "timings");
+        var timings = told.GetProperty("timings").EnumerateArray().ToArray();
+        Assert.Equal([5, 900], timings.Select(t => t.GetProperty("tokens").GetInt32()));
+        foreach (var timing in timings)
+        {
+            Has(timing, "tokens", "backend", "microseconds", "queueing_microseconds", "gb_per_second", "percent_of_peak",
+                "dense_microseconds", "dense_gb_per_second");
+            Assert.Equal("CPU", timing.GetProperty("backend").GetString());
+            Assert.True(timing.GetProperty("microseconds").GetDouble() > 0);
+        }
+        var alone = (await LandmarkTool.Run(["bench", "decode", "--tokens", "100", "--no-dense", "--dtype", "bfloat16", .. small])).Json;
+        var only = Assert.Single(alone.GetProperty("timings").EnumerateArray());
+        Assert.Equal("Reference", only.GetProperty("backend").GetString());
+        Assert.False(only.TryGetProperty("dense_microseconds", out _));
+    }
+
+    [Theory]
+    [InlineData("--tokens 0", "--tokens must be at least 1")]
+    [InlineData("--repeats 0", "it must be at least 1")]
+    [InlineData("--heads 4 --kv-heads 3", "key-value heads that divide the heads")]
+    [InlineData("--block 1", "a block needs 2 positions or more")]
+    [InlineData("--top-k 0", "it must be at least 1")]
+    public async Task BenchDecodeSaysWhatIsWrong(string options, string words)
+    {
+        var run = await LandmarkTool.Run(["bench", "decode", "--device", "cpu", .. options.Split(' ')]);
         Assert.Equal(1, run.Code);
         Assert.Contains(words, run.Error, StringComparison.Ordinal);
     }

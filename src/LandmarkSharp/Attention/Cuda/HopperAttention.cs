@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
@@ -18,8 +18,8 @@ internal static class HopperAttention
     private const int QueryThreads = 256;
 
     private static readonly Version Hopper = new(9, 0);
-    private static readonly ConcurrentDictionary<(int Device, ScalarType Type, HopperShape Shape), CudaKernel> Forwards = new();
-    private static readonly ConcurrentDictionary<(int Device, ScalarType Type, HopperShape Shape), CudaModule> Backwards = new();
+    private static readonly ConcurrentDictionary<KernelKey, CudaKernel> Forwards = new();
+    private static readonly ConcurrentDictionary<KernelKey, CudaModule> Backwards = new();
     private static readonly ConcurrentDictionary<(int Device, nint Stream), Tensor> Counters = new();
 
     /// <summary>Whether tensors of such a type and shape on a device are ours.</summary>
@@ -39,39 +39,37 @@ internal static class HopperAttention
     /// <param name="q">[B, H, T, d] on a Hopper card, rotated; query t stands at position S − T + t.</param>
     /// <param name="k">[B, G, S, d], rotated; G divides H: head h reads key-value head h / (H/G).</param>
     /// <param name="v">[B, G, S, d].</param>
-    /// <param name="blocks">Where the blocks lie.</param>
-    /// <param name="documents"><see cref="BlockLayout.Documents"/>.</param>
-    /// <param name="scale">What scores are multiplied by, more than 0.</param>
+    /// <param name="problem">What of them is computed.</param>
     /// <exception cref="LandmarkException">The tensors do not fit each other, or the device cannot run the kernel.</exception>
     /// <returns>
     /// The result, [B, H, T, d], in memory [B, T, H, d] as the next product reads it, and the logarithm to the base 2 of the
     /// gate's sum of exponentials, [B, H, T] float32; zeros and +∞ for a query that sees nothing.
     /// </returns>
-    public static (Tensor Output, Tensor LogSum) Forward(Tensor q, Tensor k, Tensor v, RegularBlocks blocks, Tensor? documents, double scale)
+    public static (Tensor Output, Tensor LogSum) Forward(Tensor q, Tensor k, Tensor v, HopperProblem problem)
     {
-        PlainForward.Check(q, k, v, blocks.Length, blocks.First);
-        CheckDocuments(q, blocks, documents);
-        var block = blocks.Length;
+        PlainForward.Check(q, k, v, problem.Blocks.Length, problem.Blocks.First);
+        problem.Check(q);
         ReadOnlySpan<long> sizes = Aten.Sizes(q), keySizes = Aten.Sizes(k);
-        var shape = new HopperShape((int)sizes[3], block);
+        var shape = new HopperShape((int)sizes[3], problem.Blocks.Length);
         var (batch, heads, queries) = ((int)sizes[0], (int)sizes[1], (int)sizes[2]);
         using var scope = NewDisposeScope();
         var (qRows, kRows, vRows) = (Copyable(q), Copyable(k), Copyable(v));
         long d = shape.HeadDim;
         var output = empty_strided([batch, heads, queries, d], [queries * heads * d, d, heads * d, 1], q.dtype, q.device);
         var logSum = empty([batch, heads, queries], ScalarType.Float32, q.device);
-        var tiles = Over(queries, HopperShape.ForwardRows);
+        var tiles = HopperShape.Over(queries, HopperShape.ForwardRows);
         if (batch * heads * tiles > 0)
         {
-            var kernel = Forwards.GetOrAdd((q.device_index, q.dtype, shape), LoadForward);
-            var keyBox = shape.Columns == block && shape.TileBlocks > 1 ? shape.Columns * shape.TileBlocks : shape.Columns;
+            var kernel = Forwards.GetOrAdd(Key(q, shape, problem), LoadForward);
+            var keyBox = shape.Columns == shape.Block && shape.TileBlocks > 1 ? shape.Columns * shape.TileBlocks : shape.Columns;
             var arguments = default(KernelArguments);
             arguments.Add(Map(qRows, HopperShape.ForwardRows));
             arguments.Add(Map(kRows, keyBox));
             arguments.Add(Map(vRows, keyBox));
             arguments.Add(output);
             arguments.Add(logSum);
-            arguments.Add(documents);
+            arguments.Add(problem.Documents);
+            arguments.Add(problem.Choices);
             arguments.Add(Tickets(q.device));
             var strides = Aten.Strides(output);
             arguments.AddStruct(new ForwardSizes
@@ -80,16 +78,17 @@ internal static class HopperAttention
                 Groups = (int)keySizes[1],
                 Queries = queries,
                 Keys = (int)keySizes[2],
-                Pad = block - blocks.First,
+                Pad = problem.Pad,
                 QueryTiles = tiles,
                 HeadsTogether = Together(k, batch * heads),
                 BatchHeads = batch * heads,
-                Blocks = Blocks(blocks),
-                DocumentRow = DocumentRow(documents),
+                Blocks = problem.Count,
+                DocumentRow = problem.DocumentRow,
                 OutBatch = strides[0],
                 OutHead = strides[1],
                 OutPosition = strides[2],
-                Scale = (float)(scale / Math.Log(2)),
+                Scale = (float)(problem.Scale / Math.Log(2)),
+                Dropout = Dropping(problem),
             });
             var multiprocessors = CudaDriver.Devices().Single(x => x.Index == q.device_index).Multiprocessors;
             kernel.Launch(
@@ -101,8 +100,8 @@ internal static class HopperAttention
 
     /// <summary>Compiles what <see cref="Backward"/> runs.</summary>
     /// <exception cref="LandmarkException">It does not compile for the device.</exception>
-    public static void CompileBackward(Tensor q, int block) =>
-        Backwards.GetOrAdd((q.device_index, q.dtype, new HopperShape((int)Aten.Sizes(q)[3], block)), LoadBackward);
+    public static void CompileBackward(Tensor q, HopperProblem problem) =>
+        Backwards.GetOrAdd(Key(q, new HopperShape((int)Aten.Sizes(q)[3], problem.Blocks.Length), problem), LoadBackward);
 
     /// <summary>Gradients of <see cref="Forward"/>.</summary>
     /// <param name="q">As there; likewise the next two.</param>
@@ -111,29 +110,28 @@ internal static class HopperAttention
     /// <param name="output">What it gave.</param>
     /// <param name="logSum">What it gave.</param>
     /// <param name="gradient">[B, H, T, d]: the output's.</param>
-    /// <param name="blocks">As there; likewise the next two.</param>
-    /// <param name="documents">Of packed documents.</param>
-    /// <param name="scale">What scores are multiplied by.</param>
+    /// <param name="logSumGradient">[B, H, T] float32: of the logarithm to the base e of the gate's sum; null for none.</param>
+    /// <param name="problem">As there.</param>
     /// <returns>Gradients of q, k and v, contiguous.</returns>
     public static (Tensor Q, Tensor K, Tensor V) Backward(
-        Tensor q, Tensor k, Tensor v, Tensor output, Tensor logSum, Tensor gradient, RegularBlocks blocks, Tensor? documents, double scale)
+        Tensor q, Tensor k, Tensor v, Tensor output, Tensor logSum, Tensor gradient, Tensor? logSumGradient, HopperProblem problem)
     {
-        var block = blocks.Length;
-        var shape = new HopperShape((int)q.shape[3], block);
+        var shape = new HopperShape((int)q.shape[3], problem.Blocks.Length);
         var (batch, heads, groups, queries, keys) = ((int)q.shape[0], (int)q.shape[1], (int)k.shape[1], (int)q.shape[2], (int)k.shape[2]);
         using var scope = NewDisposeScope();
         var (qRows, kRows, vRows, gRows) = (Copyable(q), Copyable(k), Copyable(v), Copyable(gradient));
         var (dq, dk, dv) = (empty(q.shape, q.dtype, q.device), empty(k.shape, k.dtype, k.device), empty(v.shape, v.dtype, v.device));
-        var tiles = Over(queries, HopperShape.BackwardRows);
-        var keyTiles = Over(Blocks(blocks), shape.BackwardTileBlocks);
+        var tiles = HopperShape.Over(queries, HopperShape.BackwardRows);
+        var keyTiles = HopperShape.Over(problem.Count, shape.BackwardTileBlocks);
         if (batch * heads * tiles > 0)
         {
-            var module = Backwards.GetOrAdd((q.device_index, q.dtype, shape), LoadBackward);
+            var module = Backwards.GetOrAdd(Key(q, shape, problem), LoadBackward);
             var delta = empty_like(logSum);
             var rows = (long)batch * heads * queries;
             var deltaArguments = default(KernelArguments);
             deltaArguments.Add(output);
             deltaArguments.Add(gRows);
+            deltaArguments.Add(logSumGradient?.contiguous());
             deltaArguments.Add(delta);
             ReadOnlySpan<long> o = Aten.Strides(output), g = Aten.Strides(gRows);
             deltaArguments.AddStruct(new RowSizes
@@ -152,29 +150,30 @@ internal static class HopperAttention
 
             // dQ is summed here in float32, in the order of the kernel's registers.
             var parts = empty([(long)batch * heads * tiles * shape.Chunks * 64 * 64], ScalarType.Float32, q.device);
-            var turns = zeros([((long)batch * heads * tiles) + 1], ScalarType.Int32, q.device);
+            var turns = zeros([((long)batch * heads * tiles * shape.Chunks) + 1], ScalarType.Int32, q.device);
             var sizes = new BackwardSizes
             {
                 Heads = heads,
                 Groups = groups,
                 Queries = queries,
                 Keys = keys,
-                Pad = block - blocks.First,
+                Pad = problem.Pad,
                 QueryTiles = tiles,
                 KeyTiles = keyTiles,
                 HeadsTogether = Together(k, batch * groups),
                 BatchGroups = batch * groups,
-                Blocks = Blocks(blocks),
-                DocumentRow = DocumentRow(documents),
-                Scale = (float)scale,
-                ScaleLog2 = (float)(scale / Math.Log(2)),
+                Blocks = problem.Count,
+                DocumentRow = problem.DocumentRow,
+                Scale = (float)problem.Scale,
+                ScaleLog2 = (float)(problem.Scale / Math.Log(2)),
+                Dropout = Dropping(problem),
             };
             var arguments = default(KernelArguments);
             arguments.Add(Map(qRows, HopperShape.BackwardRows));
             arguments.Add(Map(kRows, shape.BackwardColumns));
             arguments.Add(Map(vRows, shape.BackwardColumns));
             arguments.Add(Map(gRows, HopperShape.BackwardRows));
-            foreach (var tensor in (ReadOnlySpan<Tensor?>)[logSum, delta, documents, dk, dv, parts, turns.narrow(0, 1, turns.numel() - 1), turns])
+            foreach (var tensor in (ReadOnlySpan<Tensor?>)[logSum, delta, problem.Documents, problem.Choices, dk, dv, parts, turns.narrow(0, 1, turns.numel() - 1), turns])
                 arguments.Add(tensor);
             arguments.AddStruct(sizes);
             module.Kernel("landmark_backward_sm90").Launch(
@@ -190,24 +189,33 @@ internal static class HopperAttention
         return (dq.MoveToOuterDisposeScope(), dk.MoveToOuterDisposeScope(), dv.MoveToOuterDisposeScope());
     }
 
-    private static CudaKernel LoadForward((int Device, ScalarType Type, HopperShape Shape) key) => CudaKernels.Module(
+    private static CudaKernel LoadForward(KernelKey key) => CudaKernels.Module(
         KernelSource.FromResource("landmark_forward_sm90.cu", [
-            .. Defines(key.Type, key.Shape, key.Shape.Columns), $"TILE_BLOCKS={key.Shape.TileBlocks}", $"STAGES={key.Shape.Stages}"]),
+            .. Defines(key, key.Shape.Columns), $"TILE_BLOCKS={key.Shape.TileBlocks}", $"STAGES={key.Shape.Stages}"]),
         key.Device).Kernel("landmark_forward_sm90");
 
-    private static CudaModule LoadBackward((int Device, ScalarType Type, HopperShape Shape) key) => CudaKernels.Module(
+    private static CudaModule LoadBackward(KernelKey key) => CudaKernels.Module(
         KernelSource.FromResource("landmark_backward_sm90.cu", [
-            .. Defines(key.Type, key.Shape, key.Shape.BackwardColumns), $"SPAN_BLOCKS={key.Shape.SpanBlocks}"]),
+            .. Defines(key, key.Shape.BackwardColumns), $"SPAN_BLOCKS={key.Shape.SpanBlocks}"]),
         key.Device);
 
     /// <summary>Counters of a stream, where one kernel runs after the other: zero before and after each.</summary>
     private static Tensor Tickets(Device device) => Counters.GetOrAdd(
         (device.index, CudaContext.Of(device.index).CurrentStream), _ => zeros([2], ScalarType.Int32, device).DetachFromDisposeScope());
 
-    private static string[] Defines(ScalarType type, HopperShape shape, int columns) =>
+    private static KernelKey Key(Tensor q, HopperShape shape, HopperProblem problem) =>
+        new(q.device_index, q.dtype, shape, problem.Documents is not null, problem.Choices is not null, problem.Dropout is not null);
+
+    private static string[] Defines(KernelKey key, int columns) =>
     [
-        $"ELEMENT={(type == ScalarType.BFloat16 ? "bf16" : "f16")}", $"HEAD_DIM={shape.HeadDim}", $"BLOCK={shape.Block}", $"COLUMNS={columns}",
+        $"ELEMENT={(key.Type == ScalarType.BFloat16 ? "bf16" : "f16")}", $"HEAD_DIM={key.Shape.HeadDim}", $"BLOCK={key.Shape.Block}",
+        $"COLUMNS={columns}",
+        .. key.Packs ? (string[])["PACKED=1"] : [], .. key.Chooses ? (string[])["CHOICE=1"] : [], .. key.Drops ? (string[])["DROPOUT=1"] : [],
     ];
+
+    private static Dropout Dropping(HopperProblem problem) => problem.Dropout is { } dropout
+        ? new Dropout { Seed = (uint)dropout.Seed, Threshold = dropout.Threshold, Kept = dropout.Kept }
+        : default;
 
     /// <summary>[B, H, T, d] to the copy engine, in boxes of 64 elements and so many rows.</summary>
     private static TensorMap Map(Tensor x, int rows)
@@ -231,26 +239,9 @@ internal static class HopperAttention
     private static int Together(Tensor k, int heads) =>
         (int)Math.Clamp(CacheBytes / (4 * k.shape[2] * k.shape[3]), 1, heads);
 
-    // Kernels take addresses: what does not fit must not get that far.
-    private static void CheckDocuments(Tensor q, RegularBlocks blocks, Tensor? documents)
-    {
-        if (documents is null) return;
-        ReadOnlySpan<long> sizes = Aten.Sizes(documents);
-        if (documents.dtype != ScalarType.Int32 || !documents.is_contiguous() || sizes.Length != 3 || sizes[1] != 2 || sizes[2] != Blocks(blocks)
-            || (sizes[0] != 1 && sizes[0] != Aten.Sizes(q)[0]) || documents.device_index != q.device_index)
-            throw new LandmarkException(
-                $"A layout of {sizes[0]} rows of packed documents does not fit a batch of {q.shape[0]} on {q.device}: "
-                + "give one row for all or one for each, on the tensors' device.");
-    }
-
-    /// <summary>Blocks of the sequence, counted from a whole first one.</summary>
-    private static int Blocks(RegularBlocks blocks) => Over(blocks.Keys + blocks.Length - blocks.First, blocks.Length);
-
-    /// <summary>Numbers from one row of documents to the next: none when one row is for all.</summary>
-    private static int DocumentRow(Tensor? documents) =>
-        documents is not null && Aten.Sizes(documents)[0] > 1 ? (int)(2 * Aten.Sizes(documents)[2]) : 0;
-
-    private static int Over(int x, int by) => (x + by - 1) / by;
+    /// <summary>What a kernel is compiled for.</summary>
+    [StructLayout(LayoutKind.Auto)]
+    private readonly record struct KernelKey(int Device, ScalarType Type, HopperShape Shape, bool Packs, bool Chooses, bool Drops);
 
     // As the kernels' structures lie: in order, each field at a multiple of its size.
     [StructLayout(LayoutKind.Sequential)]
@@ -259,6 +250,14 @@ internal static class HopperAttention
         public int Heads, Groups, Queries, Keys, Pad, QueryTiles, HeadsTogether, BatchHeads, Blocks, DocumentRow;
         public long OutBatch, OutHead, OutPosition;
         public float Scale;
+        public Dropout Dropout;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Dropout
+    {
+        public uint Seed, Threshold;
+        public float Kept;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -273,5 +272,6 @@ internal static class HopperAttention
     {
         public int Heads, Groups, Queries, Keys, Pad, QueryTiles, KeyTiles, HeadsTogether, BatchGroups, Blocks, DocumentRow;
         public float Scale, ScaleLog2;
+        public Dropout Dropout;
     }
 }

@@ -17,38 +17,46 @@ internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunct
         && HopperAttention.Serves(q, blocks.Length, AttentionBackends.NeedsGradient(q, k, v));
 
     /// <summary>As <see cref="LandmarkAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
-    public static Tensor Apply(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, HopperProblem problem)
     {
-        var blocks = layout.Regularity!.Value;
-        if (AttentionBackends.NeedsGradient(q, k, v)) return apply(q, k, v, layout.Documents!, blocks, scale);
-        var (output, logSum) = HopperAttention.Forward(q, k, v, blocks, layout.Documents, scale);
+        if (AttentionBackends.NeedsGradient(q, k, v)) return apply(q, k, v, problem);
+        var (output, logSum) = HopperAttention.Forward(q, k, v, problem);
         logSum.Dispose();
         return output;
     }
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars) => Forward(ctx, vars).Output;
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => Backward(ctx, grad_output, null);
+
+    /// <summary>The forward pass; all that backward needs is kept.</summary>
+    internal static (Tensor Output, Tensor LogSum) Forward(autograd.AutogradContext ctx, object[] vars)
     {
         ReturnedGradients.Keep([]);
-        var (q, k, v, documents) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (Tensor?)vars[3]);
-        var (blocks, scale) = ((RegularBlocks)vars[4], (double)vars[5]);
+        var (q, k, v, problem) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (HopperProblem)vars[3]);
         // An error in backward would end the process, so what can fail of it fails here.
-        HopperAttention.CompileBackward(q, blocks.Length);
-        var (output, logSum) = HopperAttention.Forward(q, k, v, blocks, documents, scale);
-        // The layout may be gone by the time of backward, not so what is saved.
-        ctx.save_for_backward(documents is null ? [q, k, v, output, logSum] : [q, k, v, output, logSum, documents]);
-        ctx.save_data("blocks", blocks);
-        ctx.save_data("scale", scale);
-        return output;
+        HopperAttention.CompileBackward(q, problem);
+        var (output, logSum) = HopperAttention.Forward(q, k, v, problem);
+        // By the time of backward the layout may be gone, but not what is saved.
+        ctx.save_for_backward([q, k, v, output, logSum, .. new[] { problem.Documents, problem.Choices }.OfType<Tensor>()]);
+        ctx.save_data("problem", problem);
+        return (output, logSum);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    /// <summary>Gradients of what was given, in its order; the output's gradients are used up.</summary>
+    internal static List<Tensor> Backward(autograd.AutogradContext ctx, Tensor gradient, Tensor? logSumGradient)
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
-        var (dq, dk, dv) = HopperAttention.Backward(
-            saved[0], saved[1], saved[2], saved[3], saved[4], grad_output, (RegularBlocks)ctx.get_data("blocks"),
-            saved.Count > 5 ? saved[5] : null, (double)ctx.get_data("scale"));
-        grad_output.Dispose();
-        return [.. ReturnedGradients.Keep([dq, dk, dv]), null!, null!, null!];
+        var problem = (HopperProblem)ctx.get_data("problem");
+        problem = problem with
+        {
+            Documents = problem.Documents is null ? null : saved[5],
+            Choices = problem.Choices is null ? null : saved[^1],
+        };
+        var (dq, dk, dv) = HopperAttention.Backward(saved[0], saved[1], saved[2], saved[3], saved[4], gradient, logSumGradient, problem);
+        gradient.Dispose();
+        logSumGradient?.Dispose();
+        return [.. ReturnedGradients.Keep([dq, dk, dv]), null!];
     }
 }

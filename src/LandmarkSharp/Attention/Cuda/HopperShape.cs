@@ -72,12 +72,15 @@ internal readonly record struct HopperShape(int HeadDim, int Block)
     /// <summary>Shared memory of the forward kernel in bytes.</summary>
     public int ForwardBytes => Rest + QueryBytes(ForwardRows) + (2 * Stages * TileBytes);
 
-    /// <summary>Shared memory of the backward kernel in bytes: keys, values, two tiles of Q and dO, W, dS, dQ, exchange.</summary>
-    public int BackwardBytes => Rest + ExchangeBytes + (2 * Chunks * 128 * 128) + (4 * QueryBytes(BackwardRows)) + (4 * 64 * 128) + (Chunks * 64 * 64 * 4);
+    /// <summary>Shared memory of the backward kernel in bytes: keys, values, two tiles of Q and dO, W, two of dS, dQ, exchange.</summary>
+    public int BackwardBytes => Rest + ExchangeBytes + (2 * Chunks * 128 * 128) + (4 * QueryBytes(BackwardRows)) + (6 * 64 * 128) + (2 * 64 * 64 * 4);
 
     private int TileBytes => Chunks * TileBlocks * Columns * 128;
 
     private int QueryBytes(int rows) => Chunks * rows * 128;
+
+    /// <summary>x divided by a size, rounded up.</summary>
+    public static int Over(int x, int by) => (x + by - 1) / by;
 
     private static int Up(int x, int to) => (x + to - 1) / to * to;
 }

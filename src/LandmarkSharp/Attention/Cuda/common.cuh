@@ -3,6 +3,7 @@
 #ifndef LANDMARK_COMMON
 #define LANDMARK_COMMON
 
+typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -43,10 +44,18 @@ DEVICE float power_of_2(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "
 DEVICE float log_2(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 DEVICE float larger(float a, float b) { float y; asm("max.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b)); return y; }
 DEVICE int smaller(int a, int b) { return a < b ? a : b; }
+DEVICE u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
+DEVICE u32 larger(u32 a, u32 b) { return a < b ? b : a; }
+DEVICE int leading_zeros(u32 x) { int y; asm("clz.b32 %0, %1;" : "=r"(y) : "r"(x)); return y; }
+DEVICE int ones(u32 x) { int y; asm("popc.b32 %0, %1;" : "=r"(y) : "r"(x)); return y; }
 DEVICE u32 as_bits(float x) { u32 y; asm("mov.b32 %0, %1;" : "=r"(y) : "f"(x)); return y; }
 DEVICE float as_float(u32 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"(x)); return y; }
 DEVICE float ratio(float x, float y) { float z; asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y)); return z; }
 DEVICE float multiply_add(float x, float y, float z) { float r; asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(x), "f"(y), "f"(z)); return r; }
+
+// Constants as arguments of lambdas.
+struct Yes { static constexpr bool value = true; };
+struct No { static constexpr bool value = false; };
 
 // ---- Warps and blocks --------------------------------------------------------------------------------------------------
 
@@ -68,6 +77,13 @@ DEVICE bool any_lane(bool x) {
                  : "=r"(any) : "r"((u32)x), "r"(kAllLanes));
     return any != 0;
 }
+// A bit for each lane.
+DEVICE u32 ballot(bool x) {
+    u32 lanes;
+    asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %1, 0;\nvote.sync.ballot.b32 %0, p, %2;\n}" : "=r"(lanes) : "r"((u32)x), "r"(kAllLanes));
+    return lanes;
+}
+DEVICE int highest_bit(u32 x) { int bit; asm("bfind.u32 %0, %1;" : "=r"(bit) : "r"(x)); return bit; }
 DEVICE void warp_sync() { asm volatile("bar.warp.sync %0;" :: "r"(kAllLanes) : "memory"); }
 // Over groups of Lanes neighbouring lanes, a power of 2; every lane gets the result.
 template <int Lanes = kWarp> DEVICE float warp_sum(float x) {
@@ -80,10 +96,20 @@ template <int Lanes = kWarp> DEVICE float warp_max(float x) {
     for (int mask = Lanes / 2; mask > 0; mask /= 2) x = larger(x, shuffle_xor(x, mask));
     return x;
 }
+DEVICE u32 warp_sum(u32 x) { u32 y; asm volatile("redux.sync.add.u32 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(kAllLanes)); return y; }
+DEVICE u32 warp_min(u32 x) { u32 y; asm volatile("redux.sync.min.u32 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(kAllLanes)); return y; }
+DEVICE u32 warp_max(u32 x) { u32 y; asm volatile("redux.sync.max.u32 %0, %1, %2;" : "=r"(y) : "r"(x), "r"(kAllLanes)); return y; }
 
 // Barriers by number, 1 to 15 (0 is __syncthreads): threads is a multiple of 32.
 DEVICE void named_sync(int barrier, int threads) { asm volatile("bar.sync %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
 DEVICE void named_arrive(int barrier, int threads) { asm volatile("bar.arrive %0, %1;" :: "r"(barrier), "r"(threads) : "memory"); }
+
+// ---- Global memory -----------------------------------------------------------------------------------------------------
+
+// 16 bytes of what is not written while the kernel runs: the compiler may load them whenever it has the address.
+DEVICE void load_early(const void* from, u32 (&x)[4]) {
+    asm("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "l"(from));
+}
 
 // ---- Shared memory -----------------------------------------------------------------------------------------------------
 
@@ -92,6 +118,29 @@ DEVICE u32 shared_address(const void* pointer) {
     u64 address;
     asm("cvta.to.shared.u64 %0, %1;" : "=l"(address) : "l"(pointer));
     return (u32)address;
+}
+
+// The launch's dynamic shared memory, at a multiple of 16 bytes.
+DEVICE void* shared_room() {
+    extern __shared__ __align__(16) unsigned char room[];
+    return room;
+}
+// The launch's dynamic shared memory, from the first multiple of 1,024 bytes on: what swizzled boxes lie at.
+DEVICE u32 dynamic_shared() {
+    extern __shared__ unsigned char memory[];
+    return (shared_address(memory) + 1023) & ~1023u;
+}
+
+// 16 bytes as they are.
+struct __align__(16) Quad { u32 x[4]; };
+DEVICE void store_shared(u32 to, u32 x) { asm volatile("st.shared.b32 [%0], %1;" :: "r"(to), "r"(x) : "memory"); }
+DEVICE void store_shared(u32 to, const Quad& q) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" :: "r"(to), "r"(q.x[0]), "r"(q.x[1]), "r"(q.x[2]), "r"(q.x[3]) : "memory");
+}
+DEVICE Quad load_shared_quad(u32 from) {
+    Quad q;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(q.x[0]), "=r"(q.x[1]), "=r"(q.x[2]), "=r"(q.x[3]) : "r"(from) : "memory");
+    return q;
 }
 
 // Copies 16 bytes in the background; bytes beyond the first `bytes` (0 to 16) arrive as 0, and are not read.
@@ -147,5 +196,20 @@ DEVICE u32 atomic_increment(u32* counter) {
 }
 // Writes before it are seen on the device before those after it.
 DEVICE void device_fence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
+
+// ---- Between launches that follow each other (programmatic dependent launch, from sm_90 on) ------------------------------
+
+// Lets the next launch start, if it was launched so, once every thread block has come here or ended.
+DEVICE void start_next() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+// Until the launch before has ended and all that it wrote is seen.
+DEVICE void wait_previous() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
 
 #endif

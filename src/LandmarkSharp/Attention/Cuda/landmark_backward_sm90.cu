@@ -13,9 +13,11 @@
 // memory in the keys' order, one thread block after the other, so equal inputs give equal bits: a thread block with earlier keys
 // began earlier and sees every tile that a later one does, so nobody waits for one that has not begun.
 //
-// Compile-time: HEAD_DIM (to 128), BLOCK, COLUMNS, SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
+// Compile-time: as forward, HEAD_DIM to 128, and SPAN_BLOCKS; blocks of more than 64 columns lie across both spans.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 SPAN_BLOCKS=1
 // check: ELEMENT=f16 HEAD_DIM=96 BLOCK=100 COLUMNS=104 SPAN_BLOCKS=1
+// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=32 COLUMNS=32 SPAN_BLOCKS=2 PACKED=1 CHOICE=1 DROPOUT=1
+#include "gates.cuh"
 #include "shared.cuh"
 #include "wgmma.cuh"
 
@@ -35,6 +37,7 @@ struct Shape {
     int heads, groups, queries, keys, pad, queryTiles, keyTiles, headsTogether, batchGroups;
     int blocks, documentRow;                                // of the sequence; numbers in a row of documents
     float scale, scaleLog2;
+    Dropout dropout;
 };
 
 // Rows of the output and of its gradient; strides in elements.
@@ -46,19 +49,20 @@ struct Rows {
 // What is left of a row's scores in a span of a block.
 struct Half { float top, sum, landmark; };
 
-struct Row { int start, own, column; float logSum, delta; };
+struct Row { int start, own, column; float logSum, delta; u32 random; };
 
 // The first block of the document that a position is in, and the first after it; see the forward pass.
 DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
-    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+    return kPacked ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
 }
 DEVICE int document_end(const int *documents, const Shape &shape, int batch, int block) {
-    return documents ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
+    return kPacked ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
 }
 
 struct Shared {
     u32 keys, values, queries, gradients, weights, slopes, parts, halves;
     u32 keyFull, full, free;                           // of queries and gradients together, by stage
+    u32 ready, idle;                                   // slopes of a span, by span and stage: written; read by the other span
 };
 
 // Where a thread puts what the other span's thread of the same row needs.
@@ -72,8 +76,9 @@ constexpr int LANDMARK = SPLIT ? L - 1 - 64 : L - 1, J = N / NB / 8;
 // Scores s of a span become W, and gates[r][b] the gate P_b of an earlier block.
 template <bool Edge>
 DEVICE void weigh(
-    float (&s)[N / 2], float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, float scale, int pad, const Shared &shared)
+    float (&s)[N / 2], float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const u8 *choice, const Shape &shape, const Shared &shared)
 {
+    const float scale = shape.scaleLog2;
     const int t = lane_index() & 3, start = SPLIT ? 64 * span : 0;
     Half half[2][NB];
 #pragma unroll
@@ -82,8 +87,9 @@ DEVICE void weigh(
         for (int b = 0; b < NB; b++) {
             const int block = firstBlock + b;
             const bool own = Edge && block == rows[r].own;
-            const int from = Edge && block == 0 ? pad : 0;
-            const int to = !Edge ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
+            const int from = Edge && block == 0 ? shape.pad : 0;
+            int to = !Edge ? L - 1 : own ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
+            if (kChoice && !choice[own ? shape.blocks : smaller(block, shape.blocks - 1)]) to = 0;
             half[r][b].landmark = shuffle(s[4 * (b * J + LANDMARK / 8) + 2 * r + LANDMARK % 2], (lane_index() & ~3) | (LANDMARK % 8 / 2)) * scale;
             float top = -infinity(), sum = 0;
 #pragma unroll
@@ -134,7 +140,8 @@ DEVICE void weigh(
         for (int b = 0; b < NB; b++) {
             const bool own = Edge && firstBlock + b == rows[r].own, empty = half[r][b].sum == 0;
             const float gate = empty ? 0 : power_of_2((own ? half[r][b].top : half[r][b].landmark) - rows[r].logSum);
-            const float weight = empty ? 0 : own ? gate * mine[r] : ratio(gate, half[r][b].sum) * mine[r];
+            float weight = empty ? 0 : own ? gate * mine[r] : ratio(gate, half[r][b].sum) * mine[r];
+            if (kDropout && !own) weight *= keep(shape.dropout, rows[r].random, firstBlock + b);
             gates[r][b] = gate;
 #pragma unroll
             for (int j = 0; j < J; j++)
@@ -146,10 +153,10 @@ DEVICE void weigh(
 // W and g = dO Vᵀ of a span become dS, in place of g.
 template <bool Edge>
 DEVICE void differentiate(
-    float (&g)[N / 2], const float (&w)[N / 2], const float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const Shared &shared)
+    float (&g)[N / 2], const float (&w)[N / 2], const float (&gates)[2][NB], const Row (&rows)[2], int firstBlock, int span, const Shape &shape, const Shared &shared)
 {
     const int t = lane_index() & 3;
-    float products[2][NB];                                  // P_b D_b
+    float products[2][NB];                                  // P_b D_b, or 0 if the gate was dropped
 #pragma unroll
     for (int r = 0; r < 2; r++)
 #pragma unroll
@@ -175,7 +182,9 @@ DEVICE void differentiate(
         for (int b = 0; b < NB; b++) {
             const bool own = Edge && firstBlock + b == rows[r].own;
             const float gate = gates[r][b], product = products[r][b];
-            const float less = own ? rows[r].delta : gate > 0 ? ratio(product, gate) : 0;
+            float kept = gate;
+            if (kDropout && !own) kept *= keep(shape.dropout, rows[r].random, firstBlock + b);
+            const float less = own ? rows[r].delta : kept > 0 ? ratio(product, kept) : 0;
             const float landmark = own ? 0 : product - gate * rows[r].delta;
 #pragma unroll
             for (int j = 0; j < J; j++)
@@ -201,6 +210,7 @@ DEVICE void store(u32 to, const float (&x)[N / 2]) {
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
     const __grid_constant__ TensorMap gradientMap, const float *__restrict__ logSum, const float *__restrict__ delta, const int *__restrict__ documents,
+    const u8 *__restrict__ choices,
     T *__restrict__ keyGradient, T *__restrict__ valueGradient, float *__restrict__ queryParts,
     u32 *__restrict__ turns, u32 *__restrict__ ticket, const __grid_constant__ Shape shape)
 {
@@ -212,12 +222,14 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     shared.gradients = shared.queries + STAGES * QUERY_BYTES;
     shared.weights = shared.gradients + STAGES * QUERY_BYTES;
     shared.slopes = shared.weights + 2 * WEIGHT_BYTES;
-    shared.parts = shared.slopes + 2 * WEIGHT_BYTES;
-    shared.halves = shared.parts + CHUNKS * PARTS * 4;
+    shared.parts = shared.slopes + 2 * STAGES * WEIGHT_BYTES;
+    shared.halves = shared.parts + 2 * PARTS * 4;
     shared.keyFull = shared.halves + 2 * 2048;
     shared.full = shared.keyFull + 8;
     shared.free = shared.full + 8 * STAGES;
-    const u32 work = shared.free + 8 * STAGES;
+    shared.ready = shared.free + 8 * STAGES;
+    shared.idle = shared.ready + 2 * 8 * STAGES;
+    const u32 work = shared.idle + 2 * 8 * STAGES;
 
     if (threadIdx.x == 0) {
         // Work is taken in the order in which thread blocks begin, whatever order that is.
@@ -226,6 +238,10 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         for (int i = 0; i < STAGES; i++) {
             barrier_init(shared.full + 8 * i, 1);
             barrier_init(shared.free + 8 * i, 2);
+        }
+        for (int i = 0; i < 2 * STAGES; i++) {
+            barrier_init(shared.ready + 8 * i, 1);
+            barrier_init(shared.idle + 8 * i, 4);
         }
         barrier_init_fence();
     }
@@ -267,22 +283,24 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                     load_box(shared.gradients + stage * QUERY_BYTES + c * ROWS * 128, gradientMap, shared.full + 8 * stage, c * 64, row, head, batch);
                 }
             }
-        } else if (threadIdx.x / 32 == 1) {
-            // Adds dQ in memory when it is this tile's turn.
-            named_arrive(4, 256 + 32);                     // the parts may be written
+        } else if (const int span = (int)threadIdx.x / 32 - 1; span == 0 || span == 1) {
+            // A warp for each span adds the part of dQ that the span made in memory, when it is this tile's turn.
+            const u32 parts = shared.parts + span * PARTS * 4;
             for (int i = 0; i < count; i++) {
-                const int queryTile = lastTile - i % perHead, at = (batch * shape.heads + firstHead + i / perHead) * shape.queryTiles + queryTile;
+                if (CHUNKS == 1 && span != i % 2) continue;
+                const int queryTile = lastTile - i % perHead, head = batch * shape.heads + firstHead + i / perHead;
+                const int at = (head * shape.queryTiles + queryTile) * CHUNKS + (CHUNKS == 1 ? 0 : span);
                 const int turn = tile - document(documents, shape, batch, queryTile * ROWS + shift) / TILE_BLOCKS;
-                named_sync(3, 256 + 32);                   // the parts are in shared memory
+                named_sync(8 + span, 128 + 32);            // the part is in shared memory
                 if (lane_index() == 0) {
                     while (load_acquire(turns + at) != (u32)turn) { }
-                    if (turn == 0) bulk_store(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
-                    else bulk_add(queryParts + (long long)at * CHUNKS * PARTS, shared.parts, CHUNKS * PARTS * 4);
+                    if (turn == 0) bulk_store(queryParts + (long long)at * PARTS, parts, PARTS * 4);
+                    else bulk_add(queryParts + (long long)at * PARTS, parts, PARTS * 4);
                     bulk_commit();
                     bulk_wait_read();
                 }
                 warp_sync();
-                if (i + 1 < count) named_arrive(4, 256 + 32);  // and again
+                if (i + 3 - CHUNKS < count) named_arrive(10 + span, 128 + 32);     // it may be written again
                 if (lane_index() == 0) {
                     bulk_wait();
                     store_release(turns + at, turn + 1);
@@ -294,11 +312,12 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     registers_raise<240>();
     const int span = threadIdx.x / 128 - 1, warp = threadIdx.x / 32 % 4, block = firstBlock + (SPLIT ? 0 : span * NB);
     const u32 keys = shared.keys + span * 64 * 128, values = shared.values + span * 64 * 128;
-    const u32 weights = shared.weights + span * WEIGHT_BYTES, slopes = shared.slopes + span * WEIGHT_BYTES;
+    const u32 weights = shared.weights + span * WEIGHT_BYTES, parts = shared.parts + span * PARTS * 4;
     float dk[D / 2], dv[D / 2], s[N / 2];
 #pragma unroll
     for (int i = 0; i < D / 2; i++) dk[i] = dv[i] = 0;
     Row rows[2];
+    const u8 *choice = choices + batch * (shape.blocks + 1);
 
     // Waits for a tile of queries, and begins S = Q Kᵀ.
     auto begin = [&](int i) {
@@ -317,9 +336,35 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
             const int at = first + warp * 16 + lane_index() / 4 + 8 * r;
             const bool there = at < shape.queries;
             const long long row = (long long)(batch * shape.heads + head) * shape.queries + at;
-            rows[r] = { document(documents, shape, batch, at + shift), (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0 };
+            rows[r] = { document(documents, shape, batch, at + shift), (at + shift) / L, (at + shift) % L, there ? logSum[row] : infinity(), there ? delta[row] : 0,
+                random_of_row(shape.dropout, row) };
         }
     };
+    // dQ = dS K over both spans: a warpgroup makes 64 of its columns, or those of every second tile if there are no more.
+    bool written = false;
+    auto makes = [&](int i) { return CHUNKS == 2 || (i + 2) % 2 == span; };
+    auto begin_query_gradient = [&](float (&dq)[32], int i) {
+        if (i >= 0) barrier_wait(shared.ready + 8 * ((1 - span) * STAGES + i % STAGES), i / STAGES & 1);
+        wgmma_fence();
+        const u32 slopes = shared.slopes + (i + STAGES) % STAGES * 2 * WEIGHT_BYTES, chunk = CHUNKS == 2 ? span : 0;
+#pragma unroll
+        for (int k = 0; k < 8; k++)
+            wgmma<T, 64, 0, 1>(dq,
+                matrix_at<128>(slopes + (k / 4) * WEIGHT_BYTES + (k % 4) * 32),
+                matrix_at<128>(shared.keys + chunk * 128 * 128 + k * 2048, 0, 1024), k > 0);
+        wgmma_commit();
+    };
+    auto give_query_gradient = [&](const float (&dq)[32], int i) {
+        if (lane_index() == 0) barrier_arrive(shared.idle + 8 * ((1 - span) * STAGES + i % STAGES));
+        if (!makes(i)) return;
+        if (written) named_sync(10 + span, 128 + 32);      // the last part has been read
+        written = true;
+#pragma unroll
+        for (int j = 0; j < 32; j++) store_shared(parts + (j * 128 + threadIdx.x % 128) * 4, as_bits(dq[j]));
+        async_proxy_fence();
+        named_arrive(8 + span, 128 + 32);
+    };
+
     barrier_wait(shared.keyFull, 0);
     if (count > 0) begin(0);
     wgmma_wait<0>();
@@ -327,7 +372,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     for (int i = 0; i < count; i++) {
         const int stage = i % STAGES, queryTile = lastTile - i % perHead;
         const u32 queries = shared.queries + stage * QUERY_BYTES, gradients = shared.gradients + stage * QUERY_BYTES;
-        const bool edge = (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0)
+        const u32 slopes = shared.slopes + (2 * stage + span) * WEIGHT_BYTES;
+        const bool edge = kChoice || (queryTile * ROWS + shift) / L < firstBlock + TILE_BLOCKS || (tile == 0 && shape.pad > 0)
             || document(documents, shape, batch, queryTile * ROWS + ROWS - 1 + shift) > firstBlock;
         float g[N / 2], dq[32], gates[2][NB];
         wgmma_fence();
@@ -337,8 +383,8 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
                 matrix_at<128>(gradients + (k / 4) * ROWS * 128 + (k % 4) * 32),
                 matrix_at<128>(values + (k / 4) * 128 * 128 + (k % 4) * 32), k > 0);
         wgmma_commit();
-        if (edge) weigh<true>(s, gates, rows, block, span, shape.scaleLog2, shape.pad, shared);
-        else weigh<false>(s, gates, rows, block, span, shape.scaleLog2, shape.pad, shared);
+        if (edge) weigh<true>(s, gates, rows, block, span, choice, shape, shared);
+        else weigh<false>(s, gates, rows, block, span, choice, shape, shared);
         store(weights, s);
         async_proxy_fence();
         named_sync(5 + span, 128);                         // all of the warpgroup's W is there
@@ -350,24 +396,19 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         wgmma_commit();
         wgmma_wait<1>();
         wgmma_keep(g);
-        if (edge) differentiate<true>(g, s, gates, rows, block, span, shared);
-        else differentiate<false>(g, s, gates, rows, block, span, shared);
+        if (edge) differentiate<true>(g, s, gates, rows, block, span, shape, shared);
+        else differentiate<false>(g, s, gates, rows, block, span, shape, shared);
+        if (i >= STAGES) barrier_wait(shared.idle + 8 * (span * STAGES + stage), (i / STAGES - 1) & 1);
         store(slopes, g);
         async_proxy_fence();
-        named_sync(1, 256);                                // both spans' dS are there for dQ
-        // dQ = dS K over both spans: a warpgroup makes 64 of its columns.
-        const int chunk = CHUNKS == 2 ? span : 0;
-        const bool makes = CHUNKS == 2 || span == (i & 1);
+        named_sync(5 + span, 128);                         // all of the warpgroup's dS is there
+        if (threadIdx.x % 128 == 0) barrier_arrive(shared.ready + 8 * (span * STAGES + stage));
+        // The other span's is needed for dQ. That of the tile before is there by now: so the spans need not go in step, and one's
+        // products fill the time of the other's gates.
+        // (In front of the first tile there are zeros, which are as quick as an exception.)
+        if (CHUNKS == 2 || makes(i - 1)) begin_query_gradient(dq, i - 1);
+        else wgmma_commit();
         wgmma_fence();
-        if (makes) {
-#pragma unroll
-            for (int k = 0; k < 8; k++) {
-                const u64 a = matrix_at<128>(shared.slopes + (k / 4) * WEIGHT_BYTES + (k % 4) * 32);
-                const u64 b = matrix_at<128>(shared.keys + chunk * 128 * 128 + k * 2048, 0, 1024);
-                wgmma<T, 64, 0, 1>(dq, a, b, k > 0);
-            }
-        }
-        wgmma_commit();
 #pragma unroll
         for (int k = 0; k < ROWS / 16; k++)                 // dK += dSᵀ Q
             wgmma<T, D, 1, 1>(dk,
@@ -377,18 +418,19 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
         wgmma_wait<2>();
         wgmma_keep(dv);
         wgmma_keep(dq);
-        named_sync(4, 256 + 32);                           // the last parts have been read, and dS may be written again
-        if (makes)
-#pragma unroll
-            for (int j = 0; j < 32; j++)
-                store_shared(shared.parts + ((chunk * 32 + j) * 128 + threadIdx.x % 128) * 4, as_bits(dq[j]));
-        async_proxy_fence();
-        named_arrive(3, 256 + 32);
+        if (i > 0) give_query_gradient(dq, i - 1);
         // Nothing is under way from one round to the next: the compiler does not see through that.
         wgmma_wait<0>();
         wgmma_keep(s);
         wgmma_keep(dk);
         warpgroup_arrive(shared.free + 8 * stage);
+    }
+    if (count > 0 && makes(count - 1)) {
+        float dq[32];
+        begin_query_gradient(dq, count - 1);
+        wgmma_wait<0>();
+        wgmma_keep(dq);
+        give_query_gradient(dq, count - 1);
     }
 
 #pragma unroll
@@ -406,9 +448,10 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     }
 }
 
-// delta = rowsum(dO * O), a warp a row.
+// delta = rowsum(dO * O), less the gradient of the gate's log-sum (to the base e) if there is one; a warp a row.
 extern "C" __global__ void landmark_delta(
-    const T *__restrict__ out, const T *__restrict__ gradient, float *__restrict__ delta, const __grid_constant__ Rows rows)
+    const T *__restrict__ out, const T *__restrict__ gradient, const float *__restrict__ logSumGradient, float *__restrict__ delta,
+    const __grid_constant__ Rows rows)
 {
     const long long row = blockIdx.x * 8ll + threadIdx.x / kWarp;
     if (row >= rows.count) return;
@@ -418,7 +461,7 @@ extern "C" __global__ void landmark_delta(
     float sum = 0;
     for (int i = lane_index(); i < D; i += kWarp) sum = multiply_add(to_float(out[i]), to_float(gradient[i]), sum);
     sum = warp_sum(sum);
-    if (lane_index() == 0) delta[row] = sum;
+    if (lane_index() == 0) delta[row] = logSumGradient ? sum - logSumGradient[row] : sum;
 }
 
 // dQ from the parts' order of registers: one thread block a tile of queries, a thread for each two neighbouring columns.

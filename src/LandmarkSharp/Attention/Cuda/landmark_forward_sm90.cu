@@ -11,12 +11,16 @@
 // each multiply and gate by turns. A tile holds TILE_BLOCKS whole blocks of COLUMNS >= BLOCK columns each, so that a row's
 // statistics of a block are in the registers of four neighbouring lanes when the gate needs them: one pass, no more products than
 // dense attention. Blocks are right-aligned at their landmark: a short first block begins before the first key, where the copy
-// engine fills in zeros. Where documents are packed, a query sees the blocks of its own document: documents has for each block
-// the first block of its document.
+// engine fills in zeros. With PACKED documents a query sees the blocks of its own: documents has for each block the first block
+// of its document, and then for each the first block after it.
 //
-// Compile-time: ELEMENT (bf16 or f16), HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES.
+// Compile-time: ELEMENT (bf16 or f16), HEAD_DIM, BLOCK, COLUMNS, TILE_BLOCKS, STAGES. With CHOICE, choices has for each row of the
+// batch and each block whether the gate has it, and one more for a query's own block. With DROPOUT gates of earlier blocks are
+// dropped at random after the softmax over them.
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2
 // check: ELEMENT=f16 HEAD_DIM=80 BLOCK=200 COLUMNS=208 TILE_BLOCKS=1 STAGES=1
+// check: ELEMENT=f16 HEAD_DIM=64 BLOCK=64 COLUMNS=64 TILE_BLOCKS=2 STAGES=2 PACKED=1 CHOICE=1 DROPOUT=1
+#include "gates.cuh"
 #include "shared.cuh"
 #include "wgmma.cuh"
 
@@ -34,18 +38,22 @@ struct Shape {
     int blocks, documentRow;                                // of the sequence; numbers in a row of documents
     long long outBatch, outHead, outPosition;               // strides of the output, in elements
     float scale;                                            // of scores, times log2 e
+    Dropout dropout;
 };
 
 // A row's statistics while its blocks go by, in units of log2: the greatest gate logit so far, and the sum of the gates.
 struct Row {
     int start, own, column;                                 // its document's first block, its block, and its column in it
     float greatest, sum, rescale;
+    u32 random;
 };
 
 // Scores of a tile become gated weights, relative to the greatest gate logit so far; s[4j + 2r + e] is row r, column 8j + 2t + e.
-// Edge: the tile may hold a row's own block, blocks after it, blocks of an earlier document, or columns before the first key.
+// Edge: the tile may hold a row's own block, blocks after it, blocks of an earlier document or in no
+// gate, or columns before the first key.
 template <bool Edge>
-DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, float scale, int pad) {
+DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, const u8 *choice, const Shape &shape) {
+    const float scale = shape.scale;
     const int t = lane_index() & 3;
 #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -58,8 +66,9 @@ DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, float scale,
             const int block = firstBlock + b;
             own[b] = Edge && block == rows[r].own;
             const float landmark = shuffle(s[4 * (b * J + (L - 1) / 8) + 2 * r + (L - 1) % 2], (lane_index() & ~3) | ((L - 1) % 8 / 2));
-            const int from = Edge && block == 0 ? pad : 0;
-            const int to = !Edge ? L - 1 : own[b] ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
+            const int from = Edge && block == 0 ? shape.pad : 0;
+            int to = !Edge ? L - 1 : own[b] ? smaller(rows[r].column + 1, L - 1) : block < rows[r].own && block >= rows[r].start ? L - 1 : 0;
+            if (kChoice && !choice[own[b] ? shape.blocks : smaller(block, shape.blocks - 1)]) to = 0;
             float m = -infinity();
 #pragma unroll
             for (int j = 0; j < J; j++)
@@ -94,8 +103,9 @@ DEVICE void gate(float (&s)[N / 2], Row (&rows)[2], int firstBlock, float scale,
                 }
             l = warp_sum<4>(l);
             const float p = power_of_2(logit[b] - base);
-            const float weight = Edge ? (own[b] ? p : l > 0 ? p / l : 0) : ratio(p, l);
+            float weight = Edge ? (own[b] ? p : l > 0 ? p / l : 0) : ratio(p, l);
             rows[r].sum += own[b] ? p * l : p;
+            if (kDropout && !own[b]) weight *= keep(shape.dropout, rows[r].random, firstBlock + b);
 #pragma unroll
             for (int j = 0; j < J; j++)
 #pragma unroll
@@ -146,7 +156,7 @@ struct Item { int batchHead, batch, head, keyHead, first, lowest, tiles; };
 
 // The first block of the document that a position is in; positions are counted from the beginning of a whole first block.
 DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
-    return documents ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
+    return kPacked ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
 }
 
 // Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
@@ -167,7 +177,7 @@ DEVICE Item item_at(int index, const int *documents, const Shape &shape) {
 
 extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
     const __grid_constant__ TensorMap queryMap, const __grid_constant__ TensorMap keyMap, const __grid_constant__ TensorMap valueMap,
-    T *__restrict__ out, float *__restrict__ logSum, const int *__restrict__ documents, u32 *tickets, const __grid_constant__ Shape shape)
+    T *__restrict__ out, float *__restrict__ logSum, const int *__restrict__ documents, const u8 *__restrict__ choices, u32 *tickets, const __grid_constant__ Shape shape)
 {
     const u32 base = dynamic_shared();
     Shared shared;
@@ -245,12 +255,14 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const int position = mine + 8 * r + shift;
-            rows[r] = { document(documents, shape, item.batch, position), position / L, position % L, -infinity(), 0, 1 };
+            rows[r] = { document(documents, shape, item.batch, position), position / L, position % L, -infinity(), 0, 1,
+                random_of_row(shape.dropout, (long long)item.batchHead * shape.queries + mine + 8 * r) };
         }
         // Tiles from the last down to the one, and from the other down, are edges: see gate.
         const int firstOwn = (item.first + group * 64 + shift) / L / NB;
         const int newest = document(documents, shape, item.batch, item.first + group * 64 + 63 + shift);
-        const int lastEdge = newest > 0 ? (newest - 1) / NB : shape.pad > 0 ? 0 : -1;
+        const int lastEdge = kChoice ? item.tiles : newest > 0 ? (newest - 1) / NB : shape.pad > 0 ? 0 : -1;
+        const u8 *choice = choices + item.batch * (shape.blocks + 1);
 
         float o[D / 2], s[N / 2];
         u32 p[N / 16][4];
@@ -264,7 +276,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
         wgmma_keep(s);
         warpgroup_arrive(shared.keyFree + 8 * (i % STAGES));
         if (item.tiles - 1 == item.lowest) warpgroup_arrive(shared.queryFree);
-        gate<true>(s, rows, (item.tiles - 1) * NB, shape.scale, shape.pad);
+        gate<true>(s, rows, (item.tiles - 1) * NB, choice, shape);
         pack_pairs(p, s);
 
         int tile = item.tiles - 2;
@@ -286,7 +298,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             wgmma_keep(s);
             warpgroup_arrive(shared.keyFree + 8 * stage);
             if (tile == item.lowest) warpgroup_arrive(shared.queryFree);
-            gate<decltype(edge)::value>(s, rows, tile * NB, shape.scale, shape.pad);
+            gate<decltype(edge)::value>(s, rows, tile * NB, choice, shape);
             wgmma_wait<0>();
             wgmma_keep(o);
             wgmma_keep(p);

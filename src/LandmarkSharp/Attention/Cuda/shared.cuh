@@ -5,20 +5,12 @@
 
 #if __CUDA_ARCH__ >= 900
 
-// The launch's dynamic shared memory, from the first multiple of 1,024 bytes on: what swizzled boxes lie at.
-DEVICE u32 dynamic_shared() {
-    extern __shared__ unsigned char memory[];
-    return (shared_address(memory) + 1023) & ~1023u;
-}
 // One arrival for the whole warpgroup, once all of it is here; groups 1 and 2 have barriers of their numbers + 4.
 DEVICE void warpgroup_arrive(u32 barrier) {
     named_sync(4 + threadIdx.x / 128, 128);
     if (threadIdx.x % 128 == 0) barrier_arrive(barrier);
 }
-struct Yes { static constexpr bool value = true; };
-struct No { static constexpr bool value = false; };
 
-DEVICE void store_shared(u32 to, u32 x) { asm volatile("st.shared.b32 [%0], %1;" :: "r"(to), "r"(x) : "memory"); }
 DEVICE void store_shared(u32 to, float x) { asm volatile("st.shared.f32 [%0], %1;" :: "r"(to), "f"(x) : "memory"); }
 DEVICE void store_shared(u32 to, float x, float y, float z, float w) {
     asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" :: "r"(to), "f"(x), "f"(y), "f"(z), "f"(w) : "memory");

@@ -19,6 +19,14 @@ internal static unsafe partial class CudaApi
                 + $"(code {code}).");
     }
 
+    /// <summary>The address by which the current device reads memory of the host; null where that is not pinned.</summary>
+    public static long? DeviceAddress(nint host)
+    {
+        const int DevicePointer = 3;   // CU_POINTER_ATTRIBUTE_DEVICE_POINTER
+        long address;
+        return cuPointerGetAttribute(&address, DevicePointer, host) == 0 ? address : null;
+    }
+
     [LibraryImport(Library)]
     public static partial int cuDeviceGet(out int device, int ordinal);
 
@@ -66,6 +74,24 @@ internal static unsafe partial class CudaApi
         int fill);
 
     [LibraryImport(Library)]
+    public static partial int cuEventCreate(out nint mark, uint flags);
+
+    [LibraryImport(Library)]
+    public static partial int cuEventRecord(nint mark, nint stream);
+
+    [LibraryImport(Library)]
+    public static partial int cuEventSynchronize(nint mark);
+
+    [LibraryImport(Library)]
+    public static partial int cuEventElapsedTime(out float milliseconds, nint start, nint end);
+
+    [LibraryImport(Library, EntryPoint = "cuEventDestroy_v2")]
+    public static partial int cuEventDestroy(nint mark);
+
+    [LibraryImport(Library)]
+    private static partial int cuPointerGetAttribute(void* value, int attribute, nint pointer);
+
+    [LibraryImport(Library)]
     private static partial int cuGetErrorString(int error, out nint text);
 
     /// <summary><c>CUlaunchConfig</c>.</summary>
@@ -78,11 +104,12 @@ internal static unsafe partial class CudaApi
         public uint AttributeCount;
     }
 
-    /// <summary><c>CUlaunchAttribute</c> with a cluster's dimensions as its value.</summary>
+    /// <summary><c>CUlaunchAttribute</c> with a cluster's dimensions, or a yes in the first of them, as its value.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 72)]
     public struct LaunchAttribute
     {
         public const int ClusterDimension = 4;
+        public const int ProgrammaticSerialization = 6;
 
         [FieldOffset(0)]
         public int Id;

@@ -75,13 +75,15 @@ internal sealed unsafe class CudaKernel
             SharedBytes = (uint)shape.SharedBytes,
             Stream = context.CurrentStream,
         };
-        CudaApi.LaunchAttribute cluster;
+        var attributes = stackalloc CudaApi.LaunchAttribute[2];
+        config.Attributes = attributes;
         if (shape.Cluster is { } size)
         {
-            cluster = new() { Id = CudaApi.LaunchAttribute.ClusterDimension, X = size.X, Y = size.Y, Z = size.Z };
-            config.Attributes = &cluster;
-            config.AttributeCount = 1;
+            attributes[config.AttributeCount++] =
+                new() { Id = CudaApi.LaunchAttribute.ClusterDimension, X = size.X, Y = size.Y, Z = size.Z };
         }
+        if (shape.Early)
+            attributes[config.AttributeCount++] = new() { Id = CudaApi.LaunchAttribute.ProgrammaticSerialization, X = 1 };
 
         var addresses = stackalloc nint[arguments.Count];
         fixed (byte* start = &arguments.First())

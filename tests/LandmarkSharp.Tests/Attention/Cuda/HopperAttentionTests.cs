@@ -49,7 +49,7 @@ public sealed class HopperAttentionTests
         using var scope = NewDisposeScope();
         var (q, k, v) = Inputs(keys, keys, 1, 2, head, 5, ScalarType.BFloat16);
         using var layout = BlockLayout.Regular(keys, keys, block, block);
-        var (output, _) = HopperAttention.Forward(q.to(Cuda), k.to(Cuda), v.to(Cuda), new(keys, keys, block, block), null, 0.1);
+        var (output, _) = HopperAttention.Forward(q.to(Cuda), k.to(Cuda), v.to(Cuda), new(new(keys, keys, block, block), 0.1));
         var expected = LandmarkAttention.Attend(q.@double(), k.@double(), v.@double(), layout, 0.1);
         Assert.InRange(Error(output.cpu(), expected), 0, 5e-3);
     }
@@ -62,11 +62,11 @@ public sealed class HopperAttentionTests
         var (q, k, v) = Inputs(2000, 2000, 2, 2, 128, 1, ScalarType.BFloat16);
         var (qc, kc, vc) = (q.to(Cuda), k.to(Cuda), v.to(Cuda));
         var g = randn(q.shape, device: Cuda).to(ScalarType.BFloat16);
-        var blocks = new RegularBlocks(2000, 2000, 64, 64);
+        var problem = new HopperProblem(new(2000, 2000, 64, 64), 0.1);
         Tensor[] All()
         {
-            var (o, s) = HopperAttention.Forward(qc, kc, vc, blocks, null, 0.1);
-            var (dq, dk, dv) = HopperAttention.Backward(qc, kc, vc, o, s, g, blocks, null, 0.1);
+            var (o, s) = HopperAttention.Forward(qc, kc, vc, problem);
+            var (dq, dk, dv) = HopperAttention.Backward(qc, kc, vc, o, s, g, null, problem);
             return [o, s, dq, dk, dv];
         }
         var first = All();
@@ -96,6 +96,29 @@ public sealed class HopperAttentionTests
         // Twice: what one pass leaves behind must not hurt the next.
         for (var i = 0; i < 2; i++)
             Assert.All(Attend(null, ScalarType.BFloat16, Cuda).Zip(expected), x => Assert.InRange(Error(x.First, x.Second), 0, 5e-3));
+    }
+
+    [Theory]
+    [InlineData(500, 32, 64)]
+    [InlineData(700, 100, 128)]
+    public void GatesCountInPartAsInTheReference(int keys, int block, int head)
+    {
+        SkipWithoutHopper();
+        using var scope = NewDisposeScope();
+        var (q, k, v) = Inputs(keys, keys, 2, 2, head, 3, ScalarType.BFloat16);
+        using var layout = BlockLayout.Regular(keys, keys, block, 9);
+        var (miss, gradient) = (randn([2, 2, 1, head]).to(q.dtype), randn(q.shape).to(q.dtype));
+        var controlled = rand([2, layout.Blocks]).gt(0.5);
+        Tensor[] Attend(ScalarType type, Device device)
+        {
+            var inputs = new[] { q, k, v, miss }.Select(x => x.to(type).to(device).clone().requires_grad_()).ToArray();
+            var (output, _) = ContextMiss.Attend(
+                inputs[0], inputs[1], inputs[2], inputs[3], controlled.to(device), layout, dropout: new GateDropout(0.3, 11));
+            output.backward([gradient.to(type).to(device)]);
+            return [output.detach().cpu(), .. inputs.Select(x => x.grad!.cpu())];
+        }
+        var (found, expected) = (Attend(ScalarType.BFloat16, Cuda), Attend(ScalarType.Float64, CPU));
+        Assert.All(found.Zip(expected), x => Assert.InRange(Error(x.First, x.Second), 0, 1e-2));
     }
 
     [Fact]
@@ -150,7 +173,7 @@ public sealed class HopperAttentionTests
     {
         using var scope = NewDisposeScope();
         var (scale, keys, queries) = (1 / Math.Sqrt(head), (int)layout.Keys, (int)layout.Queries);
-        var documents = layout.Documents?.to(Cuda);
+        var problem = new HopperProblem(layout.Regularity!.Value, scale) { Documents = layout.Documents?.to(Cuda) };
         foreach (var type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float16])
         {
             using var part = NewDisposeScope();
@@ -160,9 +183,9 @@ public sealed class HopperAttentionTests
             var expected = Reference(q, k, v, gradient, layout, scale, ScalarType.Float64);
             var usual = Reference(q, k, v, gradient, layout, scale, type);
             var (qc, kc, vc) = (q.to(Cuda), k.to(Cuda), v.to(Cuda));
-            var (output, logSum) = HopperAttention.Forward(qc, kc, vc, layout.Regularity!.Value, documents, scale);
+            var (output, logSum) = HopperAttention.Forward(qc, kc, vc, problem);
             var (dq, dk, dv) = HopperAttention.Backward(
-                qc, kc, vc, output, logSum, gradient.to(Cuda), layout.Regularity!.Value, documents, scale);
+                qc, kc, vc, output, logSum, gradient.to(Cuda), null, problem);
             foreach (var (name, i, found, times) in ((string, int, Tensor, double)[])[
                 ("out", 0, output, 2), ("dq", 1, dq, 3), ("dk", 2, dk, 3), ("dv", 3, dv, 3)])
             {

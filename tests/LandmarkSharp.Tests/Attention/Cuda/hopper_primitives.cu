@@ -6,10 +6,9 @@
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
-extern __shared__ char dynamic_shared[];
 
 // Where swizzled tiles may start.
-DEVICE u32 tiles() { return (shared_address(dynamic_shared) + 1023) / 1024 * 1024; }
+DEVICE u32 tiles() { return dynamic_shared(); }
 
 DEVICE u16 shared_number(u32 address) {
     u16 x;

@@ -38,7 +38,7 @@ public sealed class NvrtcTests
         var told = Encoding.UTF8.GetString(nvrtc.Compile(new KernelSource("k.cu", "größer", "WIDTH=64", "DEEP=1"), "sm_90a"));
         Assert.StartsWith("k.cu:größer|common.cuh=", told, StringComparison.Ordinal);
         Assert.EndsWith(
-            "|--gpu-architecture=sm_90a|--std=c++17|--define-macro=WIDTH=64|--define-macro=DEEP=1", told, StringComparison.Ordinal);
+            "|--gpu-architecture=sm_90a|--std=c++17|--device-as-default-execution-space|--define-macro=WIDTH=64|--define-macro=DEEP=1", told, StringComparison.Ordinal);
         foreach (var header in KernelSource.Headers)
             Assert.Contains($"|{header.Name}={Encoding.UTF8.GetByteCount(header.Text)}", told, StringComparison.Ordinal);
     }

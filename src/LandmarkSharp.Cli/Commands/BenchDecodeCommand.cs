@@ -1,0 +1,103 @@
+using System.CommandLine;
+using LandmarkSharp.Evaluation;
+using TorchSharp;
+
+namespace LandmarkSharp.Cli.Commands;
+
+/// <summary><c>landmark bench decode</c>: what a new token's attention costs at a length.</summary>
+internal sealed class BenchDecodeCommand : LandmarkCommand
+{
+    private readonly Option<int[]> tokens = new("--tokens")
+    {
+        Description = "Positions that are held, landmarks counted; several lengths are measured one after another.",
+        DefaultValueFactory = _ => [32768],
+        AllowMultipleArgumentsPerToken = true,
+        HelpName = "N",
+    };
+    private readonly Option<int> heads = Number("--heads", 32, "Query heads.");
+    private readonly Option<int> groups = Number("--kv-heads", 8, "Key-value heads.");
+    private readonly Option<int> width = Number("--head-dim", 128, "Width of a head.");
+    private readonly Option<int> topK = Number("--top-k", 16, "Blocks read before the window.");
+    private readonly Option<int> block = Number("--block", 64, "Positions of a block, its landmark counted.");
+    private readonly Option<string> type =
+        new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
+    private readonly Option<int> repeats = Number("--repeats", 200, "Steps that are measured; their average counts.");
+    private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
+    private readonly DeviceOptions device = new();
+
+    public BenchDecodeCommand()
+        : base(
+            "decode", "Measures a new token's attention in one layer beside libtorch's over all positions.",
+            "bench decode", "bench decode --tokens 4096 32768 --heads 8 --kv-heads 2 --head-dim 64 --json",
+            "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
+    {
+        type.AcceptOnlyFromAmong("float32", "bfloat16", "float16");
+        foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, topK, block, type, repeats, noDense])
+            Options.Add(option);
+        device.AddTo(this);
+    }
+
+    protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var (count, lengths) = (parsed.GetValue(repeats), parsed.GetValue(tokens)!);
+        if (count < 1) throw new LandmarkException($"The number of repeats is {count}; it must be at least 1.");
+        if (lengths.FirstOrDefault(n => n < 1, 1) is < 1 and var wrong)
+            throw new LandmarkException($"A sequence of {wrong} positions has no attention; --tokens must be at least 1.");
+        var on = device.Device(parsed);
+        var asked = new DecodeCase(
+            parsed.GetValue(heads), parsed.GetValue(groups), parsed.GetValue(width), parsed.GetValue(topK), parsed.GetValue(block),
+            parsed.GetValue(type) switch
+            {
+                "bfloat16" => torch.ScalarType.BFloat16,
+                "float16" => torch.ScalarType.Float16,
+                _ => torch.ScalarType.Float32,
+            });
+        var benchmark = new DecodeBenchmark(on);
+        DecodeTiming[] timings = [.. lengths.Select(n =>
+        {
+            cancel.ThrowIfCancellationRequested();
+            return benchmark.Run(asked, n, count, !parsed.GetValue(noDense), cancel);
+        })];
+        double Percent(StepTime time) => 100 * time.Bandwidth / benchmark.PeakBandwidth;
+
+        // A row must fit 80 columns.
+        output.Table(["tokens", "back end", "us", "queueing", "GB/s", "of peak", "dense us", "GB/s"],
+            timings.Select(t => new[]
+            {
+                $"{t.Tokens:N0}", t.Backend, Micro(t.Retrieved.Seconds), t.Retrieved.IsHostBound ? Micro(t.Retrieved.HostSeconds) : "-",
+                $"{t.Retrieved.Bandwidth / 1e9:N0}", $"{Percent(t.Retrieved):F0} %",
+                t.Dense is { } d ? Micro(d.Seconds) : "-", t.Dense is { } e ? $"{e.Bandwidth / 1e9:N0}" : "-",
+            }));
+        output.Line($"Peak: {benchmark.PeakBandwidth / 1e9:N0} GB/s, by the sum of a large tensor.");
+        output.Event(new
+        {
+            device = on.ToString(),
+            threads = torch.get_num_threads(),
+            asked.Heads,
+            kv_heads = asked.KeyValueHeads,
+            asked.HeadDim,
+            asked.TopK,
+            asked.Block,
+            dtype = parsed.GetValue(type),
+            repeats = count,
+            peak_gb_per_second = benchmark.PeakBandwidth / 1e9,
+            timings = timings.Select(t => new
+            {
+                t.Tokens,
+                backend = t.Backend,
+                microseconds = t.Retrieved.Seconds * 1e6,
+                queueing_microseconds = t.Retrieved.HostSeconds * 1e6,
+                gb_per_second = t.Retrieved.Bandwidth / 1e9,
+                percent_of_peak = Percent(t.Retrieved),
+                dense_microseconds = t.Dense?.Seconds * 1e6,
+                dense_gb_per_second = t.Dense?.Bandwidth / 1e9,
+            }),
+        });
+        return Tool.Success;
+    }
+
+    private static string Micro(double seconds) => $"{seconds * 1e6:N1}";
+
+    private static Option<int> Number(string name, int value, string description) =>
+        new(name) { Description = description, DefaultValueFactory = _ => value, HelpName = "N" };
+}

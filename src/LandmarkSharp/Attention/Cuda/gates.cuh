@@ -1,0 +1,39 @@
+// Which gates count, the same in the forward and in the backward pass.
+#ifndef LANDMARK_GATES
+#define LANDMARK_GATES
+#include "common.cuh"
+
+// PACKED: documents are packed. CHOICE: some blocks are in no gate. DROPOUT: a query's gate of an earlier block is dropped when its random number is below a
+// threshold; those left are worth more in return.
+#ifdef PACKED
+constexpr bool kPacked = true;
+#else
+constexpr bool kPacked = false;
+#endif
+#ifdef CHOICE
+constexpr bool kChoice = true;
+#else
+constexpr bool kChoice = false;
+#endif
+#ifdef DROPOUT
+constexpr bool kDropout = true;
+#else
+constexpr bool kDropout = false;
+#endif
+
+struct Dropout { u32 seed, threshold; float kept; };
+
+// murmur3's finalizer: every bit of x bears on every bit of the result.
+DEVICE u32 mixed(u32 x) {
+    x = (x ^ x >> 16) * 0x85ebca6bu;
+    x = (x ^ x >> 13) * 0xc2b2ae35u;
+    return x ^ x >> 16;
+}
+DEVICE u32 random_of_row(const Dropout& dropout, long long row) {
+    return mixed(mixed(dropout.seed ^ (u32)row) + (u32)((u64)row >> 32));
+}
+DEVICE float keep(const Dropout& dropout, u32 random, int block) {
+    return mixed(random + (u32)block * 0x9e3779b9u) < dropout.threshold ? 0 : dropout.kept;
+}
+
+#endif

@@ -1,0 +1,172 @@
+// Prefill with retrieval, second half: the queries of a text read blocks before their windows, and their windows. Each window of
+// W blocks has the text before it as its memory of m blocks; of these a query reads k = min(topK, m) (landmark-attention.md 3.1).
+//
+//   block b read by a query   A_b = softmax of form(slot) . keys of b,  o_b = A_b V_b,  g_b = form(slot) . landmark key of b   (1.3)
+//     slot of the r-th chosen: r, or r + 1 if it is of the last k;  form(slot) = R(place + (k + 1 - slot) L) q             (3.2)
+//     block j of the window:   form = R(place - j L) q, as slot k + 1 + j
+//   own block B               the same over tokens up to itself;  g_B = log sum e^{form . keys}
+//   out                       sum_b e^{g_b - G} o_b,   G = log sum_b e^{g_b}, over chosen, window's and own block          (1.6)
+//
+// What a block gives a query, (o_b, g_b), depends on nothing else. So it is computed block by block, not query by query: each
+// block gathers the queries that chose it (landmark_prefill_lists.cu), 64 at a time, turned on the way to its own slot for each.
+// Every product is of 64 rows that all count, however little neighbouring queries agree, a block's keys and values are read where
+// they lie, once for 64 queries, and what is kept between the kernels is a row of D elements for each query and chosen block.
+//
+// check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64
+// check: ELEMENT=f16 HEAD_DIM=80 BLOCK=51
+// check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=256
+#include "prefill.cuh"
+
+DEVICE const T* block_at(const T* blocks, int block, int group, const Sizes& z) {
+    return blocks + ((long long)block * z.groups + group) * 2 * kTokens * D;
+}
+
+// ---- Chosen blocks: grid (at least the tiles) ----------------------------------------------------------------------------
+
+// parts [pairs, D] and logits [pairs]: o_b and g_b, times log2 e.
+extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
+    const ListTile* tiles, const u32* tileStarts, const int* entries, const T* queries, const T* blocks, const T* landmarks,
+    const float* angles, T* parts, float* logits, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+{
+    __shared__ Rows rows;
+    __shared__ int pairs[kRows];
+    if (blockIdx.x >= tileStarts[p.lists]) return;
+    const ListTile tile = tiles[blockIdx.x];
+    const int block = tile.list % p.mostBlocks, group = p.firstHead / (z.heads / z.groups) + tile.list / p.mostBlocks;
+    const u32 query = dynamic_shared(), keys = query + kTileBytes, values = keys + kBlockBytes;
+    const T* from = block_at(blocks, block, group, z);
+    load_block(keys, from, kTokens, landmarks + group * z.landmarkGroup + (long long)block * D);
+    copy_commit();
+    load_block(values, from + (long long)kTokens * D, kTokens, nullptr);
+    copy_commit();
+
+    if (threadIdx.x < kRows) {
+        const bool there = (int)threadIdx.x < tile.count;
+        const int pair = there ? entries[tile.first + threadIdx.x] : 0;
+        const int rank = pair % z.topK, at = pair / z.topK % z.queries, head = p.firstHead + pair / z.topK / z.queries;
+        const Window window(window_of(at, z), z);
+        pairs[threadIdx.x] = there ? pair : -1;
+        rows.from[threadIdx.x] = there ? queries + head * z.queryHead + at * z.queryPosition : nullptr;
+        rows.distance[threadIdx.x] = place_of(at, z) + (window.taken + 1 - (block >= window.old ? rank + 1 : rank)) * L;
+    }
+    __syncthreads();
+    turn_rows<false>(query, 0, rows, 0, angles);
+    copy_wait<1>();
+    __syncthreads();
+
+    float s[kColumns / 8][4], o[D / 8][4] = {}, weight[2];
+    score(s, query, keys);
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        const Inside a = inside(s, r, kTokens, z.scale);
+        weight[r] = 1 / a.sum;
+        const int pair = pairs[row_of(r)];
+        if (lane_index() % 4 == 0 && pair >= 0) logits[pair] = a.landmark;
+    }
+    copy_wait<0>();
+    __syncthreads();
+    add_values(o, s, values);
+    write_rows(o, weight, query, [&](int row) { return pairs[row] < 0 ? nullptr : parts + (long long)pairs[row] * D; });
+}
+
+// ---- The window, and all together: grid (tiles of queries, heads at hand) ------------------------------------------------
+
+// A row's gate while its blocks go by: the greatest logit so far, and the sum relative to it.
+struct Gate {
+    float greatest, sum;
+    DEVICE float raise(float logit) {
+        const float most = larger(greatest, logit), keep = most == -infinity() ? 1 : power_of_2(greatest - most);
+        greatest = most;
+        sum *= keep;
+        return keep;
+    }
+    DEVICE float share(float logit) const { return logit == -infinity() ? 0 : power_of_2(logit - greatest); }
+};
+
+// out [T, H, D]; gates [H, T, topK], or null: P of the chosen, 0 where there are fewer.
+extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
+    const T* queries, const T* blocks, const T* landmarks, const float* angles, const T* parts, const float* logits,
+    T* out, float* gates, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+{
+    __shared__ Rows rows;
+    const int head = p.firstHead + blockIdx.y, group = head / (z.heads / z.groups);
+    const Tile tile = tile_at(blockIdx.x, 0, z.queries, z);
+    if (tile.begin >= tile.end) return;
+    const Window window(tile.window, z);
+    const u32 query = dynamic_shared(), keys = query + kTileBytes, values = keys + kBlockBytes;
+    const int positions = tile.place + tile.end;            // of the window, to the last of the tile's queries
+
+    if (threadIdx.x < kRows) {
+        rows.from[threadIdx.x] = tile.has(threadIdx.x) ? queries + head * z.queryHead + (tile.query + (int)threadIdx.x) * z.queryPosition : nullptr;
+        rows.distance[threadIdx.x] = tile.place + threadIdx.x;
+    }
+
+    // Chosen blocks.
+    float o[D / 8][4] = {};
+    Gate gate[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        gate[r] = { -infinity(), 0 };
+        if (!tile.has(row_of(r))) continue;
+        const long long first = ((long long)blockIdx.y * z.queries + tile.query + row_of(r)) * z.topK;
+        for (int i = 0; i < window.taken; i++) gate[r].greatest = larger(gate[r].greatest, logits[first + i]);
+        for (int i = 0; i < window.taken; i++) {
+            const float weight = gate[r].share(logits[first + i]);
+            gate[r].sum += weight;
+            const u32* part = (const u32*)(parts + (first + i) * D) + lane_index() % 4;
+#pragma unroll
+            for (int n = 0; n < D / 8; n++) {
+                const u32 x = part[4 * n];
+                o[n][2 * r] += weight * to_float(T { (u16)x });
+                o[n][2 * r + 1] += weight * to_float(T { (u16)(x >> 16) });
+            }
+        }
+    }
+
+    // The window's blocks up to the last row's own; a row that stands in an earlier one sees nothing of those after.
+    for (int block = 0; block * L < positions; block++) {
+        const T* from = block_at(blocks, window.inMemory + block, group, z);
+        __syncthreads();
+        load_block(keys, from, kTokens, landmarks + group * z.landmarkGroup + (long long)(window.inMemory + block) * D);
+        copy_commit();
+        // What is not written yet may be anything: no weight of 0 would make it 0.
+        load_block(values, from + (long long)kTokens * D, smaller(kTokens, positions - block * L), nullptr);
+        copy_commit();
+        turn_rows<false>(query, 0, rows, block * L, angles);
+        copy_wait<1>();
+        __syncthreads();
+
+        float s[kColumns / 8][4];
+        score(s, query, keys);
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            const int place = tile.place + row_of(r) - block * L;      // in this block
+            const bool own = place < L;
+            const Inside a = inside(s, r, place < 0 ? 0 : own ? smaller(place + 1, kTokens) : kTokens, z.scale);
+            const float logit = a.sum == 0 ? -infinity() : own ? a.top + log_2(a.sum) : a.landmark;
+            const float keep = gate[r].raise(logit), share = gate[r].share(logit), weight = a.sum == 0 ? 0 : share / a.sum;
+            gate[r].sum += share;
+#pragma unroll
+            for (int n = 0; n < kColumns / 8; n++) s[n][2 * r] *= weight, s[n][2 * r + 1] *= weight;
+#pragma unroll
+            for (int n = 0; n < D / 8; n++) o[n][2 * r] *= keep, o[n][2 * r + 1] *= keep;
+        }
+        copy_wait<0>();
+        __syncthreads();
+        add_values(o, s, values);
+    }
+
+    const float weight[2] = { gate[0].sum > 0 ? 1 / gate[0].sum : 0, gate[1].sum > 0 ? 1 / gate[1].sum : 0 };
+    write_rows(o, weight, query, [&](int row) {
+        return tile.has(row) ? out + ((long long)(tile.query + row) * z.heads + head) * D : nullptr;
+    });
+    if (!gates) return;
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        if (!tile.has(row_of(r))) continue;
+        const int at = tile.query + row_of(r);
+        const float* from = logits + ((long long)blockIdx.y * z.queries + at) * z.topK;
+        float* to = gates + ((long long)head * z.queries + at) * z.topK;
+        for (int i = lane_index() % 4; i < z.topK; i += 4) to[i] = i < window.taken ? gate[r].share(from[i]) * weight[r] : 0;
+    }
+}

@@ -1,0 +1,97 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Evaluation;
+
+/// <summary>The attention of one new token that <see cref="DecodeBenchmark"/> measures.</summary>
+/// <param name="Heads">Query heads.</param>
+/// <param name="KeyValueHeads">Key-value heads, a divisor of those.</param>
+/// <param name="HeadDim">Width of a head.</param>
+/// <param name="TopK">Blocks that are read before the window.</param>
+/// <param name="Block">Positions of a block, its landmark counted.</param>
+/// <param name="Type">Type of the tensors.</param>
+public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type);
+
+/// <summary>One new token's attention in one layer at one length.</summary>
+/// <param name="Tokens">Positions that are held, landmarks counted.</param>
+/// <param name="Backend">What computed retrieved attention.</param>
+/// <param name="Retrieved">Retrieved attention's time, and what it must read: landmarks, the blocks chosen, the window.</param>
+/// <param name="Dense">libtorch's attention over all positions, and what that must read; null when it was not measured.</param>
+public sealed record DecodeTiming(int Tokens, string Backend, StepTime Retrieved, StepTime? Dense);
+
+/// <summary>
+/// Measures what a new token's attention costs in one layer, beside libtorch's attention over everything. Layers have landmarks
+/// of their own, as many as no cache holds; the blocks stand once, for few of them are read.
+/// </summary>
+public sealed class DecodeBenchmark
+{
+    private const long BeyondCaches = 512L << 20;       // bytes that a round over the layers reads
+    private const int MostLayers = 64;
+
+    private readonly StepClock clock;
+
+    /// <summary>Measures how fast the device reads memory.</summary>
+    /// <param name="device">Where.</param>
+    /// <exception cref="LandmarkException">The device does not start.</exception>
+    public DecodeBenchmark(Device device) => clock = new StepClock(device);
+
+    /// <summary>Bytes a second that the device reads at best: the sum of a large tensor.</summary>
+    public double PeakBandwidth => clock.PeakBandwidth;
+
+    /// <summary>Measures one length.</summary>
+    /// <param name="shape">What is measured.</param>
+    /// <param name="tokens">Positions that are held, the new one counted.</param>
+    /// <param name="repeats">Steps that are measured, a layer each.</param>
+    /// <param name="dense">Whether to measure attention over all positions too.</param>
+    /// <param name="cancel">Stops between the two.</param>
+    /// <exception cref="LandmarkException">There is no such attention.</exception>
+    public DecodeTiming Run(DecodeCase shape, int tokens, int repeats, bool dense, CancellationToken cancel = default)
+    {
+        var (heads, groups, width, _, length, type) = shape;
+        if (length < 2) throw new LandmarkException($"Blocks of {length} are not possible: a block needs 2 positions or more.");
+        if (width < 2 || width % 2 != 0 || groups < 1 || heads < 1 || heads % groups != 0)
+            throw new LandmarkException(
+                $"Attention of {heads} heads of width {width} over {groups} key-value heads is not possible: "
+                + "give at least one of each, key-value heads that divide the heads, and an even width.");
+        using var scope = NewDisposeScope();
+        var device = clock.Device;
+        var inMemory = Math.Max(0, ((tokens - 1) / length) - 1);                            // the window: a whole block and the own one
+        var window = tokens - (inMemory * length);
+        var options = new RetrievalOptions { TopK = shape.TopK }.Checked();
+        using var attention = new RetrievedAttention(
+            inMemory, window, 1, length, new RotaryScaling().Create(width), options, type, device);
+        var all = inMemory + ((window + length - 1) / length);
+        var size = type == ScalarType.Float32 ? 4L : 2;
+        var read = (inMemory + (2L * Math.Min(shape.TopK, inMemory) * (length - 1)) + (2L * window)) * groups * width * size;
+        var layers = (int)Math.Clamp(BeyondCaches / read, 1, Math.Min(MostLayers, repeats));
+        Tensor Make(params long[] sizes) => randn(sizes, type, device);
+        Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width))];
+        Tensor[] landmarks = [.. Enumerable.Range(0, layers).Select(_ => Make(groups, all, width))];
+        StepTime time;
+        using (var blocks = Make(all, groups, 2, length - 1, width))
+        {
+            time = clock.Measure(repeats, read, i =>
+            {
+                using var step = NewDisposeScope();
+                attention.Attend(queries[i % layers], blocks, landmarks[i % layers], tied: false);
+            });
+        }
+        cancel.ThrowIfCancellationRequested();
+        var everything = 2L * tokens * groups * width * size;
+        return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, everything) : null);
+    }
+
+    private StepTime Dense(DecodeCase shape, int tokens, int repeats, long read)
+    {
+        using var scope = NewDisposeScope();
+        Tensor Make(int heads, int count) => randn([1, heads, count, shape.HeadDim], shape.Type, clock.Device);
+        var (q, k, v) = (Make(shape.Heads, 1), Make(shape.KeyValueHeads, tokens), Make(shape.KeyValueHeads, tokens));
+        return clock.Measure(Math.Max(1, repeats / 4), read, _ =>
+        {
+            using var step = NewDisposeScope();
+            Aten.ScaledDotProductAttention(q, k, v, enableGqa: shape.Heads != shape.KeyValueHeads);
+        });
+    }
+}

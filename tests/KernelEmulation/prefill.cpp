@@ -1,0 +1,210 @@
+#include "reference.h"
+#include "landmark_prefill_choose.cu"
+#include "landmark_prefill_lists.cu"
+#include "landmark_prefill.cu"
+
+typedef ELEMENT Element;                            // main has a T of its own
+
+// A text whose blocks are its own memory, window by window; every query in float64, straight from landmark-attention.md 3.
+struct PrefillCase { int groups, shared, k, mode, tied, inMemory, windowBlocks, before, queries, chunk; };
+
+struct Prefill {
+    PrefillCase c;
+    int heads, length, blockCount;
+    std::vector<u16> q, blocks, marks;
+
+    Prefill(const PrefillCase &c, int seed) : c(c), heads(c.groups * c.shared), length(c.windowBlocks * L) {
+        const int lastWindow = (c.before + c.queries - 1) / length;
+        blockCount = c.inMemory + (lastWindow + 1) * c.windowBlocks;
+        std::mt19937 random(seed);
+        std::normal_distribution<float> normal;
+        auto make = [&](size_t n, float size) { std::vector<u16> x(n); for (auto &e : x) e = narrow(normal(random) * size); return x; };
+        q = make((size_t)heads * c.queries * D, 1.5f);
+        blocks = make((size_t)blockCount * c.groups * 2 * kTokens * D, 1), marks = make((size_t)c.groups * blockCount * D, 1);
+        // The same key again and again: equal scores, to the last bit.
+        for (int b = 2; b < blockCount; b += 3)
+            for (int g = 0; g < c.groups; g++) memcpy(&marks[((size_t)g * blockCount + b) * D], &marks[((size_t)g * blockCount + 1) * D], D * 2);
+        // What comes after the last query is not written yet.
+        for (int g = 0; g < c.groups; g++)
+            for (int position = c.before + c.queries; position < (lastWindow + 1) * length; position++) {
+                const int block = c.inMemory + position / L, token = position % L;
+                for (int i = 0; i < D; i++) {
+                    if (token == kTokens) { marks[((size_t)g * blockCount + block) * D + i] = 0x7fc0; continue; }
+                    u16 *at = key(block, g) + token * D + i;
+                    at[0] = at[kTokens * D] = 0x7fc0;
+                }
+            }
+    }
+    u16 *key(int block, int group) { return &blocks[((size_t)block * c.groups + group) * 2 * kTokens * D]; }
+    const u16 *mark(int block, int group) const { return &marks[((size_t)group * blockCount + block) * D]; }
+
+    std::vector<double> form(int head, int t, int distance, const std::vector<float> &angles, bool round) const {
+        std::vector<double> x(D);
+        const u16 *from = &q[((size_t)head * c.queries + t) * D];
+        for (int i = 0; i < D / 2; i++) {
+            const float a = widen(from[i]), b = widen(from[i + D / 2]), cosine = angles[(size_t)distance * D + i], sine = angles[(size_t)distance * D + D / 2 + i];
+            x[i] = round ? widen(narrow(a * cosine - b * sine)) : (double)a * cosine - (double)b * sine;
+            x[i + D / 2] = round ? widen(narrow(b * cosine + a * sine)) : (double)b * cosine + (double)a * sine;
+        }
+        return x;
+    }
+    static double dot(const std::vector<double> &x, const u16 *row) {
+        double s = 0;
+        for (int i = 0; i < D; i++) s += x[i] * widen(row[i]);
+        return s / sqrt(D);
+    }
+
+    // Whether nobody would choose otherwise: scores of all who share, then every choice, but for scores as good as equal.
+    bool chosen_well(const std::vector<int> &chosen, const Sizes &z, const std::vector<float> &angles) const {
+        std::vector<std::vector<double>> scores((size_t)heads * c.queries);
+        for (int h = 0; h < heads; h++)
+            for (int t = 0; t < c.queries; t++) {
+                const Window w(window_of(t, z), z);
+                auto &s = scores[(size_t)h * c.queries + t];
+                double sum = 0;
+                for (int b = 0; b < w.inMemory; b++) {
+                    const int slot = b < w.old ? 0 : b - w.old + 1;
+                    s.push_back(dot(form(h, t, place_of(t, z) + (w.taken + 1 - slot) * L, angles, false), mark(c.tied && slot == 0 ? 0 : b, h / c.shared)));
+                    sum += exp(s.back());
+                }
+                for (auto &x : s) x -= log(sum);
+            }
+        int close = 0;
+        for (int h = 0; h < heads; h++)
+            for (int t = 0; t < c.queries; t++) {
+                const Window w(window_of(t, z), z);
+                std::vector<std::pair<double, int>> best;
+                for (int b = 0; b < w.inMemory; b++) {
+                    double most = -INFINITY;
+                    for (int other = h / z.chosenHeads * z.chosenHeads; other < (h / z.chosenHeads + 1) * z.chosenHeads; other++)
+                        for (int u = 0; u < c.queries; u++)
+                            if (u == t || (z.perWindow && window_of(u, z) == window_of(t, z))) most = fmax(most, scores[(size_t)other * c.queries + u][b]);
+                    best.push_back({ most, b });
+                }
+                auto shared = best;
+                std::sort(best.rbegin(), best.rend());
+                std::vector<int> expected;
+                for (int i = 0; i < w.taken; i++) expected.push_back(best[i].second);
+                std::sort(expected.begin(), expected.end());
+                expected.resize(c.k, -1);
+                const int *found = &chosen[choice_of(h, t, z)];
+                if (std::equal(expected.begin(), expected.end(), found)) continue;
+                close++;
+                for (int i = 0; i < w.taken; i++) {
+                    if (found[i] < 0 || found[i] >= w.inMemory || (i > 0 && found[i] <= found[i - 1])) return false;
+                    const double distance = best[w.taken - 1].first - shared[found[i]].first;
+                    // Equal to the last bit is no excuse.
+                    const bool listed = std::count(expected.begin(), expected.end(), found[i]);
+                    if (!listed && (distance > 1e-4 || distance == 0)) return false;
+                }
+            }
+        if (close) printf(" (%d near)", close);
+        return close * 100 <= heads * c.queries;
+    }
+
+    std::vector<double> read(const std::vector<int> &chosen, const Sizes &z, const std::vector<float> &angles, std::vector<double> &gates) {
+        std::vector<double> out((size_t)c.queries * heads * D);
+        gates.assign((size_t)heads * c.queries * c.k, 0);
+        for (int h = 0; h < heads; h++)
+            for (int t = 0; t < c.queries; t++) {
+                const Window w(window_of(t, z), z);
+                const int place = place_of(t, z), own = place / L;
+                std::vector<double> logits, parts;
+                for (int i = 0; i < w.taken + own + 1; i++) {
+                    const int block = i < w.taken ? chosen[choice_of(h, t, z) + i] : w.inMemory + i - w.taken;
+                    const bool is_own = i == w.taken + own;
+                    const int distance = i < w.taken ? place + (w.taken + 1 - (block >= w.old ? i + 1 : i)) * L : place - (i - w.taken) * L;
+                    const int tokens = is_own ? smaller(place % L + 1, kTokens) : kTokens;
+                    const auto x = form(h, t, distance, angles, true);
+                    std::vector<double> s(tokens), part(D);
+                    double sum = 0;
+                    const u16 *keys = key(block, h / c.shared);
+                    for (int j = 0; j < tokens; j++) sum += s[j] = exp(dot(x, keys + j * D));
+                    for (int j = 0; j < tokens; j++) for (int e = 0; e < D; e++) part[e] += s[j] / sum * widen(keys[(kTokens + j) * D + e]);
+                    logits.push_back(is_own ? log(sum) : dot(x, mark(block, h / c.shared)));
+                    parts.insert(parts.end(), part.begin(), part.end());
+                }
+                double sum = 0;
+                for (double l : logits) sum += exp(l);
+                for (size_t i = 0; i < logits.size(); i++) {
+                    if ((int)i < w.taken) gates[((size_t)h * c.queries + t) * c.k + i] = exp(logits[i]) / sum;
+                    for (int e = 0; e < D; e++) out[((size_t)t * heads + h) * D + e] += exp(logits[i]) / sum * parts[i * D + e];
+                }
+            }
+        return out;
+    }
+};
+
+int main(int count, char **arguments) {
+    bool good = true;
+    for (int i = 1; i < count; i++) {
+        PrefillCase c;
+        if (sscanf(arguments[i], "%d %d %d %d %d %d %d %d %d %d", &c.groups, &c.shared, &c.k, &c.mode, &c.tied, &c.inMemory, &c.windowBlocks, &c.before, &c.queries, &c.chunk) != 10) return 2;
+        Prefill text(c, i);
+        const int heads = text.heads, T = c.queries, windows = (c.before + T - 1) / text.length + 1;
+        // Modes: per token and group, per token and head, per token, per head.
+        const int chosenHeads = c.mode == 0 ? c.shared : c.mode == 2 ? heads : 1, perWindow = c.mode == 3;
+        const Sizes z { heads, c.groups, T, c.k, chosenHeads, perWindow, perWindow ? windows : T, c.tied, c.inMemory, c.windowBlocks, c.before,
+            (long long)T * D, D, (long long)text.blockCount * D, 1 / sqrtf(D) * 1.44269504f };
+        std::vector<float> angles((size_t)(c.k + 1 + c.windowBlocks) * L * D);
+        for (size_t row = 0; row < angles.size() / D; row++)
+            for (int e = 0; e < D / 2; e++) {
+                const double angle = row * pow(10000, -2.0 * e / D);
+                angles[row * D + e] = cos(angle), angles[row * D + D / 2 + e] = sin(angle);
+            }
+        auto element = [](const std::vector<u16> &x) { return (const Element *)x.data(); };
+        const u32 tiles = tiles_of_window(z), sets = heads / chosenHeads;
+
+        std::vector<int> chosen((size_t)sets * z.choices * c.k, -7);
+        for (int from = 0; from < T;) {
+            int to = smaller(T, from + c.chunk);
+            if (perWindow) to = smaller(T, (window_of(from, z) + 1) * text.length - c.before);
+            const int first = window_of(from, z), last = window_of(to - 1, z), stride = (Window(last, z).inMemory + 3) / 4 * 4;
+            const Part part { from, to, first, stride };
+            std::vector<float> scores((size_t)heads * (to - from) * stride, NAN), totals((size_t)heads * (to - from), NAN);
+            run_grid({ (last - first + 1) * tiles, (u32)heads, 1 }, kThreads, [&] { landmark_prefill_scan(element(text.q), element(text.marks), angles.data(), scores.data(), totals.data(), z, part); });
+            const int rows = perWindow ? last - first + 1 : to - from;
+            if (perWindow) run_grid({ (u32)(stride + kThreads - 1) / kThreads, (u32)rows, (u32)heads }, kThreads, [&] { landmark_prefill_share(scores.data(), totals.data(), z, part); });
+            run_grid({ (u32)(rows + kWarps - 1) / kWarps, sets, 1 }, kThreads, [&] { landmark_prefill_choose(scores.data(), totals.data(), chosen.data(), rows, z, part); });
+            from = to;
+        }
+
+        std::vector<u16> out((size_t)T * heads * D, 0x7fc0);
+        std::vector<float> gates((size_t)heads * T * c.k, NAN);
+        const int most = Window(windows - 1, z).inMemory;
+        for (int group = 0; group < c.groups; group++) {    // one at a time
+            const Pairs p { group * c.shared, c.shared * T * c.k, most, most };
+            std::vector<u32> counts(most), starts(most + 1), cursors(most), tileStarts(most + 1);
+            std::vector<ListTile> list(p.count / kRows + most + 1);
+            std::vector<int> entries(p.count);
+            std::vector<u16> parts((size_t)p.count * D, 0x7fc0);
+            std::vector<float> logits(p.count, NAN);
+            const u32 pairBlocks = (p.count + kThreads - 1) / kThreads;
+            if (most > 0) {
+                run_grid({ pairBlocks, 1, 1 }, kThreads, [&] { landmark_prefill_count(chosen.data(), counts.data(), z, p); });
+                run_grid({ 1, 1, 1 }, kSumThreads, [&] { landmark_prefill_sum(counts.data(), starts.data(), cursors.data(), tileStarts.data(), p); });
+                run_grid({ (u32)(most + kWarps - 1) / kWarps, 1, 1 }, kThreads, [&] { landmark_prefill_tiles(starts.data(), tileStarts.data(), list.data(), p); });
+                run_grid({ pairBlocks, 1, 1 }, kThreads, [&] { landmark_prefill_fill(chosen.data(), cursors.data(), entries.data(), z, p); });
+                run_grid({ (u32)list.size(), 1, 1 }, kThreads, [&] {
+                    landmark_prefill_read(list.data(), tileStarts.data(), entries.data(), element(text.q), element(text.blocks),
+                        element(text.marks), angles.data(), (Element *)parts.data(), logits.data(), z, p);
+                });
+            }
+            run_grid({ windows * tiles, (u32)c.shared, 1 }, kThreads, [&] {
+                landmark_prefill_window(element(text.q), element(text.blocks), element(text.marks), angles.data(), (Element *)parts.data(), logits.data(),
+                    (Element *)out.data(), gates.data(), z, p);
+            });
+        }
+        printf("d %d L %d, %s:", D, L, arguments[i]);
+        fflush(stdout);
+        const bool well = text.chosen_well(chosen, z, angles);
+        std::vector<double> expectedGates;
+        const bool near = well && close("out", out, text.read(chosen, z, angles, expectedGates));
+        double worst = 0;
+        for (size_t j = 0; j < expectedGates.size(); j++) worst = fmax(worst, std::isnan(gates[j]) ? INFINITY : fabs(gates[j] - expectedGates[j]));
+        printf(" gates %.5f", worst);
+        puts(!well ? " OTHER BLOCKS" : near && worst < 2e-3 ? "" : " WRONG");
+        good &= well && near && worst < 2e-3;
+    }
+    return good ? 0 : 1;
+}
