@@ -50,8 +50,7 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, float* gates
                 if (parts == 1) Scan(unit, 0, 1, tied, all);
                 Choose(unit, chosen, all);
                 Interlocked.Add(ref scanTicks, Stopwatch.GetTimestamp() - start);
-                var (group, t) = Math.DivRem(unit, sizes.Queries);
-                for (var head = group * share; head < (group + 1) * share; head++) Read(head, t, chosen);
+                Read(unit / sizes.Queries * share, share, unit % sizes.Queries, chosen);
             });
         }
         ArrayPool<float>.Shared.Return(scores);
@@ -67,7 +66,7 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, float* gates
     {
         var blocks = sizes.K + (sizes.Keys / sizes.Length) + 1;
         CpuParallel.For(view.Heads * sizes.Queries, (long)blocks * view.Tokens * d * 2, row =>
-            Read(row / sizes.Queries, row % sizes.Queries, chosen));
+            Read(row / sizes.Queries, 1, row % sizes.Queries, chosen));
     }
 
     /// <summary>The scores of a part of the landmarks by a group's heads.</summary>
@@ -123,56 +122,71 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, float* gates
     }
 
     /// <summary>
-    /// One query's output: Σ P_b · A_b · V_b over the chosen blocks and those of the window. The gate's softmax is carried
-    /// along: what was added is scaled down whenever a block brings a higher logit.
+    /// The output of heads that share keys and chose the same blocks: Σ P_b · A_b · V_b over the chosen blocks and those of the
+    /// window, a block for all heads before the next.
     /// </summary>
-    private void Read(int head, int t, long* allChosen)
+    private void Read(int first, int heads, int t, long* chosen)
     {
-        var place = (((long)head * sizes.Queries) + t) * sizes.K;
-        var chosen = allChosen + place;
-        float* gate = gates + place, to = output + ((((long)t * view.Heads) + head) * d);
-        float* form = stackalloc float[d], scores = stackalloc float[view.Tokens];
-        var (max, sum) = (float.NegativeInfinity, 0f);
-        new Span<float>(to, d).Clear();
-        var (own, offset) = Math.DivRem(sizes.First + t, sizes.Length);
+        var picks = chosen + ((((long)first * sizes.Queries) + t) * sizes.K);
+        float* form = stackalloc float[d], scores = stackalloc float[view.Tokens], max = stackalloc float[heads], sums = stackalloc float[heads];
+        new Span<float>(max, heads).Fill(float.NegativeInfinity);
+        new Span<float>(sums, heads).Clear();
+        for (var h = 0; h < heads; h++) new Span<float>(Output(first + h, t), d).Clear();
         for (var r = 0; r < sizes.K; r++)
         {
-            Ask(view.Keys(head, r + 1 < sizes.K ? chosen[r + 1] : sizes.InMemory));
-            view.TurnChosen(head, t, r, chosen[r], form);
-            gate[r] = CpuVectors.Dot(form, view.Landmark(head, chosen[r]), d);
-            Add(chosen[r], view.Tokens, gate[r]);
+            Ask(view.Keys(first, r + 1 < sizes.K ? picks[r + 1] : sizes.InMemory));
+            for (var h = 0; h < heads; h++)
+            {
+                view.TurnChosen(first + h, t, r, picks[r], form);
+                var gate = CpuVectors.Dot(form, view.Landmark(first, picks[r]), d);
+                Gates(first + h, t)[r] = gate;
+                Add(first + h, t, picks[r], view.Tokens, gate, form, scores, ref max[h], ref sums[h]);
+            }
         }
+        var (own, offset) = Math.DivRem(sizes.First + t, sizes.Length);
         for (var b = 0; b <= own; b++)
         {
-            view.Turn(head, t, -b, form);
-            if (b < own) Add(sizes.InMemory + b, view.Tokens, CpuVectors.Dot(form, view.Landmark(head, sizes.InMemory + b), d));
-            else Add(sizes.InMemory + b, Math.Min(offset + 1, view.Tokens), null);
-        }
-        TensorPrimitives.Divide(new Span<float>(to, d), sum, new Span<float>(to, d));
-        for (var r = 0; r < sizes.K; r++)
-            gate[r] = MathF.Exp(gate[r] - max) / sum;
-
-        // A block's landmark score is its logit in the gate; the own block, not closed yet, has the logarithm of its sum.
-        void Add(long block, int count, float? landmark)
-        {
-            var all = new Span<float>(scores, count);
-            CpuVectors.Dots(form, view.Keys(head, block), count, d, scores);
-            var highest = TensorPrimitives.Max<float>(all);
-            TensorPrimitives.Subtract(all, highest, all);
-            TensorPrimitives.Exp(all, all);
-            var total = TensorPrimitives.Sum<float>(all);
-            var logit = landmark ?? highest + MathF.Log(total);
-            if (logit > max)
+            var (block, count) = (sizes.InMemory + b, b < own ? view.Tokens : Math.Min(offset + 1, view.Tokens));
+            for (var h = 0; h < heads; h++)
             {
-                var shrink = MathF.Exp(max - logit);
-                TensorPrimitives.Multiply(new Span<float>(to, d), shrink, new Span<float>(to, d));
-                (max, sum) = (logit, sum * shrink);
+                view.Turn(first + h, t, -b, form);
+                float? gate = b < own ? CpuVectors.Dot(form, view.Landmark(first, block), d) : null;
+                Add(first + h, t, block, count, gate, form, scores, ref max[h], ref sums[h]);
             }
-            var mass = MathF.Exp(logit - max);
-            sum += mass;
-            TensorPrimitives.Multiply(all, mass / total, all);
-            CpuVectors.AddRows(scores, view.Values(head, block), count, d, to);
         }
+        for (var h = 0; h < heads; h++)
+        {
+            var to = new Span<float>(Output(first + h, t), d);
+            TensorPrimitives.Divide(to, sums[h], to);
+            foreach (ref var gate in new Span<float>(Gates(first + h, t), sizes.K)) gate = MathF.Exp(gate - max[h]) / sums[h];
+        }
+    }
+
+    /// <summary>
+    /// Adds a block to a head's output. A block's landmark score is its logit in the gate; the own block, not closed yet, has the
+    /// logarithm of its sum. The gate's softmax is carried along: what was added is scaled down whenever a logit is higher.
+    /// </summary>
+    private void Add(
+        int head, int t, long block, int count, float? landmark, float* form, float* scores, ref float max, ref float sum)
+    {
+        var all = new Span<float>(scores, count);
+        var to = new Span<float>(Output(head, t), d);
+        CpuVectors.Dots(form, view.Keys(head, block), count, d, scores);
+        var highest = TensorPrimitives.Max<float>(all);
+        TensorPrimitives.Subtract(all, highest, all);
+        TensorPrimitives.Exp(all, all);
+        var total = TensorPrimitives.Sum<float>(all);
+        var logit = landmark ?? highest + MathF.Log(total);
+        if (logit > max)
+        {
+            var shrink = MathF.Exp(max - logit);
+            TensorPrimitives.Multiply(to, shrink, to);
+            (max, sum) = (logit, sum * shrink);
+        }
+        var mass = MathF.Exp(logit - max);
+        sum += mass;
+        TensorPrimitives.Multiply(all, mass / total, all);
+        CpuVectors.AddRows(scores, view.Values(head, block), count, d, Output(head, t));
     }
 
     /// <summary>Asks for the pages of a block, where the processor does not read ahead by itself.</summary>
@@ -182,6 +196,10 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, float* gates
         var bytes = (long)view.Tokens * d * 2 * sizeof(float);
         for (var at = 0L; at < bytes; at += 64) Sse.Prefetch1((byte*)keys + at);
     }
+
+    private float* Output(int head, int t) => output + ((((long)t * view.Heads) + head) * d);
+
+    private float* Gates(int head, int t) => gates + ((((long)head * sizes.Queries) + t) * sizes.K);
 
     private float* Row(int head, int t, float* scores) => scores + ((((long)head * sizes.Queries) + t) * sizes.InMemory);
 }
