@@ -1,3 +1,4 @@
+using System.Numerics;
 using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
 
@@ -22,13 +23,21 @@ internal static unsafe class CpuTopK
         return result;
     }
 
-    private static void Row(ReadOnlySpan<float> scores, Span<long> chosen)
+    /// <summary>Chooses in one row.</summary>
+    /// <param name="scores">[m].</param>
+    /// <param name="chosen">[k], which is written.</param>
+    public static void Row(ReadOnlySpan<float> scores, Span<long> chosen)
     {
-        // A small sorted list of the best so far, worst first: almost every score fails the first comparison.
+        // A small sorted list of the best so far, worst first: almost every score fails the first comparison, with its neighbours.
         Span<float> best = stackalloc float[chosen.Length];
         best.Fill(float.NegativeInfinity);                                                  // so the first k scores all enter
         for (var b = 0; b < scores.Length; b++)
         {
+            // NaN is not as high as anything. Before the list is full of finite scores, each is looked at.
+            while (b + Vector<float>.Count <= scores.Length && best[0] > float.NegativeInfinity
+                && !Vector.GreaterThanOrEqualAny(new Vector<float>(scores[b..]), new Vector<float>(best[0])))
+                b += Vector<float>.Count;
+            if (b == scores.Length) break;
             var s = float.IsNaN(scores[b]) ? float.NegativeInfinity : scores[b];            // NaN would leave its place unfilled
             if (s < best[0]) continue;
             var i = 1;

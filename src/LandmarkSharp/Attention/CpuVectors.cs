@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
@@ -43,7 +44,14 @@ internal static unsafe class CpuVectors
     /// <param name="scores">[count].</param>
     public static void Dots(float* q, float* keys, int count, int d, float* scores)
     {
-        var (width, j) = (Vector<float>.Count, 0);
+        var j = 0;
+        if (Lanes512.IsSupported)
+        {
+            for (; j + 4 <= count; j += 4, keys += 4 * d) Wide(q, keys, keys + d, keys + (2 * d), keys + (3 * d), d).Store(scores + j);
+            for (; j < count; j++, keys += d) scores[j] = Dot(q, keys, d);
+            return;
+        }
+        var width = Vector<float>.Count;
         for (; j + 4 <= count; j += 4, keys += 4 * d) // four sums in flight hide an addition's latency
         {
             float* k1 = keys + d, k2 = k1 + d, k3 = k2 + d;
@@ -75,6 +83,7 @@ internal static unsafe class CpuVectors
     /// <param name="d">Width.</param>
     public static float Dot(float* a, float* b, int d)
     {
+        if (Lanes512.IsSupported) return Wide(a, b, b, b, b, d).ToScalar();
         Vector<float> sum = default;
         var i = 0;
         for (; i + Vector<float>.Count <= d; i += Vector<float>.Count)
@@ -127,6 +136,30 @@ internal static unsafe class CpuVectors
             for (var j = 0; j < count; j++)
                 result[i] += weights[j] * rows[((long)j * d) + i];
         }
+    }
+
+    /// <summary>The dot products of a row with four.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Wide(float* q, float* k0, float* k1, float* k2, float* k3, int d)
+    {
+        Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
+        var i = 0;
+        for (; i + 16 <= d; i += 16)
+        {
+            var x = Vector512.Load(q + i);
+            s0 = Vector512.FusedMultiplyAdd(x, Vector512.Load(k0 + i), s0);
+            s1 = Vector512.FusedMultiplyAdd(x, Vector512.Load(k1 + i), s1);
+            s2 = Vector512.FusedMultiplyAdd(x, Vector512.Load(k2 + i), s2);
+            s3 = Vector512.FusedMultiplyAdd(x, Vector512.Load(k3 + i), s3);
+        }
+        // Pairs, then pairs of pairs: each quarter of the last holds a part of all four sums.
+        var (low, high) = (Avx512F.UnpackLow(s0, s1) + Avx512F.UnpackHigh(s0, s1), Avx512F.UnpackLow(s2, s3) + Avx512F.UnpackHigh(s2, s3));
+        var quarters = Avx512F.UnpackLow(low.AsDouble(), high.AsDouble()).AsSingle()
+            + Avx512F.UnpackHigh(low.AsDouble(), high.AsDouble()).AsSingle();
+        var halves = quarters.GetLower() + quarters.GetUpper();
+        var sums = halves.GetLower() + halves.GetUpper();
+        for (; i < d; i++) sums += Vector128.Create(k0[i], k1[i], k2[i], k3[i]) * q[i];
+        return sums;
     }
 
     private static Vector<float> Load(float* from) => *(Vector<float>*)from;

@@ -82,7 +82,8 @@ internal sealed class StepClock
         }
     }
 
-    private Tensor Large() => zeros([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, Device);
+    // Written to: pages that were not are all the same one, and read from the first cache.
+    private Tensor Large() => ones([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, Device);
 
     private void Wait()
     {

@@ -22,22 +22,27 @@ public delegate void ReadObserver(int layer, Retrieved read);
 /// <exception cref="LandmarkException">The options make no sense.</exception>
 public sealed class BlockMemory(int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options) : ContextMemory
 {
+    // A pass may span windows, which are read one by one: everything else of a pass is cheaper by the hundred rows.
+    private const int PassPositions = 384;
+
     private readonly RetrievalOptions options = options.Checked();
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
     private long reserved;
     private int count;
     private RotaryTable? phases;
     private BlockPlaces? places;
-    private RetrievedAttention? reading;
+    private readonly List<Piece> pieces = [];
 
-    /// <summary>Told what each layer reads; costs nothing when null.</summary>
+    /// <summary>Told what each layer reads, window by window; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
 
     /// <summary>Blocks before the window of the next pass: those that are retrieved from.</summary>
     public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
 
     /// <inheritdoc/>
-    public override int Room => options.WindowIsCall ? callPositions : WindowPositions - (int)(Positions % WindowPositions);
+    public override int Room => options.WindowIsCall
+        ? callPositions
+        : (Math.Max(1, PassPositions / WindowPositions) * WindowPositions) - (int)(Positions % WindowPositions);
 
     /// <inheritdoc/>
     public override long Bytes => held.Sum(l => l?.Bytes ?? 0);
@@ -61,10 +66,17 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         if (blocks.IsDirect && !options.Reference) blocks.WriteRotated(keys, values, Positions, rotary);
         else Write(blocks, keys, values);
 
-        // In the first layer a key is a token's own: all landmarks have the same.
-        var read = reading!.Attend(q.squeeze(0), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
-        Observer?.Invoke(layer, read);
-        return read.Output.unsqueeze(0).MoveToOuterDisposeScope();
+        var outputs = pieces.ConvertAll(piece =>
+        {
+            using var part = NewDisposeScope();
+            // In the first layer a key is a token's own: all landmarks have the same.
+            var read = piece.Reading.Attend(
+                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
+            Observer?.Invoke(layer, read);
+            return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
+        });
+        var output = outputs.Count == 1 ? outputs[0] : cat(outputs, 0);
+        return output.transpose(0, 1).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -73,8 +85,9 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <inheritdoc/>
     protected override void Finish()
     {
-        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, reading]) d?.Dispose();
-        (phases, places, reading) = (null, null, null);
+        foreach (var d in (IEnumerable<IDisposable?>)[phases, places, .. pieces.Select(p => p.Reading)]) d?.Dispose();
+        (phases, places) = (null, null);
+        pieces.Clear();
     }
 
     /// <inheritdoc/>
@@ -87,12 +100,19 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <summary>What depends on places alone, made in the first layer and used by all.</summary>
     private void Setup(Tensor q)
     {
-        if (reading is not null) return;
+        if (pieces.Count > 0) return;
         if (q.shape[0] != 1)
             throw new LandmarkException($"A memory holds one sequence, and {q.shape[0]} were given at once; use a memory for each.");
         using var scope = NewDisposeScope();
-        var keys = (int)(Positions - (InMemory * blockLength)) + count;
-        reading = new RetrievedAttention((int)InMemory, keys, count, blockLength, rotary, options, q.dtype, q.device);
+        for (int from = 0, length; from < count; from += length)
+        {
+            var at = Positions + from;
+            length = options.WindowIsCall ? count : Math.Min(count - from, WindowPositions - (int)(at % WindowPositions));
+            var inMemory = options.WindowIsCall ? InMemory : at / WindowPositions * options.WindowBlocks;
+            var keys = (int)(at - (inMemory * blockLength)) + length;
+            pieces.Add(new Piece(
+                from, length, new RetrievedAttention((int)inMemory, keys, length, blockLength, rotary, options, q.dtype, q.device)));
+        }
     }
 
     // Keys and values are written to their places by address: what does not fit must not get that far.
@@ -115,4 +135,7 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     }
 
     private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;
+
+    /// <summary>Positions of a pass that lie in one window, and what they read.</summary>
+    private sealed record Piece(int From, int Count, RetrievedAttention Reading);
 }

@@ -151,7 +151,12 @@ internal sealed class Linear(Tensor weight, Tensor? bias = null)
     public Linear(string name, int inputs, int outputs, bool bias, ParameterSource source)
         : this(source($"{name}.weight", [outputs, inputs]), bias ? source($"{name}.bias", [outputs]) : null) { }
 
-    public Tensor Forward(Tensor x) => nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
+    public Tensor Forward(Tensor x)
+    {
+        if (!CpuLinear.Serves(x, weight)) return nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
+        var y = CpuLinear.Forward(x, weight);
+        return bias is null ? y : y.add_(bias);
+    }
 }
 
 /// <summary>x / √(mean x² + ε) · weight over the last dimension.</summary>

@@ -116,7 +116,8 @@ public sealed class BlockMemoryTests
     {
         using var decoder = TinyModel.Create(TinyModel.Config(3));
         using var memory = TinyModel.Memory(decoder, new RetrievalOptions { WindowBlocks = 2 });
-        Assert.Contains("from 1 to 8", Assert.Throws<LandmarkException>(() => memory.Begin(9)).Message, StringComparison.Ordinal);
+        Assert.Equal(384, memory.Room);                                                     // whole windows of 8
+        Assert.Contains("from 1 to 384", Assert.Throws<LandmarkException>(() => memory.Begin(385)).Message, StringComparison.Ordinal);
         Assert.Throws<LandmarkException>(() => memory.Begin(0));
         Assert.Contains("at least 1", Assert.Throws<LandmarkException>(
             () => TinyModel.Memory(decoder, new RetrievalOptions { TopK = 0 })).Message, StringComparison.Ordinal);

@@ -1,0 +1,91 @@
+using System.Runtime.InteropServices;
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>The sizes of one retrieval.</summary>
+/// <param name="InMemory">Blocks before the window, m.</param>
+/// <param name="Keys">Positions of the window, the queries among them, S.</param>
+/// <param name="Queries">Queries, T: the window's last positions.</param>
+/// <param name="Length">Positions of a block, L.</param>
+/// <param name="K">Blocks that a query chooses, at most m.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct RetrievalSizes(int InMemory, int Keys, int Queries, int Length, int K)
+{
+    /// <summary>Blocks that share slot 0 when they are scanned; the last k have slots of their own.</summary>
+    public int Old => InMemory - K;
+
+    /// <summary>The window's place of the first query.</summary>
+    public int First => Keys - Queries;
+}
+
+/// <summary>What retrieval on the CPU reads, as addresses. It does not keep the tensors alive.</summary>
+/// <param name="q">[H, T, d], the numbers of a head one after another.</param>
+/// <param name="blocks">[n, G, 2, ℓ, d], contiguous.</param>
+/// <param name="landmarks">[G, capacity, d], contiguous.</param>
+/// <param name="sizes">The sizes.</param>
+/// <param name="rotary">The model's rotary embedding.</param>
+internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor landmarks, RetrievalSizes sizes, Rotary rotary)
+{
+    private readonly float* queries = (float*)Aten.DataPointer(q);
+    private readonly float* held = (float*)Aten.DataPointer(blocks);
+    private readonly float* marks = (float*)Aten.DataPointer(landmarks);
+    private readonly long headStep = q.stride(0), rowStep = q.stride(1), capacity = Aten.Sizes(landmarks)[1];
+    private readonly float scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
+    private readonly float[] angles = rotary.Distances(sizes.Keys + ((sizes.K + 1) * sizes.Length));
+
+    public RetrievalSizes Sizes => sizes;
+
+    /// <summary>Query heads, H.</summary>
+    public int Heads { get; } = (int)Aten.Sizes(q)[0];
+
+    /// <summary>Key-value heads, G.</summary>
+    public int Groups { get; } = (int)Aten.Sizes(blocks)[1];
+
+    /// <summary>Regular tokens of a block, ℓ.</summary>
+    public int Tokens { get; } = (int)Aten.Sizes(blocks)[3];
+
+    /// <summary>Width of a head, d.</summary>
+    public int Width { get; } = (int)Aten.Sizes(q)[2];
+
+    /// <summary>A block's keys, [ℓ, d]; its values follow.</summary>
+    public float* Keys(int head, long block) => held + (((block * Groups) + Group(head)) * 2 * Tokens * Width);
+
+    /// <summary>A block's values, [ℓ, d].</summary>
+    public float* Values(int head, long block) => Keys(head, block) + ((long)Tokens * Width);
+
+    /// <summary>A block's landmark key, [d]; those of the blocks after it follow.</summary>
+    public float* Landmark(int head, long block) => marks + (((Group(head) * capacity) + block) * Width);
+
+    /// <summary>
+    /// A query in the form of a block that starts so many blocks before the window, scaled. A block stands a whole number of
+    /// blocks before or after it, so that is one row of a table of angles.
+    /// </summary>
+    public void Turn(int head, int t, int blocksBefore, float* form)
+    {
+        var distance = sizes.First + t + (blocksBefore * sizes.Length);
+        fixed (float* angle = &angles[distance * Width])
+            CpuVectors.Rotate(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
+    }
+
+    /// <summary>The r-th of a query's chosen blocks in the form of the slot that it is read in.</summary>
+    public void TurnChosen(int head, int t, int r, long block, float* form) =>
+        Turn(head, t, sizes.K + 1 - (block >= sizes.Old ? r + 1 : r), form);
+
+    /// <summary>Scores the last k landmarks before the window, each in its own slot.</summary>
+    /// <param name="head">The query's head.</param>
+    /// <param name="t">The query.</param>
+    /// <param name="form">Room for [d].</param>
+    /// <param name="scores">[m], of which the last k are written.</param>
+    public void ScanRecent(int head, int t, float* form, float* scores)
+    {
+        for (var recent = 0; recent < sizes.K; recent++)
+        {
+            Turn(head, t, sizes.K - recent, form);
+            scores[sizes.Old + recent] = CpuVectors.Dot(form, Landmark(head, sizes.Old + recent), Width);
+        }
+    }
+
+    private int Group(int head) => head / (Heads / Groups);
+}

@@ -1,0 +1,85 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Tests.Attention;
+
+/// <summary>Retrieval on the CPU in tiles, at any width of vectors, and query by query, against torch operators.</summary>
+public sealed class CpuRetrievalTests
+{
+    public CpuRetrievalTests() => LibTorch.Load();
+
+    /// <summary>Memories smaller than k and larger, windows of several blocks, heads that share keys, widths that fill no vector.</summary>
+    [Fact]
+    public void TilesOfAnyWidthAndSingleQueriesGiveTheReferencesResult()
+    {
+        for (var seed = 0; seed < 60; seed++)           // fixed: rounding may decide between scores as good as equal
+        {
+            using var scope = NewDisposeScope();
+            var (random, shape) = Shape.Draw(seed);
+            var (q, blocks, landmarks) = shape.Draw(random);
+            var tied = random.Next(3) == 0;
+            if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
+            using var operators = new RetrievedAttention(
+                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
+                shape.Options with { Reference = true }, ScalarType.Float32);
+            var reference = operators.Attend(q, blocks, landmarks, tied);
+            var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied);
+            Same(reference, widest, 3e-5);
+            Same(reference, shape.Run(null, q, blocks, landmarks, tied), 3e-5);
+            for (var tiles = AttentionBackend.CpuScalar; tiles < CpuDense.Widest; tiles++)
+                Same(widest, shape.Run(tiles, q, blocks, landmarks, tied), 0);
+        }
+    }
+
+    /// <summary>Landmarks that are the same score the same wherever they stand: the later of them is read.</summary>
+    [Fact]
+    public void OfEqualLandmarksTheLaterOnesAreChosen()
+    {
+        using var scope = NewDisposeScope();
+        var shape = new Shape(400, 4, 2, 70, 80, 8, 64, new RetrievalOptions { TopK = 3, Selection = SelectionMode.PerTokenAndHead });
+        var (q, blocks, landmarks) = shape.Draw(new Random(3));
+        landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
+        foreach (var tiles in (AttentionBackend?[])[CpuDense.Widest, null])
+        {
+            var chosen = shape.Run(tiles, q, blocks, landmarks, tied: false).Chosen!.contiguous().data<long>().ToArray();
+            // The last three stand in other slots; of the others, all equal, the latest are taken.
+            Assert.All(chosen.Chunk(3), c => Assert.Equal(c.Where(b => b < 397), new long[] { 394, 395, 396 }.TakeLast(c.Count(b => b < 397))));
+        }
+    }
+
+    private static void Same(Retrieved expected, Retrieved actual, double tolerance)
+    {
+        Assert.Equal(expected.Chosen?.contiguous().data<long>().ToArray(), actual.Chosen?.contiguous().data<long>().ToArray());
+        RowByRow.Close(expected.Output, actual.Output, tolerance);
+        if (expected.Gates is { } gates) RowByRow.Close(gates, actual.Gates!, tolerance);
+    }
+
+    private sealed record Shape(
+        int InMemory, int Heads, int Groups, int Queries, int Keys, int Length, int Width, RetrievalOptions Options)
+    {
+        public static Rotary Rotary(int width) => new RotaryScaling(Theta: 1000).Create(width);
+
+        public static (Random Random, Shape Shape) Draw(int seed)
+        {
+            var random = new Random(seed);
+            var (groups, length, queries) = (random.Next(1, 4), random.Next(2, 70), random.Next(1, 300));
+            var k = random.Next(1, 7);
+            return (random, new Shape(
+                random.Next(4) == 0 ? random.Next(10) : random.Next(300), groups * random.Next(1, 4), groups, queries,
+                queries + random.Next(100), length, 2 * random.Next(1, 41),
+                new RetrievalOptions { TopK = k, Selection = (SelectionMode)random.Next(4) }));
+        }
+
+        public (Tensor Queries, Tensor Blocks, Tensor Landmarks) Draw(Random random)
+        {
+            using var generator = new Generator((ulong)random.Next(), CPU);
+            var all = InMemory + ((Keys + Length - 1) / Length);
+            return (randn([Heads, Queries, Width], generator: generator) * 2, randn([all, Groups, 2, Length - 1, Width], generator: generator),
+                randn([Groups, all, Width], generator: generator));
+        }
+
+        public Retrieved Run(AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied) =>
+            new CpuRetrieval(InMemory, Keys, Queries, Length, Rotary(Width), Options) { Tiles = tiles }.Attend(q, blocks, landmarks, tied);
+    }
+}
