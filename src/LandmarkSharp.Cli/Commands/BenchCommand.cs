@@ -41,7 +41,7 @@ internal static class BenchCommand
             new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
         private readonly Option<string?> backend =
             new("--backend") { Description = "What computes landmark attention; the fastest when not given.", HelpName = "NAME" };
-        private readonly Option<int> repeats = Number("--repeats", 10, "Runs of each, of which the best counts.");
+        private readonly Option<int> repeats = Number("--repeats", 10, "Runs of each, of which the best counts; on a GPU a run is the mean of ten that are queued.");
         private readonly Option<bool> backward = new("--backward") { Description = "Measure the backward pass too." };
         private readonly DeviceOptions device = new();
 

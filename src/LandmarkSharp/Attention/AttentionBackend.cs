@@ -49,8 +49,17 @@ internal static class AttentionBackends
         return Serves(asked, q, k, v, layout, scale) ? asked : throw new LandmarkException(
             $"{asked} computes attention {Served(asked)}, and got {q.dtype}, {k.dtype} and {v.dtype} tensors of widths {q.shape[3]} and "
             + $"{v.shape[3]} on {q.device} over blocks of {layout.Columns} positions at {(layout.Regularity is null ? "irregular" : "regular")} "
-            + $"places{(NeedsGradient(q, k, v) ? ", with gradients" : "")}.");
+            + $"places{(layout.Documents is null ? "" : ", packed documents")}, scale {scale}{(NeedsGradient(q, k, v) ? ", with gradients" : "")}.");
     }
+
+    /// <summary>The back end for attention in which not every gate counts: the Hopper kernels or the reference.</summary>
+    /// <inheritdoc cref="For"/>
+    public static AttentionBackend ForParts(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) => forced switch
+    {
+        null when !HopperFunction.Serves(q, k, v, layout, scale) => AttentionBackend.Reference,
+        null or AttentionBackend.Hopper or AttentionBackend.Reference => For(q, k, v, layout, scale),
+        _ => throw new LandmarkException($"{forced} computes no attention in which gates are chosen or dropped; Hopper and Reference do."),
+    };
 
     /// <summary>Runs something for which this thread uses one back end, to compare it with another.</summary>
     /// <param name="backend">The back end; the fastest for what comes when null.</param>
@@ -94,10 +103,11 @@ internal static class AttentionBackends
     private static string Served(AttentionBackend backend) => backend switch
     {
         AttentionBackend.Hopper =>
-            "of bfloat16 or float16 tensors on a Hopper card whose heads are 16 to 128 wide, by multiples of 16, over blocks of at most "
+            "with a scale above 0 of bfloat16 or float16 tensors on a Hopper card whose heads are 16 to 128 wide, by multiples of 16, over blocks of at most "
             + "128 positions at regular places, and without gradients of heads and blocks of up to 256",
         AttentionBackend.CudaPlain =>
-            "without gradients on a CUDA card that can run our kernels, of heads up to 256 wide, over blocks at regular places",
-        _ => "of float32 or bfloat16 tensors of one width on the CPU over blocks at regular places",
+            "with a scale above 0 and without gradients on a CUDA card that can run our kernels, of heads up to 256 wide, over blocks at "
+            + "regular places without packed documents",
+        _ => "of float32 or bfloat16 tensors of one width on the CPU over blocks at regular places without packed documents",
     };
 }

@@ -27,11 +27,14 @@ public sealed class BlockLayout : IDisposable
                 $"Attention of {queries} queries over {keys} keys: queries are the last positions of the keys, "
                 + "so there must be at least one and no more than keys.");
         (Keys, Queries, Columns, Blocks) = (keys, queries, columns, landmark.Max(r => r.Count(x => x) + (r[^1] ? 0 : 1)));
-        Regularity = regular;
+        (Rows, Regularity) = (rows, regular);
         // Masks grow with the square of the sequence, and kernels need none.
         tables = new Lazy<Tables>(() => Arrange(landmark, visible, documents, device));
         Documents = documents is null ? null : DocumentsOfBlocks(documents, columns, device);
     }
+
+    /// <summary>Rows of the batch, each with its own blocks; 1 for all.</summary>
+    public int Rows { get; }
 
     /// <summary>Keys in the sequence, S.</summary>
     public long Keys { get; }
@@ -84,7 +87,8 @@ public sealed class BlockLayout : IDisposable
         return new BlockLayout([landmark], null, queries, block, device ?? CPU, new RegularBlocks(keys, queries, block, firstBlock));
     }
 
-    /// <summary>Windows packed with documents, of which each begins a block: a query sees nothing before its document.</summary>
+    /// <summary>Windows packed with documents, of which each begins a block: a query sees nothing before its document. Where the Hopper
+    /// kernels do not serve, attention over it takes memory that grows with the square of the sequence.</summary>
     /// <param name="keys">Positions in the sequence, S.</param>
     /// <param name="queries">Queries, T ≤ S: the last T positions.</param>
     /// <param name="block">Positions in a block, its landmark counted, L.</param>
@@ -93,6 +97,7 @@ public sealed class BlockLayout : IDisposable
     /// <exception cref="LandmarkException">There are no such blocks, or a document begins elsewhere.</exception>
     public static BlockLayout Packed(int keys, int queries, int block, IReadOnlyList<IReadOnlyList<int>> documents, Device? device = null)
     {
+        using var regular = Regular(keys, queries, block, block);
         foreach (var row in documents)
         {
             if (row.Count == 0 || row[0] != 0 || row.Any(at => at % block != 0 || at >= keys) || row.Zip(row.Skip(1)).Any(x => x.First >= x.Second))
@@ -101,7 +106,6 @@ public sealed class BlockLayout : IDisposable
                     + $"the first begins at 0 and each next one later, at a multiple of the block's {block} positions.");
         }
         if (documents.Count == 0) throw new LandmarkException("A batch without rows holds no packed documents; give at least one row.");
-        using var regular = Regular(keys, queries, block, block);
         var landmark = Enumerable.Range(0, keys).Select(j => j % block == block - 1).ToArray();
         return new BlockLayout(
             [.. documents.Select(_ => landmark)], null, queries, block, device ?? CPU, regular.Regularity, [.. documents.Select(row => row.ToArray())]);
@@ -114,8 +118,8 @@ public sealed class BlockLayout : IDisposable
     /// <exception cref="LandmarkException">There are not so many keys as queries.</exception>
     public static BlockLayout Irregular(Tensor isLandmark, int queries, Tensor? keyMask = null)
     {
-        var landmark = Rows(isLandmark);
-        var visible = keyMask is null ? null : Rows(keyMask);
+        var landmark = RowsOf(isLandmark);
+        var visible = keyMask is null ? null : RowsOf(keyMask);
         var longest = landmark.Max(row =>
         {
             int length = 0, most = 0;
@@ -251,7 +255,7 @@ public sealed class BlockLayout : IDisposable
         return tensor(numbers, device: device).DetachFromDisposeScope();
     }
 
-    private static bool[][] Rows(Tensor mask)
+    private static bool[][] RowsOf(Tensor mask)
     {
         using var cpu = mask.to(ScalarType.Bool).cpu().contiguous();
         var flat = cpu.data<bool>().ToArray();

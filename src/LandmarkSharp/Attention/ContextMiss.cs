@@ -5,7 +5,8 @@ namespace LandmarkSharp.Attention;
 /// <summary>
 /// The context-miss gate (the paper's appendix D, landmark-attention.md 1.7): some blocks are controlled. They share, by a softmax
 /// over them alone, the mass that a query's gate gives to one more token, the context-miss token, of which nothing is read. Where
-/// that mass is small, there is nothing to retrieve.
+/// that mass is small, there is nothing to retrieve. Where the Hopper kernels do not serve, it takes memory that grows with the square
+/// of the sequence.
 /// <code>
 /// P over { own block, free blocks b: s_λb, miss: s_miss },   Q over { controlled blocks c: s_λc }
 /// out = Σ P_b · o_b + P_miss · Σ Q_c · o_c
@@ -35,6 +36,13 @@ public static class ContextMiss
             throw new LandmarkException(
                 $"A context-miss key [{string.Join(", ", miss.shape)}] and {controlled.dtype} marks [{string.Join(", ", controlled.shape)}] of the "
                 + $"blocks that it controls: expected [{k.shape[0]}, {k.shape[1]}, 1, {k.shape[3]}] and Bool [{k.shape[0]}, {layout.Blocks}].");
+        foreach (var x in (ReadOnlySpan<Tensor>)[miss, controlled])
+        {
+            if (x.device_type != q.device_type || x.device_index != q.device_index || (x.dtype != ScalarType.Bool && x.dtype != q.dtype))
+                throw new LandmarkException(
+                    $"The context-miss key and the marks of its blocks must be on {q.device} as the queries are, the key {q.dtype}; found {x.dtype} on {x.device}.");
+        }
+        if (cutoff is not (>= 0 and <= 1)) throw new LandmarkException($"A mass is from 0 to 1, and so is its cut-off; {cutoff} was given.");
         using var scope = NewDisposeScope();
         var times = scale ?? 1 / Math.Sqrt(q.shape[3]);
         var own = ones([controlled.shape[0], 1], ScalarType.Bool, controlled.device);

@@ -16,7 +16,10 @@ public static class LandmarkAttention
     /// <param name="v">[B, G, S, d].</param>
     /// <param name="layout">Where the blocks lie; its S and T are the tensors'.</param>
     /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
-    /// <param name="dropout">In training, which gates are dropped; none when null.</param>
+    /// <param name="dropout">
+    /// In training, which gates are dropped; none when null. Where the Hopper kernels do not serve, dropping takes memory that grows
+    /// with the square of the sequence.
+    /// </param>
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
     /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
     public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null, GateDropout? dropout = null)
@@ -86,12 +89,16 @@ public static class LandmarkAttention
     // A shape error inside matmul, or inside autograd's backward, would end the process; so shapes are checked first.
     private static void Check(Tensor q, Tensor k, BlockLayout layout)
     {
-        if (q.dim() != 4 || k.dim() != 4 || q.shape[0] != k.shape[0] || q.shape[3] != k.shape[3] || q.shape[1] % k.shape[1] != 0)
+        if (q.dim() != 4 || k.dim() != 4 || q.shape[0] != k.shape[0] || q.shape[3] != k.shape[3] || k.shape[1] == 0
+            || q.shape[1] % k.shape[1] != 0)
             throw new LandmarkException(
                 $"Attention of queries [{string.Join(", ", q.shape)}] over keys [{string.Join(", ", k.shape)}]: "
                 + "expected [B, H, T, d] and [B, G, S, d] with G dividing H.");
         if (q.shape[2] != layout.Queries || k.shape[2] != layout.Keys)
             throw new LandmarkException(
                 $"The layout is for {layout.Queries} queries over {layout.Keys} keys, the tensors have {q.shape[2]} and {k.shape[2]}.");
+        if (layout.Rows != 1 && layout.Rows != q.shape[0])
+            throw new LandmarkException(
+                $"The layout has {layout.Rows} rows and the batch {q.shape[0]}: give a layout of one row for all or of one for each.");
     }
 }

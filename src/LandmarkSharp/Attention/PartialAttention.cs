@@ -41,7 +41,7 @@ internal static class PartialAttention
     /// <summary>What the Hopper kernels are asked; null when they are not.</summary>
     private static HopperProblem? Problem(
         Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout) =>
-        AttentionBackends.For(q, k, v, layout, scale) != AttentionBackend.Hopper ? null
+        AttentionBackends.ForParts(q, k, v, layout, scale) != AttentionBackend.Hopper ? null
             : HopperProblem.Of(layout, scale) with { Choices = choices?.contiguous(), Dropout = dropout };
 
     /// <summary>The same in torch's operators.</summary>

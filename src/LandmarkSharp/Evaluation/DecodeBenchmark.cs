@@ -23,7 +23,8 @@ public sealed record DecodeTiming(int Tokens, string Backend, StepTime Retrieved
 
 /// <summary>
 /// Measures what a new token's attention costs in one layer, beside libtorch's attention over everything. Layers have landmarks
-/// of their own, as many as no cache holds; the blocks stand once, for few of them are read.
+/// of their own, as many as no cache holds; the blocks stand once, for few of them are read. (At lengths whose blocks a cache holds,
+/// these come from there.)
 /// </summary>
 public sealed class DecodeBenchmark
 {

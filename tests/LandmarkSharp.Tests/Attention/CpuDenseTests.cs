@@ -80,6 +80,7 @@ public sealed class CpuDenseTests
     {
         using var scope = NewDisposeScope();
         using var regular = BlockLayout.Regular(10, 10, 4, 4);
+        using var packed = BlockLayout.Packed(10, 10, 4, [[0, 4]]);
         using var irregular = BlockLayout.Irregular(zeros(1, 10, dtype: ScalarType.Bool), 10);
         Tensor Attend(AttentionBackend? backend, Tensor x, Tensor v, BlockLayout layout) =>
             AttentionBackends.With(backend, () => LandmarkAttention.Attend(x, x, v, layout));
@@ -89,6 +90,7 @@ public sealed class CpuDenseTests
             (wide, wide, regular, "got Float64, Float64 and Float64 tensors of widths 8 and 8 on cpu over blocks of 4 positions at regular places"),
             (x, randn(1, 2, 10, 6), regular, "of widths 8 and 6"),
             (x, x, irregular, "at irregular places"),
+            (x, x, packed, "at regular places, packed documents"),
         ];
         foreach (var (queries, values, layout, words) in cases)
         {

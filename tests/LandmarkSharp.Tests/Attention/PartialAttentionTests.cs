@@ -78,6 +78,22 @@ public sealed class PartialAttentionTests
     }
 
     [Fact]
+    public void WhatDoesNotFitIsSaid()
+    {
+        using var scope = NewDisposeScope();
+        using var layout = BlockLayout.Regular(8, 8, 4, 4);
+        var (x, miss, marks) = (zeros(1, 1, 8, 16), zeros(1, 1, 1, 16), zeros([1, 2], ScalarType.Bool));
+        void Fails(string words, Tensor miss, Tensor marks, double cutoff = 0) => Assert.Contains(
+            words, Assert.Throws<LandmarkException>(() => ContextMiss.Attend(x, x, x, miss, marks, layout, cutoff: cutoff)).Message, StringComparison.Ordinal);
+        Fails("expected [1, 1, 1, 16] and Bool [1, 2]", zeros(1, 1, 2, 16), marks);
+        Fails("expected [1, 1, 1, 16] and Bool [1, 2]", miss, zeros([1, 3], ScalarType.Bool));
+        Fails("the key Float32; found Float64", miss.@double(), marks);
+        Fails("so is its cut-off; -1", miss, marks, -1);
+        Assert.Contains("Cpu", Assert.Throws<LandmarkException>(
+            () => AttentionBackends.With(AttentionBackend.CpuScalar, () => LandmarkAttention.Attend(x, x, x, layout, dropout: new(0.5, 1)))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ContextMissIsItsFormula() => Cases.Sample(x =>
     {
         using var scope = NewDisposeScope();

@@ -15,7 +15,7 @@ namespace LandmarkSharp.Attention.Cuda;
 internal sealed class CudaPrefill : IDisposable
 {
     private const long ScoreBytes = 512L << 20;     // of scores that are kept at a time
-    private const long PartBytes = 1L << 30;        // of what chosen blocks give, likewise
+    private const long PartBytes = 1L << 30;        // of what chosen blocks give, likewise, but a key-value head's at least
     private const int MostTopK = 256;
     private const int SumThreads = 1024;
 
@@ -88,6 +88,11 @@ internal sealed class CudaPrefill : IDisposable
         var shared = sizes.Heads / sizes.Groups;
         var pairBytes = (long)shared * queries * Math.Max(topK, 1) * shape.HeadDim * 2;
         var together = (int)Math.Clamp(PartBytes / pairBytes, 1, sizes.Groups);
+        const long MostPairs = 1L << 30;
+        if ((long)shared * queries * topK > MostPairs)
+            throw new LandmarkException(
+                $"Prefill of {queries} queries of {shared} heads that share keys, {topK} blocks for each, is too much at once: "
+                + $"give at most {MostPairs / shared / topK} queries.");
         for (var group = 0; group < sizes.Groups; group += together)
         {
             using var part = NewDisposeScope();

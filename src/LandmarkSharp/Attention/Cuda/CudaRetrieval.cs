@@ -13,7 +13,8 @@ namespace LandmarkSharp.Attention.Cuda;
 internal readonly record struct DecodePlace(int InMemory, int Keys);
 
 /// <summary>A sequence's blocks in a layer, as <see cref="RetrievedAttention.Attend"/> takes them.</summary>
-/// <param name="Blocks">[n, G, 2, ℓ, d] on the device, or in pinned memory of the host: what is read of it then crosses the bus.</param>
+/// <param name="Blocks">[n, G, 2, ℓ, d] on the device, or in pinned memory of the host: what is read of it then crosses the bus, and
+/// it must live until the device has come that far.</param>
 /// <param name="Landmarks">[G, n or more, d] on the device.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct DecodeBlocks(Tensor Blocks, Tensor Landmarks);
@@ -83,7 +84,11 @@ internal sealed class CudaRetrieval : IDisposable
         Attend(q, memories, tied, Aten.Sizes(q).Length == 3 ? Aten.Sizes(q)[..2] : throw NotQueries(q));
 
     /// <inheritdoc/>
-    public void Dispose() => laid?.Room.Dispose();
+    public void Dispose()
+    {
+        laid?.Room.Dispose();
+        laid = null;
+    }
 
     private Retrieved Attend(Tensor q, ReadOnlySpan<DecodeBlocks> memories, bool tied, ReadOnlySpan<long> rows)
     {

@@ -226,13 +226,13 @@ internal static class HopperAttention
             [64, rows, 1, 1], Swizzle.Bytes128);
     }
 
-    /// <summary>The copy engine wants a head's elements side by side, and rows at multiples of 16 bytes.</summary>
+    /// <summary>The copy engine wants a head's elements side by side, and rows apart, at multiples of 16 bytes.</summary>
     private static Tensor Copyable(Tensor x)
     {
         var strides = Aten.Strides(x);
-        return strides[3] == 1 && strides[0] % 8 == 0 && strides[1] % 8 == 0 && strides[2] % 8 == 0 && Aten.DataPointer(x) % 16 == 0
-            ? x.alias()
-            : x.contiguous();
+        var fits = strides[3] == 1 && Aten.DataPointer(x) % 16 == 0;
+        for (var i = 0; i < 3; i++) fits &= strides[i] > 0 && strides[i] % 8 == 0;
+        return fits ? x.alias() : x.contiguous();
     }
 
     /// <summary>Heads whose keys and values lie in the L2 together.</summary>

@@ -34,7 +34,7 @@ internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunct
     {
         ReturnedGradients.Keep([]);
         var (q, k, v, problem) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (HopperProblem)vars[3]);
-        // An error in backward would end the process, so what can fail of it fails here.
+        // An error in backward would end the process: what can fail of it other than for want of memory fails here.
         HopperAttention.CompileBackward(q, problem);
         var (output, logSum) = HopperAttention.Forward(q, k, v, problem);
         // By the time of backward the layout may be gone, but not what is saved.
