@@ -14,14 +14,14 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         AllowMultipleArgumentsPerToken = true,
         HelpName = "N",
     };
-    private readonly Option<int> heads = Number("--heads", 32, "Query heads.");
-    private readonly Option<int> groups = Number("--kv-heads", 8, "Key-value heads.");
-    private readonly Option<int> width = Number("--head-dim", 128, "Width of a head.");
-    private readonly Option<int> topK = Number("--top-k", 16, "Blocks read before the window.");
-    private readonly Option<int> block = Number("--block", 64, "Positions of a block, its landmark counted.");
+    private readonly Option<int> heads = BenchOptions.Number("--heads", 32, "Query heads.");
+    private readonly Option<int> groups = BenchOptions.Number("--kv-heads", 8, "Key-value heads.");
+    private readonly Option<int> width = BenchOptions.Number("--head-dim", 128, "Width of a head.");
+    private readonly Option<int> topK = BenchOptions.Number("--top-k", 16, "Blocks read before the window.");
+    private readonly Option<int> block = BenchOptions.Number("--block", 64, "Positions of a block, its landmark counted.");
     private readonly Option<string> type =
         new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
-    private readonly Option<int> repeats = Number("--repeats", 200, "Steps that are measured; their average counts.");
+    private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; their average counts.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
     private readonly DeviceOptions device = new();
 
@@ -31,7 +31,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             "bench decode", "bench decode --tokens 4096 32768 --heads 8 --kv-heads 2 --head-dim 64 --json",
             "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
     {
-        type.AcceptOnlyFromAmong("float32", "bfloat16", "float16");
+        type.AcceptOnlyFromAmong(BenchOptions.Types.Keys.ToArray());
         foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, topK, block, type, repeats, noDense])
             Options.Add(option);
         device.AddTo(this);
@@ -40,18 +40,11 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var (count, lengths) = (parsed.GetValue(repeats), parsed.GetValue(tokens)!);
-        if (count < 1) throw new LandmarkException($"The number of repeats is {count}; it must be at least 1.");
-        if (lengths.FirstOrDefault(n => n < 1, 1) is < 1 and var wrong)
-            throw new LandmarkException($"A sequence of {wrong} positions has no attention; --tokens must be at least 1.");
+        BenchOptions.Check(count, lengths);
         var on = device.Device(parsed);
         var asked = new DecodeCase(
             parsed.GetValue(heads), parsed.GetValue(groups), parsed.GetValue(width), parsed.GetValue(topK), parsed.GetValue(block),
-            parsed.GetValue(type) switch
-            {
-                "bfloat16" => torch.ScalarType.BFloat16,
-                "float16" => torch.ScalarType.Float16,
-                _ => torch.ScalarType.Float32,
-            });
+            BenchOptions.Types[parsed.GetValue(type)!]);
         var benchmark = new DecodeBenchmark(on);
         DecodeTiming[] timings = [.. lengths.Select(n =>
         {
@@ -97,7 +90,4 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
     }
 
     private static string Micro(double seconds) => $"{seconds * 1e6:N1}";
-
-    private static Option<int> Number(string name, int value, string description) =>
-        new(name) { Description = description, DefaultValueFactory = _ => value, HelpName = "N" };
 }

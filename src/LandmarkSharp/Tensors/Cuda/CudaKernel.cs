@@ -10,7 +10,6 @@ internal sealed record KernelUsage(int Registers, int LocalBytes, int SharedByte
 /// <summary>A kernel of a loaded module. Any thread may launch it.</summary>
 internal sealed unsafe class CudaKernel
 {
-    private const int UnaskedSharedBytes = 48 * 1024;
     private const int MaxThreadsPerBlock = 0;
     private const int StaticSharedBytes = 1;
     private const int LocalSizeBytes = 3;
@@ -20,7 +19,7 @@ internal sealed unsafe class CudaKernel
     private readonly Lock gate = new();
     private readonly CudaContext context;
     private readonly nint function;
-    private volatile int allowedSharedBytes = UnaskedSharedBytes;
+    private volatile int allowedSharedBytes;
 
     internal CudaKernel(string name, CudaContext context, nint function)
     {
@@ -94,7 +93,7 @@ internal sealed unsafe class CudaKernel
         }
     }
 
-    // Beyond 48 KB a kernel must ask for the dynamic shared memory that it may be launched with.
+    // A kernel must ask for dynamic shared memory that goes beyond 48 KB together with its static one; asking for less does no harm.
     private void Allow(int sharedBytes)
     {
         if (sharedBytes <= allowedSharedBytes)
