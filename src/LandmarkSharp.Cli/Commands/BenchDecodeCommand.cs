@@ -21,7 +21,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
     private readonly Option<int> block = BenchOptions.Number("--block", 64, "Positions of a block, its landmark counted.");
     private readonly Option<string> type =
         new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
-    private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; their average counts.");
+    private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
     private readonly DeviceOptions device = new();
 
