@@ -149,9 +149,9 @@ internal sealed class CudaPrefill : IDisposable
                 "landmark_prefill_scan", Shape(windowsHere * TilesOfWindow, sizes.Heads, sharedBytes: shape.ScanBytes),
                 [layer.Queries, layer.Landmarks, angles, scores, totals]);
             if (sizes.PerWindow != 0)
-                Launch("landmark_prefill_share", Shape(Over(at.Stride, PrefillShape.Threads), windowsHere, sizes.Heads), [scores, totals]);
+                Launch("landmark_prefill_share", Shape(HopperShape.Over(at.Stride, PrefillShape.Threads), windowsHere, sizes.Heads), [scores, totals]);
             var choices = sizes.PerWindow != 0 ? windowsHere : to - from;
-            Launch("landmark_prefill_choose", Shape(Over(choices, PrefillShape.Warps), sets), [scores, totals, chosen], choices);
+            Launch("landmark_prefill_choose", Shape(HopperShape.Over(choices, PrefillShape.Warps), sets), [scores, totals, chosen], choices);
         }
         return chosen;
     }
@@ -176,7 +176,7 @@ internal sealed class CudaPrefill : IDisposable
         if (chosen is not null)
         {
             Tensor Room(int count) => empty([count], ScalarType.Int32, device);
-            var tiles = Over(pairs.Count, PrefillShape.Rows) + pairs.Lists;
+            var tiles = HopperShape.Over(pairs.Count, PrefillShape.Rows) + pairs.Lists;
             var (counts, starts, tileStarts) = (zeros([pairs.Lists], ScalarType.Int32, device), Room(pairs.Lists + 1), Room(pairs.Lists + 1));
             var (cursors, tileList, entries) = (Room(pairs.Lists), Room(3 * tiles), Room(pairs.Count));
             var lists = Module("landmark_prefill_lists.cu");
@@ -189,10 +189,10 @@ internal sealed class CudaPrefill : IDisposable
                 arguments.AddStruct(of);
                 kernel.Launch(launch, ref arguments);
             }
-            var eachPair = Shape(Over(pairs.Count, PrefillShape.Threads));
+            var eachPair = Shape(HopperShape.Over(pairs.Count, PrefillShape.Threads));
             Launch(lists.Kernel("landmark_prefill_count"), eachPair, [chosen, counts], sizes, pairs);
             Launch(lists.Kernel("landmark_prefill_sum"), new LaunchShape(new Dim3(1), new Dim3(SumThreads)), [counts, starts, cursors, tileStarts], null, pairs);
-            Launch(lists.Kernel("landmark_prefill_tiles"), Shape(Over(pairs.Lists, PrefillShape.Warps)), [starts, tileStarts, tileList], null, pairs);
+            Launch(lists.Kernel("landmark_prefill_tiles"), Shape(HopperShape.Over(pairs.Lists, PrefillShape.Warps)), [starts, tileStarts, tileList], null, pairs);
             Launch(lists.Kernel("landmark_prefill_fill"), eachPair, [chosen, cursors, entries], sizes, pairs);
             (parts, logits) = (empty([pairs.Count, shape.HeadDim], type, device), empty([pairs.Count], ScalarType.Float32, device));
             Launch(
@@ -251,12 +251,10 @@ internal sealed class CudaPrefill : IDisposable
             $"ELEMENT={(type == ScalarType.BFloat16 ? "bf16" : "f16")}", $"HEAD_DIM={shape.HeadDim}", $"BLOCK={length}", .. defines]),
         angles.device_index);
 
-    private int TilesOfWindow => Over(windowBlocks * length, PrefillShape.Rows);
+    private int TilesOfWindow => HopperShape.Over(windowBlocks * length, PrefillShape.Rows);
 
     private static LaunchShape Shape(int x, int y = 1, int z = 1, int sharedBytes = 0) =>
         new(new Dim3((uint)x, (uint)y, (uint)z), new Dim3(PrefillShape.Threads), sharedBytes);
-
-    private static int Over(int x, int by) => (x + by - 1) / by;
 
     /// <summary>The kernels take rows of elements side by side, at multiples of 16 bytes; of landmarks also one row after the other.</summary>
     private static Tensor RowsWhole(Tensor x, bool dense)

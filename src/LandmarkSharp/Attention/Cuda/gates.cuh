@@ -21,6 +21,15 @@ constexpr bool kDropout = true;
 constexpr bool kDropout = false;
 #endif
 
+// The first block of a block's document, and the first after it; documents [rows of the batch or 1, 2, blocks], see BlockLayout.
+// A Shape has the sequence's blocks and the numbers from one row to the next. Queries beyond the last count as its.
+template <class Shape> DEVICE int document(const int* documents, const Shape& shape, int batch, int block) {
+    return kPacked ? documents[batch * shape.documentRow + smaller(block, shape.blocks - 1)] : 0;
+}
+template <class Shape> DEVICE int document_end(const int* documents, const Shape& shape, int batch, int block) {
+    return kPacked ? documents[batch * shape.documentRow + shape.blocks + smaller(block, shape.blocks - 1)] : shape.blocks;
+}
+
 struct Dropout { u32 seed, threshold; float kept; };
 
 // murmur3's finalizer: every bit of x bears on every bit of the result.

@@ -154,11 +154,6 @@ DEVICE void load(
 // Rows of one head that a thread block has in hand.
 struct Item { int batchHead, batch, head, keyHead, first, lowest, tiles; };
 
-// The first block of the document that a position is in; positions are counted from the beginning of a whole first block.
-DEVICE int document(const int *documents, const Shape &shape, int batch, int position) {
-    return kPacked ? documents[batch * shape.documentRow + smaller(position / L, shape.blocks - 1)] : 0;
-}
-
 // Long rows first, so that no long one is left for the end; heads in groups whose keys and values fit in the L2 together.
 DEVICE Item item_at(int index, const int *documents, const Shape &shape) {
     const int perSet = shape.headsTogether * shape.queryTiles, set = index / perSet, at = index - set * perSet;
@@ -170,7 +165,7 @@ DEVICE Item item_at(int index, const int *documents, const Shape &shape) {
     item.head = item.batchHead % shape.heads;
     item.keyHead = item.head / (shape.heads / shape.groups);
     const int shift = shape.keys - shape.queries + shape.pad;
-    item.lowest = document(documents, shape, item.batch, item.first + shift) / NB;
+    item.lowest = document(documents, shape, item.batch, (item.first + shift) / L) / NB;
     item.tiles = (smaller(item.first + ROWS, shape.queries) - 1 + shift) / L / NB + 1;
     return item;
 }
@@ -255,12 +250,12 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const int position = mine + 8 * r + shift;
-            rows[r] = { document(documents, shape, item.batch, position), position / L, position % L, -infinity(), 0, 1,
+            rows[r] = { document(documents, shape, item.batch, position / L), position / L, position % L, -infinity(), 0, 1,
                 random_of_row(shape.dropout, (long long)item.batchHead * shape.queries + mine + 8 * r) };
         }
         // Tiles from the last down to the one, and from the other down, are edges: see gate.
         const int firstOwn = (item.first + group * 64 + shift) / L / NB;
-        const int newest = document(documents, shape, item.batch, item.first + group * 64 + 63 + shift);
+        const int newest = document(documents, shape, item.batch, (item.first + group * 64 + 63 + shift) / L);
         const int lastEdge = kChoice ? item.tiles : newest > 0 ? (newest - 1) / NB : shape.pad > 0 ? 0 : -1;
         const u8 *choice = choices + item.batch * (shape.blocks + 1);
 
