@@ -34,7 +34,8 @@ internal static class PrefillTimes
         var ids = LandmarkStream.Insert([.. engine.Tokenizer.Encode(text)], landmark.BlockTokens, landmark.Id);
         if (ids.Length < positions) throw new LandmarkException($"The text has {ids.Length} positions, and {positions} are wanted.");
         using var memory = new BlockMemory(
-            engine.Config.Layers, landmark.BlockLength, landmark.WindowPositions, engine.Decoder.Rotary, engine.Retrieval!);
+            engine.Config.Layers, landmark.BlockLength, landmark.WindowPositions, engine.Decoder.Rotary, engine.Retrieval!,
+            engine.Decoder.ComputeType, engine.Decoder.Device);
         var record = new Record(memory, engine.Config.Layers);
         for (var from = 0; from < positions;)
         {

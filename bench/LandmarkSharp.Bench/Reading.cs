@@ -25,7 +25,8 @@ internal sealed class Reading : IDisposable
         var landmark = engine.Config.Landmark ?? throw new LandmarkException("The benchmark needs a model with landmarks.");
         (this.engine, Tokens, stream) = (engine, tokens, new LandmarkStream(landmark.BlockTokens, landmark.Id));
         memory = new BlockMemory(
-            engine.Config.Layers, landmark.BlockLength, landmark.WindowPositions, engine.Decoder.Rotary, engine.Retrieval!);
+            engine.Config.Layers, landmark.BlockLength, landmark.WindowPositions, engine.Decoder.Rotary, engine.Retrieval!,
+            engine.Decoder.ComputeType, engine.Decoder.Device);
         memory.Reserve(LandmarkStream.CountWithLandmarks(tokens + 1024, landmark.BlockTokens));
         var random = new Random(1);
         var text = Enumerable.Range(0, tokens).Select(_ => random.Next(3, landmark.Id)).ToArray();

@@ -7,8 +7,11 @@ namespace LandmarkSharp.Attention;
 
 /// <summary>What one layer read for a piece of text.</summary>
 /// <param name="Output">[H, T, d].</param>
-/// <param name="Chosen">[H, T, k'] int64: blocks read, in order; null where the memory was empty.</param>
-/// <param name="Gates">[H, T, k']: their gates P; null where the memory was empty.</param>
+/// <param name="Chosen">
+/// [H, T, k'] int64: blocks read, in order; null where the memory was empty or nobody asked. A query with fewer blocks before its
+/// window than others here has −1 after them.
+/// </param>
+/// <param name="Gates">[H, T, k']: their gates P, 0 where there is no block; null as <paramref name="Chosen"/> is.</param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? Gates)
 {
@@ -28,7 +31,8 @@ public sealed class RetrievedAttention : IDisposable
     private readonly ScalarType type;
     private readonly Device device;
     private readonly CpuRetrieval? kernel;
-    private readonly CudaRetrieval? cuda;
+    private readonly CudaRetrieval? decode;
+    private readonly CudaPrefill? prefill;
     private readonly ReferenceRetrieval? reference;
 
     /// <summary>Computes what depends on places alone.</summary>
@@ -40,9 +44,14 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="options">k, who shares a choice, and where retrieved blocks are placed.</param>
     /// <param name="type">Type of the queries.</param>
     /// <param name="device">Where they live; the CPU when null.</param>
+    /// <param name="windowBlocks">
+    /// Blocks of a window, where <see cref="SpansWindows"/>: what follows the first window lies in the next ones, each with all
+    /// before it as its memory. Null for one window.
+    /// </param>
     /// <exception cref="LandmarkException">The sizes do not fit together, or an option makes no sense.</exception>
     public RetrievedAttention(
-        int inMemory, int keys, int queries, int length, Rotary rotary, RetrievalOptions options, ScalarType type, Device? device = null)
+        int inMemory, int keys, int queries, int length, Rotary rotary, RetrievalOptions options, ScalarType type, Device? device = null,
+        int? windowBlocks = null)
     {
         if (inMemory < 0 || length < 2 || queries < 1 || queries > keys)
             throw new LandmarkException(
@@ -51,33 +60,46 @@ public sealed class RetrievedAttention : IDisposable
         (this.inMemory, this.keys, this.queries, this.length, this.rotary) = (inMemory, keys, queries, length, rotary);
         (this.type, this.device) = (type, device ?? CPU);
         options.Checked();
+        var whole = (keys + length - 1) / length;
+        var window = Math.Min(windowBlocks ?? whole, whole);
+        if (keys > (long)window * length && !SpansWindows(options, rotary.HeadDim, length, type, this.device))
+            throw new LandmarkException(
+                $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
         else if (CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
-            cuda = new CudaRetrieval([new DecodePlace(inMemory, keys)], length, rotary, options, type, this.device);
+            decode = new CudaRetrieval([new DecodePlace(inMemory, keys)], length, rotary, options, type, this.device);
+        else if (CudaPrefill.Serves(options, rotary.HeadDim, length, type, this.device))
+            prefill = new CudaPrefill(inMemory, window, keys - queries, queries, length, rotary, options, type, this.device);
         else reference = new ReferenceRetrieval(
             inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
     }
 
     /// <summary>What computes: the CPU's kernel, the CUDA kernels or the reference.</summary>
-    internal string Backend => kernel is not null ? "CPU" : cuda is not null ? "CUDA" : "Reference";
+    internal string Backend => kernel is not null ? "CPU" : reference is null ? "CUDA" : "Reference";
+
+    /// <summary>Whether one instance takes queries of several windows at once.</summary>
+    public static bool SpansWindows(RetrievalOptions options, int headDim, int length, ScalarType type, Device device) =>
+        CudaPrefill.Serves(options, headDim, length, type, device);
 
     /// <summary>One layer's attention over a piece of text.</summary>
     /// <param name="q">[H, T, d], not rotated, not scaled.</param>
     /// <param name="blocks">[n, G, 2, ℓ, d]: all blocks, keys at block-local phase and values; the piece's own are in.</param>
     /// <param name="landmarks">[G, n, d]: landmark keys at block-local phase, offset ℓ.</param>
     /// <param name="tied">In the first layer every landmark has the same key: one stands for all, so that equal scores are equal.</param>
+    /// <param name="account">Whether the blocks read and their gates are wanted; without, they may be missing.</param>
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, bool account = true)
     {
         Check(q, blocks, landmarks);
-        return kernel?.Attend(q, blocks, landmarks, tied) ?? cuda?.Attend(q, blocks, landmarks, tied)
-            ?? reference!.Attend(q, blocks, landmarks, tied);
+        return kernel?.Attend(q, blocks, landmarks, tied) ?? decode?.Attend(q, blocks, landmarks, tied)
+            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        cuda?.Dispose();
+        decode?.Dispose();
+        prefill?.Dispose();
         reference?.Dispose();
     }
 

@@ -117,7 +117,8 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
 
         var input = Input(landmark);
         var options = landmark.Retrieval() with { Selection = selection, WindowIsCall = true };
-        ContextMemory Memory() => new BlockMemory(Config.Layers, landmark.BlockLength, landmark.WindowPositions, decoder.Rotary, options);
+        ContextMemory Memory() => new BlockMemory(
+            Config.Layers, landmark.BlockLength, landmark.WindowPositions, decoder.Rotary, options, decoder.ComputeType, decoder.Device);
         if (expected.Has(logits)) checks.Add(Logits(logits, input, Memory));
         if (!expected.Has(made)) return checks;
 

@@ -117,7 +117,8 @@ public sealed class LandmarkEngine : IDisposable
 
     /// <summary>An empty memory for this model.</summary>
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark
-        ? new BlockMemory(Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!)
+        ? new BlockMemory(
+            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device)
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 
     /// <inheritdoc/>

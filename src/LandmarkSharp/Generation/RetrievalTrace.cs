@@ -43,6 +43,7 @@ public sealed class RetrievalTrace(int blockTokens)
         var gates = read.Gates!.to(ScalarType.Float32).contiguous().cpu().data<float>();
         foreach (var (block, gate) in chosen.Zip(gates))
         {
+            if (block < 0) continue;        // fewer blocks than other queries had
             mass[block] = mass.GetValueOrDefault(block) + gate;
             remembered += gate;
         }

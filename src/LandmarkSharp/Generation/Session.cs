@@ -17,6 +17,7 @@ namespace LandmarkSharp.Generation;
 public sealed class Session : IDisposable
 {
     private const int Slice = 4096;
+    private const int ScoredAtOnce = 512;       // a vocabulary's logits for each
     private const int AnswerRoom = 256;         // or the memory, made to measure, is copied whole for the first tokens of an answer
 
     private readonly LandmarkEngine engine;
@@ -269,8 +270,12 @@ public sealed class Session : IDisposable
             rows.Add(i);
         }
         if (rows.Count == 0) return;
-        using var index = tensor(rows.ToArray(), device: hidden.device);
-        report(start, LogProbabilities(hidden.index_select(0, index), text.GetRange(start, rows.Count)));
+        foreach (var part in rows.Chunk(ScoredAtOnce))
+        {
+            using var scope = NewDisposeScope();
+            report(start, LogProbabilities(hidden.index_select(0, tensor(part, device: hidden.device)), text.GetRange(start, part.Length)));
+            start += part.Length;
+        }
     }
 
     private float[] LogProbabilities(Tensor hidden, IReadOnlyList<int> targets)

@@ -19,13 +19,20 @@ public delegate void ReadObserver(int layer, Retrieved read);
 /// <param name="callPositions">With <see cref="RetrievalOptions.WindowIsCall"/>, the most positions of a pass.</param>
 /// <param name="rotary">The model's rotary embedding.</param>
 /// <param name="options">What is read.</param>
+/// <param name="type">Type of keys and values.</param>
+/// <param name="device">Where they live.</param>
 /// <exception cref="LandmarkException">The options make no sense.</exception>
-public sealed class BlockMemory(int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options) : ContextMemory
+public sealed class BlockMemory(
+    int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options,
+    ScalarType type, Device device) : ContextMemory
 {
-    // A pass may span windows, which are read one by one: everything else of a pass is cheaper by the hundred rows.
+    // A pass may span windows, which are read one by one: everything else of a pass is cheaper by the hundred rows. Where they are
+    // read at once, on a card, it takes thousands to be busy.
     private const int PassPositions = 384;
+    private const int SpanningPassPositions = 4096;
 
     private readonly RetrievalOptions options = options.Checked();
+    private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
     private long reserved;
     private int count;
@@ -42,7 +49,7 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
     /// <inheritdoc/>
     public override int Room => options.WindowIsCall
         ? callPositions
-        : (Math.Max(1, PassPositions / WindowPositions) * WindowPositions) - (int)(Positions % WindowPositions);
+        : (Math.Max(1, (spans ? SpanningPassPositions : PassPositions) / WindowPositions) * WindowPositions) - (int)(Positions % WindowPositions);
 
     /// <inheritdoc/>
     public override long Bytes => held.Sum(l => l?.Bytes ?? 0);
@@ -58,7 +65,7 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], keys.dtype, keys.device);
+        var blocks = held[layer] ??= new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], type, device);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -71,7 +78,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
             using var part = NewDisposeScope();
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
-                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
+                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0,
+                account: Observer is not null);
             Observer?.Invoke(layer, read);
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
         });
@@ -107,11 +115,12 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         for (int from = 0, length; from < count; from += length)
         {
             var at = Positions + from;
-            length = options.WindowIsCall ? count : Math.Min(count - from, WindowPositions - (int)(at % WindowPositions));
+            length = options.WindowIsCall || spans ? count : Math.Min(count - from, WindowPositions - (int)(at % WindowPositions));
             var inMemory = options.WindowIsCall ? InMemory : at / WindowPositions * options.WindowBlocks;
             var keys = (int)(at - (inMemory * blockLength)) + length;
             pieces.Add(new Piece(
-                from, length, new RetrievedAttention((int)inMemory, keys, length, blockLength, rotary, options, q.dtype, q.device)));
+                from, length, new RetrievedAttention(
+                    (int)inMemory, keys, length, blockLength, rotary, options, type, device, spans ? options.WindowBlocks : null)));
         }
     }
 

@@ -56,7 +56,8 @@ internal static class TinyModel
         LandmarkStream.Insert(tokens, config.Landmark!.BlockTokens, config.Landmark.Id);
 
     public static BlockMemory Memory(Decoder decoder, RetrievalOptions options) =>
-        new(decoder.Config.Layers, decoder.Config.Landmark!.BlockLength, decoder.Config.Landmark.WindowPositions, decoder.Rotary, options);
+        new(decoder.Config.Layers, decoder.Config.Landmark!.BlockLength, decoder.Config.Landmark.WindowPositions, decoder.Rotary, options,
+            decoder.ComputeType, decoder.Device);
 
     /// <summary>Logits of every position, [S, V], the input given in pieces of these sizes (the last one repeated).</summary>
     public static float[,] Run(Decoder decoder, ContextMemory memory, int[] input, params int[] pieces)

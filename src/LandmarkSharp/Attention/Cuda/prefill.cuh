@@ -120,8 +120,10 @@ DEVICE void load_block(u32 to, const T* rows, int count, const T* other) {
     for (int step = 0; step < (kColumns * kPieces + kThreads - 1) / kThreads; step++) {
         const int i = step * kThreads + threadIdx.x, row = i / kPieces, piece = i % kPieces;
         if (row >= kColumns) continue;
-        const T* from = row < count ? rows + row * D : row == kTokens && other ? other : nullptr;
-        copy_async(to + row * kRowBytes + piece * 16, from ? from + piece * 8 : rows, from ? 16 : 0);
+        // Of nothing, too, an address that is there: ptxas 13.0 adds the piece to a null pointer for heads of 48 elements.
+        const bool marked = row == kTokens && other, there = row < count || marked;
+        const T* from = marked ? other : rows + (there ? row : 0) * D;
+        copy_async(to + row * kRowBytes + piece * 16, from + piece * 8, there ? 16 : 0);
     }
 }
 

@@ -1,0 +1,135 @@
+using CsCheck;
+using LandmarkSharp.Attention;
+using LandmarkSharp.Memory;
+using LandmarkSharp.Tensors;
+using LandmarkSharp.Tests.Tensors.Cuda;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Tests.Attention.Cuda;
+
+/// <summary>A memory on a card, whose passes span windows: the exactness properties that hold on the CPU.</summary>
+public sealed class CudaMemoryTests
+{
+    private static readonly Device Cuda = new(DeviceType.CUDA, 0);
+
+    public CudaMemoryTests() => LibTorch.Load();
+
+    [Fact]
+    public void HowTheTextIsCutChangesNoBit()
+    {
+        Needs.Kernels();
+        Gen.Select(Gen.Int[2, 40], Gen.Int[1, 4], Gen.Int[1, 6], Gen.Int[3, 600], Gen.Int[0, 1 << 30])
+            .Sample(
+                (length, windowBlocks, topK, piece, seed) =>
+                {
+                    using var scope = NewDisposeScope();
+                    var random = new Random(seed);
+                    var text = new Text(random.Next(700, 1400), length, 64, seed)
+                    {
+                        Options = new RetrievalOptions
+                        {
+                            TopK = topK,
+                            WindowBlocks = windowBlocks,
+                            Selection = (SelectionMode)random.Next(3),      // a choice for all queries of a piece depends on the piece
+                        },
+                    };
+                    var same = text.Read(() => int.MaxValue).equal(text.Read(() => random.Next(2, piece + 1))).all(-1).all(0);
+                    // A position alone, at a pass's end, is decoded, by kernels that round otherwise.
+                    same.index_fill_(0, tensor(text.Alone.ToArray(), ScalarType.Int64), true);
+                    Assert.True(same.all().item<bool>(), $"{text}");
+                }, iter: 12, threads: 1);
+    }
+
+    [Fact]
+    public void TokensReadOneByOneFindTheSame()
+    {
+        Needs.Kernels();
+        using var scope = NewDisposeScope();
+        var text = new Text(700, 16, 64, 3) { Options = new RetrievalOptions { TopK = 3, WindowBlocks = 2 } };
+        var (whole, single) = (text.Read(() => int.MaxValue).@double(), text.Read(() => 1).@double());
+        // Scores as good as equal may be told apart otherwise: in hardly any row.
+        var rows = (whole - single).square().sum(-1).sqrt() / whole.square().sum(-1).sqrt();            // [H, T]
+        Assert.True(rows.le(2e-2).to(ScalarType.Float64).mean().item<double>() >= 0.99);
+    }
+
+    [Theory]
+    [InlineData(16, 3)]
+    [InlineData(51, 1)]
+    public void EverythingRetrievedIsDense(int length, int windowBlocks)
+    {
+        Needs.Kernels();
+        using var scope = NewDisposeScope();
+        var text = new Text(900, length, 128, 5) { Options = new RetrievalOptions { TopK = 100, WindowBlocks = windowBlocks } };
+        var (q, k, v) = text.Inputs;
+        using var layout = BlockLayout.Regular(900, 900, length, length);
+        var at = arange(900);
+        var expected = LandmarkAttention.Attend(
+            text.Rotary.Rotate(q.@double(), at).unsqueeze(0), text.Rotary.Rotate(k.@double(), at).unsqueeze(0), v.@double().unsqueeze(0),
+            layout, 1 / Math.Sqrt(128)).squeeze(0);
+        var error = (text.Read(() => int.MaxValue).@double() - expected).square().sum().item<double>() / expected.square().sum().item<double>();
+        Assert.InRange(Math.Sqrt(error), 0, 1e-2);                                         // keys are rounded once more, turned to their blocks
+    }
+
+    [Fact]
+    public void WhoWatchesIsToldOfEveryQuery()
+    {
+        Needs.Kernels();
+        using var scope = NewDisposeScope();
+        var text = new Text(400, 8, 64, 9) { Options = new RetrievalOptions { TopK = 3, WindowBlocks = 2 } };
+        List<Retrieved> seen = [];
+        text.Read(() => int.MaxValue, (layer, read) =>
+        {
+            Assert.Equal(1, layer);
+            seen.Add(new Retrieved(read.Output, read.Chosen!.cpu().DetachFromDisposeScope(), read.Gates!.cpu().DetachFromDisposeScope()));
+        });
+        using var chosen = Assert.Single(seen).Chosen!;
+        using var gates = seen[0].Gates!;
+        Assert.Equal([4, 400, 3], chosen.shape);
+        var window = (arange(400).floor_divide(16) * 2).view(1, -1, 1);                     // blocks before each query's window
+        Assert.True(chosen.lt(window).all().item<bool>());
+        Assert.True(chosen.ge(0).sum(-1).eq(window.squeeze(-1).clamp_max(3)).all().item<bool>());
+        Assert.True(gates.masked_select(chosen.lt(0)).eq(0).all().item<bool>());
+        Assert.True(gates.masked_select(chosen.ge(0)).gt(0).all().item<bool>());
+    }
+
+    /// <summary>Queries, keys and values of a text in one layer, the second, where landmarks have keys of their own.</summary>
+    private sealed record Text(int Positions, int Length, int Width, int Seed)
+    {
+        public RetrievalOptions Options { get; init; } = new();
+
+        public Rotary Rotary { get; } = new RotaryScaling().Create(Width);
+
+        /// <summary>Positions that were read in passes of their own.</summary>
+        public List<long> Alone { get; } = [];
+
+        /// <summary>[4, S, d], [2, S, d] and [2, S, d].</summary>
+        public (Tensor Q, Tensor K, Tensor V) Inputs
+        {
+            get
+            {
+                using var random = new Generator((ulong)Seed, CPU);
+                Tensor Make(int heads) => randn([heads, Positions, Width], generator: random).to(ScalarType.BFloat16);
+                return (Make(4), Make(2), Make(2));
+            }
+        }
+
+        /// <summary>Reads it in passes of so many positions, or as many as a pass takes: [4, S, d].</summary>
+        public Tensor Read(Func<int> next, ReadObserver? observer = null)
+        {
+            var (q, k, v) = Inputs;
+            var (queries, keys, values) = (q.to(Cuda).unsqueeze(0), k.to(Cuda).unsqueeze(0), v.to(Cuda).unsqueeze(0));
+            using var memory = new BlockMemory(2, Length, 1024, Rotary, Options, ScalarType.BFloat16, Cuda) { Observer = observer };
+            List<Tensor> parts = [];
+            for (int from = 0, count; from < Positions; from += count)
+            {
+                count = Math.Min(Math.Min(next(), memory.Room), Positions - from);
+                if (count == 1) Alone.Add(from);
+                memory.Begin(count);
+                parts.Add(memory.Attend(1, queries.narrow(2, from, count), keys.narrow(2, from, count), values.narrow(2, from, count)));
+                memory.End();
+            }
+            return cat(parts, 2).squeeze(0).cpu();
+        }
+    }
+}
