@@ -9,7 +9,9 @@ internal static class BenchCommand
     {
         new BenchAttentionCommand(),
         new BenchDecodeCommand(),
+        new BenchKernelsCommand(),
         new HelpWithExamples(
-            "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode").Option,
+            "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode",
+            "landmark bench kernels --device cuda").Option,
     };
 }

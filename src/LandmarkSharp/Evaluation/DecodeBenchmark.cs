@@ -12,7 +12,19 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="TopK">Blocks that are read before the window.</param>
 /// <param name="Block">Positions of a block, its landmark counted.</param>
 /// <param name="Type">Type of the tensors.</param>
-public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type);
+public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type)
+{
+    /// <summary>Throws when there is no such attention.</summary>
+    /// <exception cref="LandmarkException">The sizes do not fit each other.</exception>
+    public void Check()
+    {
+        if (Block < 2) throw new LandmarkException($"Blocks of {Block} are not possible: a block needs 2 positions or more.");
+        if (HeadDim < 2 || HeadDim % 2 != 0 || KeyValueHeads < 1 || Heads < 1 || Heads % KeyValueHeads != 0)
+            throw new LandmarkException(
+                $"Attention of {Heads} heads of width {HeadDim} over {KeyValueHeads} key-value heads is not possible: "
+                + "give at least one of each, key-value heads that divide the heads, and an even width.");
+    }
+}
 
 /// <summary>One new token's attention in one layer at one length.</summary>
 /// <param name="Tokens">Positions that are held, landmarks counted.</param>
@@ -51,11 +63,7 @@ public sealed class DecodeBenchmark
     public DecodeTiming Run(DecodeCase shape, int tokens, int repeats, bool dense, CancellationToken cancel = default)
     {
         var (heads, groups, width, _, length, type) = shape;
-        if (length < 2) throw new LandmarkException($"Blocks of {length} are not possible: a block needs 2 positions or more.");
-        if (width < 2 || width % 2 != 0 || groups < 1 || heads < 1 || heads % groups != 0)
-            throw new LandmarkException(
-                $"Attention of {heads} heads of width {width} over {groups} key-value heads is not possible: "
-                + "give at least one of each, key-value heads that divide the heads, and an even width.");
+        shape.Check();
         using var scope = NewDisposeScope();
         var device = clock.Device;
         var inMemory = Math.Max(0, ((tokens - 1) / length) - 1);                            // the window: a whole block and the own one

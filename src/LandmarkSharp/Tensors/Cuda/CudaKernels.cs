@@ -1,6 +1,15 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace LandmarkSharp.Tensors.Cuda;
+
+/// <summary>A source that was made ready to run.</summary>
+/// <param name="Source">Its file's name.</param>
+/// <param name="IsCompiled">Whether it was compiled; else it came from the cache.</param>
+/// <param name="Time">How long that took.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct KernelPreparation(string Source, bool IsCompiled, TimeSpan Time);
 
 /// <summary>
 /// Our own CUDA kernels: whether this process can have them, and the modules that were compiled. A source is compiled for
@@ -14,6 +23,7 @@ public static class CudaKernels
     private static readonly Version OldestCapability = new(8, 0);   // the first with bfloat16 and asynchronous copies
     private static readonly ConcurrentDictionary<int, Lazy<string?>> Reasons = new();
     private static readonly ConcurrentDictionary<(string, int), Lazy<CudaModule>> Modules = new();
+    private static readonly ConcurrentQueue<(int Device, KernelPreparation Preparation)> Preparations = new();
     private static readonly KernelCache Cache = new(KernelCache.DefaultFolder(Environment.GetEnvironmentVariable));
 
     private static readonly Lazy<Nvrtc> Loaded = new(
@@ -30,6 +40,11 @@ public static class CudaKernels
     /// <param name="device">The device's number.</param>
     public static string? Compiler(int device = 0) =>
         UnavailableReason(device) is null ? $"NVRTC {Loaded.Value.Version} for {Architecture(device)}" : null;
+
+    /// <summary>What this process has made ready for a device so far, in order.</summary>
+    /// <param name="device">The device's number.</param>
+    public static IReadOnlyList<KernelPreparation> Prepared(int device = 0) =>
+        [.. Preparations.Where(p => p.Device == device).Select(p => p.Preparation)];
 
     /// <summary>A source's module on a device.</summary>
     /// <exception cref="LandmarkException">The device cannot run our own kernels, or the source does not compile.</exception>
@@ -70,9 +85,15 @@ public static class CudaKernels
     private static CudaModule Build(KernelSource source, int device)
     {
         var (compiler, architecture) = (Loaded.Value, Architecture(device));
-        var code = Cache.Get(
-            KernelCache.Key(source, architecture, compiler.Version), () => compiler.Compile(source, architecture));
-        return new CudaModule(CudaContext.Of(device), source.Name, code);
+        var (start, compiled) = (Stopwatch.GetTimestamp(), false);
+        var code = Cache.Get(KernelCache.Key(source, architecture, compiler.Version), () =>
+        {
+            compiled = true;
+            return compiler.Compile(source, architecture);
+        });
+        var module = new CudaModule(CudaContext.Of(device), source.Name, code);
+        Preparations.Enqueue((device, new KernelPreparation(source.Name, compiled, Stopwatch.GetElapsedTime(start))));
+        return module;
     }
 
     private static string Architecture(int device) => Nvrtc.Architecture(Find(device)!.ComputeCapability);
