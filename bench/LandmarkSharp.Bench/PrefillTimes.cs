@@ -26,7 +26,7 @@ internal static class PrefillTimes
     }
 
     /// <summary>What a model asks and keeps while it reads a text, all layers' heads at once.</summary>
-    public static void Model(LandmarkEngine engine, string text, int positions)
+    public static void Model(LandmarkEngine engine, string text, int positions, int topK)
     {
         using var scope = NewDisposeScope();
         using var quiet = no_grad();
@@ -49,7 +49,7 @@ internal static class PrefillTimes
         Tensor Whole(int which) => cat(
             [.. Enumerable.Range(0, engine.Config.Layers).Select(layer => cat(record.Parts[layer].Select(p => p[which]).ToList(), 1))], 0)
             .to(ScalarType.BFloat16).to(CUDA);
-        Time($"model, {engine.Config.Layers} layers", Whole(0), Whole(1), Whole(2), engine.Decoder.Rotary, engine.Retrieval!.TopK);
+        Time($"model, {engine.Config.Layers} layers", Whole(0), Whole(1), Whole(2), engine.Decoder.Rotary, topK);
     }
 
     private static void Time(string name, Tensor q, Tensor k, Tensor v, Rotary rotary, int topK)

@@ -2,9 +2,10 @@ using System.Diagnostics;
 using LandmarkSharp.Bench;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
 
 // landmark-bench [MODEL] [SHORT] [LONG]: time per token after a short and a long text, and tokens read per second.
-// landmark-bench prefill POSITIONS [TEXT]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
+// landmark-bench prefill POSITIONS [TEXT [K]]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
 if (args.Length > 1 && args[0] == "prefill")
 {
     LibTorch.Load();
@@ -13,8 +14,9 @@ if (args.Length > 1 && args[0] == "prefill")
         PrefillTimes.Random(int.Parse(args[1]));
         return;
     }
-    using var reader = LandmarkEngine.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
-    PrefillTimes.Model(reader, File.ReadAllText(args[2]), int.Parse(args[1]));
+    using var reader = LandmarkEngine.Load(
+        Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"), new EngineOptions { Device = CUDA, Type = ScalarType.BFloat16 });
+    PrefillTimes.Model(reader, File.ReadAllText(args[2]), int.Parse(args[1]), args.Length > 3 ? int.Parse(args[3]) : reader.Retrieval!.TopK);
     return;
 }
 

@@ -103,6 +103,7 @@ inline void wait_previous() {}
 template <int Lanes = 32> float warp_sum(float x) { for (int m = Lanes / 2; m > 0; m /= 2) x += shuffle_xor(x, m); return x; }
 template <int Lanes = 32> float warp_max(float x) { for (int m = Lanes / 2; m > 0; m /= 2) x = larger(x, shuffle_xor(x, m)); return x; }
 inline bool any_lane(bool x) { return warp_max(x) > 0; }
+inline int bits_set(u32 x) { return __builtin_popcount(x); }
 inline int highest_bit(u32 x) { return x ? 31 - __builtin_clz(x) : -1; }
 template <u32> void registers_raise() {}
 template <u32> void registers_lower() {}
@@ -155,7 +156,7 @@ inline void bulk_commit() {}
 inline void bulk_wait() {}
 inline void bulk_wait_read() {}
 inline void async_proxy_fence() {}
-inline u32 atomic_increment(u32 *counter) { return (*counter)++; }
+inline u32 atomic_add(u32 *sum, u32 x) { const u32 before = *sum; *sum += x; return before; }
 inline u32 load_acquire(const u32 *from) { return *from; }
 inline void store_release(u32 *to, u32 x) { *to = x; }
 

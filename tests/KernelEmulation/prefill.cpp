@@ -159,13 +159,13 @@ int main(int count, char **arguments) {
         for (int from = 0; from < T;) {
             int to = smaller(T, from + c.chunk);
             if (perWindow) to = smaller(T, (window_of(from, z) + 1) * text.length - c.before);
-            const int first = window_of(from, z), last = window_of(to - 1, z), stride = (Window(last, z).inMemory + 3) / 4 * 4;
+            const int first = window_of(from, z), last = window_of(to - 1, z), stride = (Window(last, z).inMemory + 63) / 64 * 64;
             const Part part { from, to, first, stride };
-            std::vector<float> scores((size_t)heads * (to - from) * stride, NAN), totals((size_t)heads * (to - from), NAN);
-            run_grid({ (last - first + 1) * tiles, (u32)heads, 1 }, kThreads, [&] { landmark_prefill_scan(element(text.q), element(text.marks), angles.data(), scores.data(), totals.data(), z, part); });
+            std::vector<float> scores((size_t)heads * (to - from) * stride, NAN), maxima(scores.size() / kEight, NAN), totals((size_t)heads * (to - from), NAN);
+            run_grid({ (last - first + 1) * tiles, (u32)heads, 1 }, kThreads, [&] { landmark_prefill_scan(element(text.q), element(text.marks), angles.data(), scores.data(), maxima.data(), totals.data(), z, part); });
             const int rows = perWindow ? last - first + 1 : to - from;
-            if (perWindow) run_grid({ (u32)(stride + kThreads - 1) / kThreads, (u32)rows, (u32)heads }, kThreads, [&] { landmark_prefill_share(scores.data(), totals.data(), z, part); });
-            run_grid({ (u32)(rows + kWarps - 1) / kWarps, sets, 1 }, kThreads, [&] { landmark_prefill_choose(scores.data(), totals.data(), chosen.data(), rows, z, part); });
+            if (perWindow) run_grid({ (u32)(stride + kThreads - 1) / kThreads, (u32)rows, (u32)heads }, kThreads, [&] { landmark_prefill_share(scores.data(), maxima.data(), totals.data(), z, part); });
+            run_grid({ (u32)(rows + kWarps - 1) / kWarps, sets, 1 }, kThreads, [&] { landmark_prefill_choose(scores.data(), maxima.data(), totals.data(), chosen.data(), rows, z, part); });
             from = to;
         }
 
@@ -175,16 +175,16 @@ int main(int count, char **arguments) {
         for (int group = 0; group < c.groups; group++) {    // one at a time
             const Pairs p { group * c.shared, c.shared * T * c.k, most, most };
             std::vector<u32> counts(most), starts(most + 1), cursors(most), tileStarts(most + 1);
-            std::vector<ListTile> list(p.count / kRows + most + 1);
+            std::vector<ListTile> list(p.count / kTilePairs + most + 1);
             std::vector<int> entries(p.count);
             std::vector<u16> parts((size_t)p.count * D, 0x7fc0);
             std::vector<float> logits(p.count, NAN);
-            const u32 pairBlocks = (p.count + kThreads - 1) / kThreads;
+            const Dim spans { (u32)(T * c.k + kSpan - 1) / kSpan, (u32)c.shared, 1 };
             if (most > 0) {
-                run_grid({ pairBlocks, 1, 1 }, kThreads, [&] { landmark_prefill_count(chosen.data(), counts.data(), z, p); });
+                run_grid(spans, kSumThreads, [&] { landmark_prefill_count(chosen.data(), counts.data(), z, p); });
                 run_grid({ 1, 1, 1 }, kSumThreads, [&] { landmark_prefill_sum(counts.data(), starts.data(), cursors.data(), tileStarts.data(), p); });
                 run_grid({ (u32)(most + kWarps - 1) / kWarps, 1, 1 }, kThreads, [&] { landmark_prefill_tiles(starts.data(), tileStarts.data(), list.data(), p); });
-                run_grid({ pairBlocks, 1, 1 }, kThreads, [&] { landmark_prefill_fill(chosen.data(), cursors.data(), entries.data(), z, p); });
+                run_grid(spans, kSumThreads, [&] { landmark_prefill_fill(chosen.data(), cursors.data(), entries.data(), z, p); });
                 run_grid({ (u32)list.size(), 1, 1 }, kThreads, [&] {
                     landmark_prefill_read(list.data(), tileStarts.data(), entries.data(), element(text.q), element(text.blocks),
                         element(text.marks), angles.data(), (Element *)parts.data(), logits.data(), z, p);

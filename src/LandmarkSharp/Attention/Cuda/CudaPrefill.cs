@@ -131,8 +131,9 @@ internal sealed class CudaPrefill : IDisposable
             using var part = NewDisposeScope();
             to = PartEnd(from, sizes);
             var (first, last) = (WindowOf(from), WindowOf(to - 1));
-            var at = new PrefillPart { From = from, To = to, FirstWindow = first, Stride = (Memory(last) + 3) / 4 * 4 };
+            var at = new PrefillPart { From = from, To = to, FirstWindow = first, Stride = HopperShape.Over(Memory(last), PrefillShape.Rows) * PrefillShape.Rows };
             var scores = empty([sizes.Heads, to - from, at.Stride], ScalarType.Float32, device);
+            var maxima = empty([sizes.Heads, to - from, at.Stride / PrefillShape.Eight], ScalarType.Float32, device);
             var totals = empty([sizes.Heads, to - from], ScalarType.Float32, device);
             var windowsHere = last - first + 1;
             void Launch(string kernel, LaunchShape launch, ReadOnlySpan<Tensor> tensors, int? rows = null)
@@ -147,11 +148,11 @@ internal sealed class CudaPrefill : IDisposable
             }
             Launch(
                 "landmark_prefill_scan", Shape(windowsHere * TilesOfWindow, sizes.Heads, sharedBytes: shape.ScanBytes),
-                [layer.Queries, layer.Landmarks, angles, scores, totals]);
+                [layer.Queries, layer.Landmarks, angles, scores, maxima, totals]);
             if (sizes.PerWindow != 0)
-                Launch("landmark_prefill_share", Shape(HopperShape.Over(at.Stride, PrefillShape.Threads), windowsHere, sizes.Heads), [scores, totals]);
+                Launch("landmark_prefill_share", Shape(HopperShape.Over(at.Stride, PrefillShape.Threads), windowsHere, sizes.Heads), [scores, maxima, totals]);
             var choices = sizes.PerWindow != 0 ? windowsHere : to - from;
-            Launch("landmark_prefill_choose", Shape(HopperShape.Over(choices, PrefillShape.Warps), sets), [scores, totals, chosen], choices);
+            Launch("landmark_prefill_choose", Shape(HopperShape.Over(choices, PrefillShape.Warps), sets), [scores, maxima, totals, chosen], choices);
         }
         return chosen;
     }
@@ -176,7 +177,7 @@ internal sealed class CudaPrefill : IDisposable
         if (chosen is not null)
         {
             Tensor Room(int count) => empty([count], ScalarType.Int32, device);
-            var tiles = HopperShape.Over(pairs.Count, PrefillShape.Rows) + pairs.Lists;
+            var tiles = HopperShape.Over(pairs.Count, PrefillShape.TilePairs) + pairs.Lists;
             var (counts, starts, tileStarts) = (zeros([pairs.Lists], ScalarType.Int32, device), Room(pairs.Lists + 1), Room(pairs.Lists + 1));
             var (cursors, tileList, entries) = (Room(pairs.Lists), Room(3 * tiles), Room(pairs.Count));
             var lists = Module("landmark_prefill_lists.cu");
@@ -189,7 +190,7 @@ internal sealed class CudaPrefill : IDisposable
                 arguments.AddStruct(of);
                 kernel.Launch(launch, ref arguments);
             }
-            var eachPair = Shape(HopperShape.Over(pairs.Count, PrefillShape.Threads));
+            var eachPair = new LaunchShape(new Dim3((uint)HopperShape.Over(queries * topK, PrefillShape.SpanPairs), (uint)heads), new Dim3(SumThreads));
             Launch(lists.Kernel("landmark_prefill_count"), eachPair, [chosen, counts], sizes, pairs);
             Launch(lists.Kernel("landmark_prefill_sum"), new LaunchShape(new Dim3(1), new Dim3(SumThreads)), [counts, starts, cursors, tileStarts], null, pairs);
             Launch(lists.Kernel("landmark_prefill_tiles"), Shape(HopperShape.Over(pairs.Lists, PrefillShape.Warps)), [starts, tileStarts, tileList], null, pairs);

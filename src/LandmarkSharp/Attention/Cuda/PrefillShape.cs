@@ -11,6 +11,15 @@ internal readonly record struct PrefillShape(int HeadDim, int Block)
     /// <summary>Queries of a tile.</summary>
     public const int Rows = 64;
 
+    /// <summary>Scores whose greatest is kept.</summary>
+    public const int Eight = 8;
+
+    /// <summary>Pairs of a query and a block that are read with the block's keys and values at hand.</summary>
+    public const int TilePairs = 4 * Rows;
+
+    /// <summary>Pairs of a head that a thread block puts into lists.</summary>
+    public const int SpanPairs = 16384;
+
     /// <summary>Threads of a block.</summary>
     public const int Threads = 128;
 

@@ -83,6 +83,7 @@ DEVICE u32 ballot(bool x) {
     asm volatile("{\n.reg .pred p;\nsetp.ne.u32 p, %1, 0;\nvote.sync.ballot.b32 %0, p, %2;\n}" : "=r"(lanes) : "r"((u32)x), "r"(kAllLanes));
     return lanes;
 }
+DEVICE int bits_set(u32 x) { int count; asm("popc.b32 %0, %1;" : "=r"(count) : "r"(x)); return count; }
 DEVICE int highest_bit(u32 x) { int bit; asm("bfind.u32 %0, %1;" : "=r"(bit) : "r"(x)); return bit; }
 DEVICE void warp_sync() { asm volatile("bar.warp.sync %0;" :: "r"(kAllLanes) : "memory"); }
 // Over groups of Lanes neighbouring lanes, a power of 2; every lane gets the result.
@@ -189,9 +190,9 @@ DEVICE int add_shared(int& sum, int x) {
     asm volatile("atom.shared.add.s32 %0, [%1], %2;" : "=r"(before) : "r"(shared_address(&sum)), "r"(x) : "memory");
     return before;
 }
-DEVICE u32 atomic_increment(u32* counter) {
+DEVICE u32 atomic_add(u32* sum, u32 x) {
     u32 before;
-    asm volatile("atom.global.gpu.relaxed.add.u32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    asm volatile("atom.global.gpu.relaxed.add.u32 %0, [%1], %2;" : "=r"(before) : "l"(sum), "r"(x) : "memory");
     return before;
 }
 // Writes before it are seen on the device before those after it.

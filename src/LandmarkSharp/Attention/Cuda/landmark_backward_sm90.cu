@@ -78,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
 
     if (threadIdx.x == 0) {
         // Work is taken in the order in which thread blocks begin, whatever order that is.
-        store_shared(work, atomic_increment(ticket));
+        store_shared(work, atomic_add(ticket, 1));
         barrier_init(shared.keyFull, 1);
         for (int i = 0; i < STAGES; i++) {
             barrier_init(shared.full + 8 * i, 1);

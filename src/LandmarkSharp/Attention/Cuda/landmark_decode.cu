@@ -219,7 +219,7 @@ extern "C" __global__ void __launch_bounds__(kReadThreads) landmark_read(
     device_fence();
     __syncthreads();
     if (threadIdx.x == 0) {
-        last = atomic_increment(arrived + blockIdx.z * gridDim.y + unit) == (u32)count - 1;
+        last = atomic_add(arrived + blockIdx.z * gridDim.y + unit, 1) == (u32)count - 1;
         if (last) arrived[blockIdx.z * gridDim.y + unit] = 0;
     }
     __syncthreads();

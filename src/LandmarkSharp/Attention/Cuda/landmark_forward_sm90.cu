@@ -209,7 +209,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             int round = 0;
             for (int index = blockIdx.x; index < items; round++) {
                 const Item item = item_at(index, documents, shape);
-                const int next = gridDim.x + atomic_increment(tickets);
+                const int next = gridDim.x + atomic_add(tickets, 1);
                 for (int tile = item.tiles - 1; tile >= item.lowest; i++, tile--) {
                     const int stage = i % STAGES;
                     load(shared.keys + stage * TILE_BYTES, keyMap, shared.keyFull + 8 * stage, shared.keyFree + 8 * stage, i / STAGES, tile, item.keyHead, item.batch, shape.pad);
@@ -228,7 +228,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_forward_sm90(
             store_shared(shared.work, (u32)items);
             barrier_arrive(shared.queryFull);
             // Whoever is the last to find no more work leaves the counters as they were.
-            if (atomic_increment(tickets + 1) == gridDim.x - 1) tickets[0] = tickets[1] = 0;
+            if (atomic_add(tickets + 1, 1) == gridDim.x - 1) tickets[0] = tickets[1] = 0;
         }
         return;
     }

@@ -10,7 +10,7 @@
 // What a block gives a query, (o_b, g_b), depends on nothing else. So it is computed block by block, not query by query: each
 // block gathers the queries that chose it (landmark_prefill_lists.cu), 64 at a time, turned on the way to its own slot for each.
 // Every product is of 64 rows that all count, however little neighbouring queries agree, a block's keys and values are read where
-// they lie, once for 64 queries, and what is kept between the kernels is a row of D elements for each query and chosen block.
+// they lie, once for a few such, and what is kept between the kernels is a row of D elements for each query and chosen block.
 //
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64
 // check: ELEMENT=f16 HEAD_DIM=80 BLOCK=51
@@ -21,7 +21,7 @@ DEVICE const T* block_at(const T* blocks, int block, int group, const Sizes& z) 
     return blocks + ((long long)block * z.groups + group) * 2 * kTokens * D;
 }
 
-// ---- Chosen blocks: grid (at least the tiles) ----------------------------------------------------------------------------
+// ---- Chosen blocks: grid (at least the tiles), 64 pairs of a tile at a time ----------------------------------------------------------------------------
 
 // parts [pairs, D] and logits [pairs]: o_b and g_b, times log2 e.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
@@ -40,33 +40,38 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
     load_block(values, from + (long long)kTokens * D, kTokens, nullptr);
     copy_commit();
 
-    if (threadIdx.x < kRows) {
-        const bool there = (int)threadIdx.x < tile.count;
-        const int pair = there ? entries[tile.first + threadIdx.x] : 0;
-        const int rank = pair % z.topK, at = pair / z.topK % z.queries, head = p.firstHead + pair / z.topK / z.queries;
-        const Window window(window_of(at, z), z);
-        pairs[threadIdx.x] = there ? pair : -1;
-        rows.from[threadIdx.x] = there ? queries + head * z.queryHead + at * z.queryPosition : nullptr;
-        rows.distance[threadIdx.x] = place_of(at, z) + (window.taken + 1 - (block >= window.old ? rank + 1 : rank)) * L;
-    }
-    __syncthreads();
-    turn_rows<false>(query, 0, rows, 0, angles);
-    copy_wait<1>();
-    __syncthreads();
+    for (int done = 0; done < tile.count; done += kRows) {
+        __syncthreads();
+        if (threadIdx.x < kRows) {
+            const bool there = done + (int)threadIdx.x < tile.count;
+            const int pair = there ? entries[tile.first + done + threadIdx.x] : 0;
+            const int rank = pair % z.topK, at = pair / z.topK % z.queries, head = p.firstHead + pair / z.topK / z.queries;
+            const Window window(window_of(at, z), z);
+            pairs[threadIdx.x] = there ? pair : -1;
+            rows.from[threadIdx.x] = there ? queries + head * z.queryHead + at * z.queryPosition : nullptr;
+            rows.distance[threadIdx.x] = place_of(at, z) + (window.taken + 1 - (block >= window.old ? rank + 1 : rank)) * L;
+        }
+        __syncthreads();
+        turn_rows<false>(query, 0, rows, 0, angles);
+        copy_wait<1>();
+        __syncthreads();
 
-    float s[kColumns / 8][4], o[D / 8][4] = {}, weight[2];
-    score(s, query, keys);
+        float s[kColumns / 8][4], o[D / 8][4] = {}, weight[2];
+        score(s, query, keys);
 #pragma unroll
-    for (int r = 0; r < 2; r++) {
-        const Inside a = inside(s, r, kTokens, z.scale);
-        weight[r] = 1 / a.sum;
-        const int pair = pairs[row_of(r)];
-        if (lane_index() % 4 == 0 && pair >= 0) logits[pair] = a.landmark;
+        for (int r = 0; r < 2; r++) {
+            const Inside a = inside(s, r, kTokens, z.scale);
+            weight[r] = 1 / a.sum;
+            const int pair = pairs[row_of(r)];
+            if (lane_index() % 4 == 0 && pair >= 0) logits[pair] = a.landmark;
+        }
+        if (done == 0) {
+            copy_wait<0>();
+            __syncthreads();
+        }
+        add_values(o, s, values);
+        write_rows(o, weight, query, [&](int row) { return pairs[row] < 0 ? nullptr : parts + (long long)pairs[row] * D; });
     }
-    copy_wait<0>();
-    __syncthreads();
-    add_values(o, s, values);
-    write_rows(o, weight, query, [&](int row) { return pairs[row] < 0 ? nullptr : parts + (long long)pairs[row] * D; });
 }
 
 // ---- The window, and all together: grid (tiles of queries, heads at hand) ------------------------------------------------

@@ -8,6 +8,9 @@
 // is multiplied with all keys. A form is the sum of two 16-bit rows, and so is a turned key: products as exact as float32's,
 // so that prefill chooses what decoding does.
 //
+// The scan leaves the greatest of every 8 old scores too. From those a row's choice has a bound, and it reads the few eights
+// that reach it.
+//
 // KEEP = ceil(k / 32).
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 KEEP=1
 // check: ELEMENT=f16 HEAD_DIM=80 BLOCK=51 KEEP=3
@@ -15,14 +18,17 @@
 
 struct __align__(8) Pair { float x, y; };
 
-// The queries from `from` to `to` of what is scanned at a time, and the row of scores [H, to - from, stride].
+constexpr int kEight = 8;                                   // columns that share an entry of maxima
+
+// The queries from `from` to `to` of what is scanned at a time, and the row of scores [H, to - from, stride] and of maxima
+// [H, to - from, stride / 8]; the stride is a multiple of 64.
 struct Part { int from, to, firstWindow, stride; };
 
 // ---- Scan: grid (tiles, H) -----------------------------------------------------------------------------------------------
 
-// scores [H, to - from, stride]; totals [H, to - from]: the logarithm of a row's sum, where choices are shared.
+// scores; maxima of the old ones; totals [H, to - from]: the logarithm of a row's sum, where choices are shared.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
-    const T* queries, const T* landmarks, const float* angles, float* scores, float* totals,
+    const T* queries, const T* landmarks, const float* angles, float* scores, float* maxima, float* totals,
     const __grid_constant__ Sizes z, const __grid_constant__ Part part)
 {
     __shared__ Rows rows;
@@ -67,15 +73,15 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
         }
 #pragma unroll
         for (int r = 0; r < 2; r++) {
-            float* to = scores + ((long long)head * (part.to - part.from) + tile.query + row_of(r) - part.from) * part.stride;
-            float most = highest[r];
+            const long long row = ((long long)head * (part.to - part.from) + tile.query + row_of(r) - part.from) * part.stride;
+            float *to = scores + row, most = highest[r], eights[4];
 #pragma unroll
             for (int n = 0; n < 4; n++) {
                 const int column = block + 32 * half + 8 * n + lane_index() % 4 * 2;
                 float &x = s[n][2 * r], &y = s[n][2 * r + 1];
                 x = column < end ? x * z.scale : -infinity();
                 y = column + 1 < end ? y * z.scale : -infinity();
-                most = larger(most, larger(x, y));
+                most = larger(most, eights[n] = larger(x, y));
                 if (!tile.has(row_of(r))) continue;
                 // Recent blocks may begin at an odd column.
                 if (!decltype(turned)::value && column + 1 < end) *(Pair*)(to + column) = { x, y };
@@ -83,6 +89,14 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
                     if (column < end) to[column] = x;
                     if (column + 1 < end) to[column + 1] = y;
                 }
+            }
+            if (!decltype(turned)::value) {
+                // Each lane ends up with the maximum of one n among its four.
+                const bool high = lane_index() & 2, odd = lane_index() & 1;
+                const float a = larger(high ? eights[2] : eights[0], shuffle_xor(high ? eights[0] : eights[2], 2));
+                const float b = larger(high ? eights[3] : eights[1], shuffle_xor(high ? eights[1] : eights[3], 2));
+                const float eight = larger(odd ? b : a, shuffle_xor(odd ? a : b, 1));
+                if (tile.has(row_of(r))) maxima[(row + block + 32 * half) / kEight + lane_index() % 4] = eight;
             }
             if (!shared || most == -infinity()) continue;
             float more = 0;
@@ -149,16 +163,20 @@ DEVICE int first_of(int window, const Sizes& z, const Part& part) {
 
 // The maximum over them of the scores' log softmax, into the first one's row.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_share(
-    float* scores, const float* totals, const __grid_constant__ Sizes z, const __grid_constant__ Part part)
+    float* scores, float* maxima, const float* totals, const __grid_constant__ Sizes z, const __grid_constant__ Part part)
 {
     const int block = blockIdx.x * kThreads + threadIdx.x, index = part.firstWindow + blockIdx.y, count = part.to - part.from;
     const Window window(index, z);
-    if (window.old == 0 || block >= window.inMemory) return;
+    if (window.old == 0) return;
     const int from = first_of(index, z, part), end = smaller(first_of(index + 1, z, part), count);
-    const long long row = (long long)blockIdx.z * count;
+    const long long row = (long long)blockIdx.z * count, to = (row + from) * part.stride + block;
     float most = -infinity();
-    for (int query = from; query < end; query++) most = larger(most, scores[(row + query) * part.stride + block] - totals[row + query]);
-    scores[(row + from) * part.stride + block] = most;
+    if (block < window.inMemory) {
+        for (int query = from; query < end; query++) most = larger(most, scores[(row + query) * part.stride + block] - totals[row + query]);
+        scores[to] = most;
+    }
+    most = warp_max<kEight>(block < window.old ? most : -infinity());
+    if (block % kEight == 0 && block < window.old) maxima[to / kEight] = most;
 }
 
 // ---- Choice: grid (rows / kWarps, H / chosenHeads), a warp for each ------------------------------------------------------
@@ -200,13 +218,14 @@ struct Best {
 
 // chosen [H / chosenHeads, choices, topK], ascending; -1 where there are fewer blocks. rows: choices of the part.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_choose(
-    const float* scores, const float* totals, int* chosen, int rows, const __grid_constant__ Sizes z, const __grid_constant__ Part part)
+    const float* scores, const float* maxima, const float* totals, int* chosen, int rows,
+    const __grid_constant__ Sizes z, const __grid_constant__ Part part)
 {
     const int row = blockIdx.x * kWarps + warp_index(), lane = lane_index();
     if (row >= rows) return;
     const int index = z.perWindow ? part.firstWindow + row : window_of(part.from + row, z);
     const Window window(index, z);
-    const int k = window.taken, m = window.inMemory;
+    const int k = window.taken, eights = (window.old + kEight - 1) / kEight;
     int* to = chosen + ((long long)blockIdx.y * z.choices + (z.perWindow ? index : part.from + row)) * z.topK;
     if (window.old == 0) {
         for (int i = lane; i < z.topK; i += kWarp) to[i] = i < k ? i : -1;
@@ -215,32 +234,55 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_choose(
     // A head's softmax keeps its order: alone it needs none. Where a window's queries share, theirs is done.
     const bool shared = z.chosenHeads > 1;
     const int query = z.perWindow ? first_of(index, z, part) : row;
-    Best best;
-    u32 lowest = 0;
-    // From the last block on, so that an equal one later in the text is there before.
-    for (int top = (m + kWarp - 1) / kWarp * kWarp; top > 0; top -= 4 * kWarp) {
-        float score[4];
-#pragma unroll
-        for (int u = 0; u < 4; u++) score[u] = -infinity();
+    // The highest of all who share, of some score or maximum in rows of a length.
+    auto highest = [&](const float* from, int length, int at) {
+        float most = -infinity();
         for (int head = 0; head < z.chosenHeads; head++) {
-            const long long at = (long long)(blockIdx.y * z.chosenHeads + head) * (part.to - part.from) + query;
-            const float whole = shared ? totals[at] : 0;
-#pragma unroll
-            for (int u = 0; u < 4; u++) {
-                const int block = top - (u + 1) * kWarp + lane;
-                if (block >= 0 && block < m) score[u] = larger(score[u], scores[at * part.stride + block] - whole);
-            }
+            const long long one = (long long)(blockIdx.y * z.chosenHeads + head) * (part.to - part.from) + query;
+            most = larger(most, from[one * length + at] - (shared ? totals[one] : 0));
         }
+        return most;
+    };
+    auto highest_of_eight = [&](int eight) { return eight < eights ? ordered(highest(maxima, part.stride / kEight, eight)) : 0; };
+
+    // Each lane's own highest is some block's score: at least k blocks reach the k-th of them.
+    u32 mine = 0, lowest = 0;
+    for (int eight = lane; eight < eights; eight += kWarp) {
+        const u32 key = highest_of_eight(eight);
+        if (key > mine) mine = key;
+    }
+    for (int bit = 31; bit >= 0; bit--)
+        if (bits_set(ballot(mine >= (lowest | 1u << bit))) >= k) lowest |= 1u << bit;
+    if (lowest > 0) lowest--;                               // what is as high as the bound is in
+
+    Best best;
+    // In order of the text from its end on, so that an equal one later in the text is there before; lanes in the text's order.
+    auto take = [&](u32 key, int block) {
+        for (u32 left = ballot(key > lowest); left != 0;) {
+            const int source = highest_bit(left);
+            best.add(shuffle(key, source), (int)shuffle((u32)block, source));
+            const u32 last = best.at(k - 1);                // 0 as long as there are fewer
+            if (last > lowest) lowest = last;
+            left = ballot(key > lowest) & ((1u << source) - 1);
+        }
+    };
+    for (int top = window.inMemory; top > window.old; top -= kWarp) {
+        const int block = top - kWarp + lane;
+        take(block >= window.old ? ordered(highest(scores, part.stride, block)) : 0, block);
+    }
+    for (int top = (eights + kWarp - 1) / kWarp * kWarp; top > 0; top -= kWarp) {
+        const u32 key = highest_of_eight(top - kWarp + lane);
+        for (u32 left = ballot(key > lowest); left != 0; left &= ballot(key > lowest)) {
+            // Four eights at a time, the last in the text in the last lanes.
+            int eight = -1;
 #pragma unroll
-        for (int u = 0; u < 4; u++) {
-            const int block = top - (u + 1) * kWarp + lane;
-            const u32 key = block >= 0 && block < m ? ordered(score[u]) : 0;
-            for (u32 left = ballot(key > lowest); left != 0;) {
-                const int source = highest_bit(left);
-                best.add(shuffle(key, source), top - (u + 1) * kWarp + source);
-                lowest = best.at(k - 1);
-                left = ballot(key > lowest) & ((1u << source) - 1);
+            for (int i = 3; i >= 0; i--) {
+                const int bit = highest_bit(left);          // -1 for none
+                if (lane / kEight == i && left != 0) eight = top - kWarp + bit;
+                if (left != 0) left ^= 1u << bit;
             }
+            const int block = eight * kEight + lane % kEight;
+            take(eight >= 0 && block < window.old ? ordered(highest(scores, part.stride, block)) : 0, block);
         }
     }
     // In the order of the text.

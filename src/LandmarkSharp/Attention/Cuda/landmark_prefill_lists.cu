@@ -6,20 +6,40 @@
 
 constexpr int kSumThreads = 1024;
 
-// A pair's list; -1 for none.
-DEVICE int list_of(int pair, const int* chosen, const Sizes& z, const Pairs& p) {
-    const int rank = pair % z.topK, query = pair / z.topK % z.queries, head = pair / z.topK / z.queries;
-    const int block = chosen[choice_of(p.firstHead + head, query, z) + rank];
-    return block < 0 ? -1 : head / (z.heads / z.groups) * p.mostBlocks + block;
+constexpr int kSpan = 16384;                                // pairs of a head that a thread block takes
+constexpr int kCounters = 8192;                             // blocks that are counted at a time: the memory of half a million positions
+
+// Calls for each of the thread block's pairs whose block is one of those from `first` on: each(pair, block - first).
+template <class Each> DEVICE void each_pair(int first, const int* chosen, const Sizes& z, const Pairs& p, Each each) {
+    const int head = blockIdx.y, pairs = z.queries * z.topK, end = smaller(((int)blockIdx.x + 1) * kSpan, pairs);
+    chosen += (long long)((p.firstHead + head) / z.chosenHeads) * z.choices * z.topK;
+    for (int at = blockIdx.x * kSpan + threadIdx.x; at < end; at += kSumThreads) {
+        const int block = chosen[z.perWindow ? window_of(at / z.topK, z) * z.topK + at % z.topK : at] - first;
+        if (block >= 0 && block < kCounters) each(head * pairs + at, block);
+    }
 }
 
-// counts [lists] begin as 0. Threads: pairs.
-extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_count(
+// counted [kCounters]: how many there are of each block.
+DEVICE void count_pairs(int* counted, int first, const int* chosen, const Sizes& z, const Pairs& p) {
+    __syncthreads();
+    for (int i = threadIdx.x; i < kCounters; i += kSumThreads) counted[i] = 0;
+    __syncthreads();
+    each_pair(first, chosen, z, p, [&](int, int block) { add_shared(counted[block], 1); });
+    __syncthreads();
+}
+
+// counts [lists] begin as 0. Grid (spans of pairs, heads at hand); likewise the last kernel here. Counting goes on in shared memory,
+// for thousands of queries may choose one block.
+extern "C" __global__ void __launch_bounds__(kSumThreads) landmark_prefill_count(
     const int* chosen, u32* counts, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
-    const int pair = blockIdx.x * kThreads + threadIdx.x;
-    const int list = pair < p.count ? list_of(pair, chosen, z, p) : -1;
-    if (list >= 0) atomic_increment(counts + list);
+    __shared__ int counted[kCounters];
+    counts += blockIdx.y / (z.heads / z.groups) * p.mostBlocks;
+    for (int first = 0; first < p.mostBlocks; first += kCounters) {
+        count_pairs(counted, first, chosen, z, p);
+        for (int i = threadIdx.x; i < smaller(kCounters, p.mostBlocks - first); i += kSumThreads)
+            if (counted[i] > 0) atomic_add(counts + first + i, counted[i]);
+    }
 }
 
 // starts [lists + 1] and tileStarts [lists + 1]: sums of what comes before; cursors [lists]: starts. One thread block.
@@ -29,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(kSumThreads) landmark_prefill_sum(
     __shared__ u32 pairs[kSumThreads], tiles[kSumThreads];
     const int each = (p.lists + kSumThreads - 1) / kSumThreads, from = threadIdx.x * each, end = smaller(from + each, p.lists);
     u32 mine = 0, mineTiles = 0;
-    for (int i = from; i < end; i++) mine += counts[i], mineTiles += (counts[i] + kRows - 1) / kRows;
+    for (int i = from; i < end; i++) mine += counts[i], mineTiles += (counts[i] + kTilePairs - 1) / kTilePairs;
     pairs[threadIdx.x] = mine, tiles[threadIdx.x] = mineTiles;
     __syncthreads();
     for (int step = 1; step < kSumThreads; step *= 2) {
@@ -42,27 +62,33 @@ extern "C" __global__ void __launch_bounds__(kSumThreads) landmark_prefill_sum(
     u32 sum = pairs[threadIdx.x] - mine, sumTiles = tiles[threadIdx.x] - mineTiles;
     for (int i = from; i < end; i++) {
         starts[i] = cursors[i] = sum, tileStarts[i] = sumTiles;
-        sum += counts[i], sumTiles += (counts[i] + kRows - 1) / kRows;
+        sum += counts[i], sumTiles += (counts[i] + kTilePairs - 1) / kTilePairs;
     }
     if (threadIdx.x == kSumThreads - 1) starts[p.lists] = pairs[threadIdx.x], tileStarts[p.lists] = tiles[threadIdx.x];
 }
 
-// tiles [at most pairs / 64 + lists]. Warps: lists.
+// tiles [at most pairs / kTilePairs + lists]. Warps: lists.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_tiles(
     const u32* starts, const u32* tileStarts, ListTile* tiles, const __grid_constant__ Pairs p)
 {
     const int list = blockIdx.x * kWarps + warp_index();
     if (list >= p.lists) return;
     const int start = starts[list], end = starts[list + 1];
-    for (int first = start + lane_index() * kRows; first < end; first += kWarp * kRows)
-        tiles[tileStarts[list] + (first - start) / kRows] = { list, first, smaller(kRows, end - first) };
+    for (int first = start + lane_index() * kTilePairs; first < end; first += kWarp * kTilePairs)
+        tiles[tileStarts[list] + (first - start) / kTilePairs] = { list, first, smaller(kTilePairs, end - first) };
 }
 
-// entries [pairs]: the lists, one after the other; cursors end where lists do. Threads: pairs.
-extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_fill(
+// entries [pairs]: the lists, one after the other; cursors end where lists do.
+extern "C" __global__ void __launch_bounds__(kSumThreads) landmark_prefill_fill(
     const int* chosen, u32* cursors, int* entries, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
-    const int pair = blockIdx.x * kThreads + threadIdx.x;
-    const int list = pair < p.count ? list_of(pair, chosen, z, p) : -1;
-    if (list >= 0) entries[atomic_increment(cursors + list)] = pair;
+    __shared__ int next[kCounters];
+    cursors += blockIdx.y / (z.heads / z.groups) * p.mostBlocks;
+    for (int first = 0; first < p.mostBlocks; first += kCounters) {
+        count_pairs(next, first, chosen, z, p);
+        for (int i = threadIdx.x; i < smaller(kCounters, p.mostBlocks - first); i += kSumThreads)
+            if (next[i] > 0) next[i] = atomic_add(cursors + first + i, next[i]);
+        __syncthreads();
+        each_pair(first, chosen, z, p, [&](int pair, int block) { entries[add_shared(next[block], 1)] = pair; });
+    }
 }

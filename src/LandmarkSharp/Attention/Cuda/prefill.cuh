@@ -62,8 +62,9 @@ DEVICE Tile tile_at(int index, int from, int to, const Sizes& z) {
 
 // A pair is a chosen block of a query: pair = (head * T + t) * topK + rank, heads counted from the first of those at hand. A
 // list holds the pairs of one block and key-value head: list = group * mostBlocks + block, groups counted likewise. A tile of
-// it is 64 of its pairs.
+// it is some of its pairs.
 struct Pairs { int firstHead, count, lists, mostBlocks; };
+constexpr int kTilePairs = 4 * kRows;
 struct ListTile { int list, first, count; };
 
 // ---- Rows to shared memory ---------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ public sealed class CudaPrefillTests
     [InlineData(9, 2, 100, 700, 256, 1, 2, 128, 3)]
     [InlineData(9, 2, 100, 300, 64, 1, 2, 256, 3)]
     [InlineData(30, 200, 0, 40, 2, 1, 2, 16, 3)]        // blocks of one token
+    [InlineData(9000, 3, 5, 200, 4, 1, 2, 16, 6)]       // more blocks than are counted at a time
     public void CornersEqualTheReference(
         int inMemory, int windowBlocks, int before, int queries, int length, int groups, int heads, int width, int topK)
     {
