@@ -21,9 +21,12 @@ internal readonly record struct MmaShape(int HeadDim, int Block, int Room)
     private const int FewWarps = 4;
     private const int ManyWarps = 8;
     private const int Narrow = 64;                  // columns of a tile that are worth a loop's round
+    private const int MostBlocks = 4;               // of a tile: a row has numbers of each in registers
 
     // Registers of a lane, of 255, for the sums of 16 rows and a tile's scores; there are addresses and operands beside them.
     private const int Registers = 192;
+    private const int OtherRegisters = 64;
+    private const int AllRegisters = 65536;         // of a multiprocessor
 
     /// <summary>Whether there are such kernels.</summary>
     public bool Exists => HeadDim is >= 16 and <= 256 && HeadDim % 16 == 0 && Block is >= 2 and <= 256;
@@ -66,7 +69,10 @@ internal readonly record struct MmaShape(int HeadDim, int Block, int Room)
         MmaTiles Of(int warps, int rowBytes) =>
             new(warps, columns, chunks, blocks, ((queryTiles * warps * WarpRows) + (2 * columns * blocks)) * rowBytes);
         var (few, many) = (Of(FewWarps, RowBytes), Of(ManyWarps, RowBytes));
-        return ManyWarps * (Room / many.Bytes) > FewWarps * (Room / few.Bytes) ? many : few;
+        var registers = Math.Min(255, (HeadDim / 2) + (queryTiles * columns * blocks / 2) + OtherRegisters);
+        var room = Room;
+        int Resident(MmaTiles tiles) => tiles.Warps * Math.Min(room / tiles.Bytes, AllRegisters / (registers * tiles.Threads));
+        return Resident(many) > Resident(few) ? many : few;
     }
 
     /// <summary>
@@ -82,7 +88,7 @@ internal readonly record struct MmaShape(int HeadDim, int Block, int Room)
         }
         var (packed, best) = (Up(Block, 8), (Columns: Up(Block, 16), Blocks: 1));
         var share = Block >= Narrow / 2 ? Block / (double)best.Columns : 0;
-        for (var blocks = Math.Max(1, Narrow / packed); blocks * packed <= most; blocks++)
+        for (var blocks = Math.Clamp(Math.Min(Narrow, most) / packed, 1, MostBlocks); blocks <= MostBlocks && blocks * packed <= most; blocks++)
         {
             // A product over a tile's columns goes 16 at a time.
             if (blocks * packed % 16 != 0 || Block <= share * packed) continue;

@@ -58,9 +58,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_forward_mma(
         if (++taken < loads) load(taken);
         return at;
     };
-    copy_rows<kRows, kThreads>(query, queries + place(shape.query, batch, head), [&](int row) {
-        return first + row < shape.queries ? (long long)(first + row) * shape.query.position : -1ll;
-    });
+    copy_rows<kRows, kThreads>(query, queries + place(shape.query, batch, head), rows_of(first, shape.queries, shape.query.position));
     load(0);
 
     const u32 mine = query + warp_index() * 16 * kRowBytes;

@@ -20,8 +20,8 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
     T* __restrict__ keyGradient, T* __restrict__ valueGradient, float* __restrict__ sums, int earlier, int later,
     const __grid_constant__ Shape shape)
 {
-    // Of all heads the first keys first: more queries see them.
-    const int batchGroups = gridDim.x / shape.tiles, batchGroup = blockIdx.x % batchGroups, begin = blockIdx.x / batchGroups * kKeys;
+    // A head's first keys first: more queries see them.
+    const int batchGroups = gridDim.x / shape.tiles, batchGroup = blockIdx.x / shape.tiles, begin = blockIdx.x % shape.tiles * kKeys;
     const int batch = batchGroup / shape.groups, group = batchGroup % shape.groups, perGroup = shape.heads / shape.groups;
     const int before = shape.keys - shape.queries, shift = before + shape.pad, i0 = lane_index() % 4 * 2;
     const int keyWarp = warp_index() / SPLIT, half = warp_index() % SPLIT;
@@ -41,13 +41,8 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
     auto load = [&](int i) {
         const int head = group * perGroup + i / perHead, first = query_of(i);
         const u32 to = stages + i % STAGES * kStageBytes;
-        const int queries_ = shape.queries, stride = shape.query.position, gradientStride = shape.out.position;
-        copy_rows<QUERY_ROWS, kKeyThreads>(to, queries + place(shape.query, batch, head), [=](int row) {
-            return first + row < queries_ ? (long long)(first + row) * stride : -1ll;
-        });
-        copy_rows<QUERY_ROWS, kKeyThreads>(to + kPartBytes, gradients + place(shape.out, batch, head), [=](int row) {
-            return first + row < queries_ ? (long long)(first + row) * gradientStride : -1ll;
-        });
+        copy_rows<QUERY_ROWS, kKeyThreads>(to, queries + place(shape.query, batch, head), rows_of(first, shape.queries, shape.query.position));
+        copy_rows<QUERY_ROWS, kKeyThreads>(to + kPartBytes, gradients + place(shape.out, batch, head), rows_of(first, shape.queries, shape.out.position));
         // Two rows' at once.
         const Slope* from = slopes + ((long long)(batch * shape.heads + head) * shape.blocks + firstBlock) * 2 * shape.rows + first - shape.first;
         const int entries = (lastBlock - firstBlock + 1) * QUERY_ROWS;
@@ -56,16 +51,11 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
         copy_commit();
     };
 
-    {
-        const int pad = shape.pad, all = shape.keys, stride = shape.key.position, valueStride = shape.value.position;
-        auto position = [=](int row, int by) {
-            const int at = begin + row - pad;
-            return at >= 0 && at < all ? (long long)at * by : -1ll;
-        };
-        copy_rows<kKeys, kKeyThreads>(keyTile, keys + place(shape.key, batch, group), [=](int row) { return position(row, stride); });
-        copy_rows<kKeys, kKeyThreads>(valueTile, values + place(shape.value, batch, group), [=](int row) { return position(row, valueStride); });
+    if (count > 0) {
+        copy_rows<kKeys, kKeyThreads>(keyTile, keys + place(shape.key, batch, group), rows_of(begin - shape.pad, shape.keys, shape.key.position));
+        copy_rows<kKeys, kKeyThreads>(valueTile, values + place(shape.value, batch, group), rows_of(begin - shape.pad, shape.keys, shape.value.position));
+        load(0);
     }
-    if (count > 0) load(0);
 
     // The lane's two keys: where their slopes lie in a stage, from and up to which query they are seen, whether they have values.
     int slopesAt[2], from[2], to[2];

@@ -55,11 +55,8 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_backward_queries
         else copy_rows<N, kThreads>(to, keys, keys_of(tile, chunk, shape.key.position, shape));
         copy_commit();
     };
-    auto copy_queries = [&](u32 to, const T* x, int stride) {
-        copy_rows<kRows, kThreads>(to, x, [&](int row) { return first + row < shape.queries ? (long long)(first + row) * stride : -1ll; });
-    };
-    copy_queries(query, queries + place(shape.query, batch, head), shape.query.position);
-    copy_queries(gradient, gradients + place(shape.out, batch, head), shape.out.position);
+    copy_rows<kRows, kThreads>(query, queries + place(shape.query, batch, head), rows_of(first, shape.queries, shape.query.position));
+    copy_rows<kRows, kThreads>(gradient, gradients + place(shape.out, batch, head), rows_of(first, shape.queries, shape.out.position));
     load(0, false);
 
     const int mine = warp_index() * 16 * kRowBytes, ours = first + warp_index() * 16;

@@ -31,6 +31,10 @@ DEVICE Row row_at(int query, long long row, const int* documents, int batch, con
     return { document(documents, shape, batch, at / L), at / L, at % L, random_of_row(shape.dropout, row) };
 }
 
+// Offsets of positions in a row, from a first one on: zeros where there are none.
+DEVICE auto rows_of(int first, int end, int stride) {
+    return [=](int row) { return first + row >= 0 && first + row < end ? (long long)(first + row) * stride : -1ll; };
+}
 // Offsets of a chunk's keys or values: zeros in columns that have no key.
 DEVICE auto keys_of(int tile, int chunk, int stride, const Shape& shape) {
     const int first = tile * NB * L - shape.pad + (kWhole ? 0 : chunk * C), width = kWhole ? L : L - chunk * C, end = shape.keys;

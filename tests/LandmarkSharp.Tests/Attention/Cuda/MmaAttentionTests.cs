@@ -106,6 +106,8 @@ public sealed class MmaAttentionTests
     [InlineData(128, 64)]
     [InlineData(64, 64)]
     [InlineData(256, 64)]
+    [InlineData(128, 51)]
+    [InlineData(128, 128)]
     [InlineData(128, 256)]
     [InlineData(256, 256)]
     public void RegistersAreEnough(int head, int block)

@@ -43,7 +43,7 @@ public sealed class MmaShapeTests
     [InlineData(64, 16, 16, 1, 4)]
     [InlineData(128, 128, 128, 1, 1)]
     [InlineData(128, 256, 128, 2, 1)]
-    [InlineData(16, 2, 8, 1, 8)]
+    [InlineData(16, 2, 8, 1, 4)]
     public void TilesWasteLittle(int head, int block, int columns, int chunks, int blocks)
     {
         var tiles = new MmaShape(head, block, 163 * 1024).Forward;
