@@ -127,6 +127,7 @@ inline float multiply_add(float x, float y, float z) { return fmaf(x, y, z); }
 // ---- Memory ------------------------------------------------------------------------------------------------------------
 
 inline u32 dynamic_shared() { return 1024; }
+inline u32 shared_address(const void *pointer) { return (const uint8_t *)pointer - shared_memory.data(); }
 inline void load_early(const void *from, u32 (&x)[4]) { memcpy(x, from, 16); }
 inline void *shared_room() { return shared_memory.data(); }
 inline uint8_t *at(u32 address) {

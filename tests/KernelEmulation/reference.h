@@ -110,6 +110,14 @@ inline bool close(const char *name, const std::vector<u16> &x, const std::vector
     return error < 5e-3;
 }
 
+inline bool close_sums(const std::vector<float> &x, const std::vector<float> &expected) {
+    double worst = 0;
+    for (size_t i = 0; i < x.size(); i++)
+        if (x[i] != expected[i]) worst = fmax(worst, std::isnan(x[i]) ? INFINITY : fabs(x[i] - expected[i]));
+    printf(" log-sum %.6f", worst);
+    return worst < 1e-3;
+}
+
 // Cases on the command line: "heads groups keys queries first" and, if there are some, how many documents are packed; for the shape
 // that was compiled.
 template <class Run> int run_cases(int count, char **arguments, int D, int L, Run run) {

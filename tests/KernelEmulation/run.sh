@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks our kernels for Hopper, for decoding and for prefill against float64 on a CPU, in emulation and in bfloat16. usage: tests/KernelEmulation/run.sh      needs clang++-19
+# Checks our kernels for dense attention, for decoding and for prefill against float64 on a CPU, in emulation and in bfloat16. usage: tests/KernelEmulation/run.sh      needs clang++-19
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{backward_*.cuh,decode*.cuh,gates.cuh,prefill.cuh,landmark_*.cu} "$work"
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{backward_*.cuh,decode*.cuh,gates.cuh,mma_*.cuh,prefill.cuh,landmark_*.cu} "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
-check() { # forward, backward, decode or prefill, what it is compiled for, cases
+check() { # a program of this folder, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
   echo "$1 $2"
   "$work/$1" "${@:3}"
@@ -30,6 +30,26 @@ check backward "-DHEAD_DIM=128 -DBLOCK=128 -DCOLUMNS=128 -DSPAN_BLOCKS=1 -DPACKE
 check backward "-DHEAD_DIM=80 -DBLOCK=16 -DCOLUMNS=16 -DSPAN_BLOCKS=4 -DPACKED=1" "1 1 500 500 16 12"
 check backward "-DHEAD_DIM=128 -DBLOCK=64 -DCOLUMNS=64 -DSPAN_BLOCKS=1 -DCHOICE=1 -DDROPOUT=1" "2 1 300 300 64" "2 1 400 300 9"
 check backward "-DHEAD_DIM=64 -DBLOCK=100 -DCOLUMNS=104 -DSPAN_BLOCKS=1 -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 600 600 100 3"
+tiles() { echo "-DHEAD_DIM=$1 -DBLOCK=$2 -DWARPS=$3 -DCOLUMNS=$4 -DCHUNKS=$5 -DTILE_BLOCKS=$6"; }
+check forward_mma "$(tiles 128 64 4 64 1 1)" "2 1 300 300 64" "4 2 129 129 1" "1 1 400 77 9" "1 1 1 1 64" "2 2 100 1 64"
+check forward_mma "$(tiles 128 64 4 64 1 1) -DCHOICE=1 -DDROPOUT=1" "2 1 300 300 64" "2 1 400 300 9"
+check forward_mma "$(tiles 80 51 4 56 1 2) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 600 600 51 3" "1 1 500 200 51 4"
+check forward_mma "$(tiles 128 129 8 80 2 1) -DPACKED=1" "1 1 700 700 129 3"
+check forward_mma "$(tiles 256 256 8 128 2 1)" "1 1 400 200 77"
+check forward_mma "$(tiles 256 7 4 8 1 4) -DDROPOUT=1" "1 1 100 80 3"
+check forward_mma "$(tiles 16 2 4 8 1 4)" "2 2 100 100 1" "1 1 77 33 2" "1 1 1 1 2"
+check forward_mma "$(tiles 16 200 4 112 2 1) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 900 800 200 2"
+keys() { echo "-DKEY_WARPS=$1 -DSPLIT=$2 -DQUERY_ROWS=$3 -DSTAGES=$4"; }
+check backward_mma "$(tiles 128 64 4 64 1 1) $(keys 4 1 32 2)" "2 1 300 300 64" "4 2 129 129 1" "1 1 400 77 9" "2 2 100 1 64"
+check backward_mma "$(tiles 128 64 4 64 1 1) $(keys 4 1 32 2) -DCHOICE=1 -DDROPOUT=1" "2 1 300 300 64" "2 1 400 300 9"
+check backward_mma "$(tiles 80 51 4 56 1 2) $(keys 4 1 32 2) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 600 600 51 3" "1 1 500 200 51 4"
+check backward_mma "$(tiles 64 129 8 80 2 1) $(keys 4 1 64 2) -DPACKED=1" "1 1 700 700 129 3"
+check backward_mma "$(tiles 256 256 4 64 4 1) $(keys 4 2 32 2)" "1 1 400 200 77"
+check backward_mma "$(tiles 256 64 4 32 2 1) $(keys 2 2 32 1) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "1 1 300 300 64 2"
+check backward_mma "$(tiles 144 51 4 64 1 1) $(keys 4 2 32 1)" "1 1 250 200 7"
+check backward_mma "$(tiles 256 7 4 8 1 4) $(keys 4 2 32 2) -DDROPOUT=1" "1 1 100 80 3"
+check backward_mma "$(tiles 16 2 4 8 1 4) $(keys 4 1 64 2)" "2 2 100 100 1" "1 1 177 150 2"
+check backward_mma "$(tiles 16 200 4 112 2 1) $(keys 4 1 64 2) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 900 800 200 2"
 # groups, units on the same keys, tokens, k, heads that share a choice, ties, keys in shared memory, blocks and place of two sequences
 check decode "-DHEAD_DIM=128 -DSHARED_HEADS=4" "2 1 15 4 4 0 1 300 37 20 3" "1 2 15 4 8 1 0 100 2 63 15" "2 1 63 16 8 0 1 2500 16 200 0" "1 1 7 40 4 2 1 1500 41 0 9"
 check decode "-DHEAD_DIM=80 -DSHARED_HEADS=1" "3 1 50 8 1 0 1 90 0 7 50" "2 4 7 16 1 0 0 350 390 17 8" "1 2 129 256 1 0 1 400 300 17 400" "1 1 3 5 1 2 1 1023 6 3 2"

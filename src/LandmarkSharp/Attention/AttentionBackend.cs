@@ -21,6 +21,9 @@ public enum AttentionBackend
     /// <summary>The plain kernel of CUDA cards from compute capability 8.0 on, for what needs no gradient.</summary>
     CudaPlain,
 
+    /// <summary>The fused kernels for the tensor cores of CUDA cards from compute capability 8.0 on.</summary>
+    CudaMma,
+
     /// <summary>The fused kernels for Hopper's tensor cores.</summary>
     Hopper,
 }
@@ -30,7 +33,9 @@ internal static class AttentionBackends
 {
     // The fastest first. Without vectors torch's operators are faster than the kernels.
     private static readonly AttentionBackend[] Order =
-        [AttentionBackend.Hopper, AttentionBackend.CudaPlain, AttentionBackend.Cpu512, AttentionBackend.Cpu256];
+        [AttentionBackend.Hopper, AttentionBackend.CudaMma, AttentionBackend.CudaPlain, AttentionBackend.Cpu512, AttentionBackend.Cpu256];
+
+    private static readonly AttentionBackend[] WithParts = [AttentionBackend.Hopper, AttentionBackend.CudaMma, AttentionBackend.Reference];
 
     [ThreadStatic]
     private static AttentionBackend? forced;
@@ -52,14 +57,14 @@ internal static class AttentionBackends
             + $"places{(layout.Documents is null ? "" : ", packed documents")}, scale {scale}{(NeedsGradient(q, k, v) ? ", with gradients" : "")}.");
     }
 
-    /// <summary>The back end for attention in which not every gate counts: the Hopper kernels or the reference.</summary>
+    /// <summary>The back end for attention in which not every gate counts: kernels for tensor cores, or the reference.</summary>
     /// <inheritdoc cref="For"/>
-    public static AttentionBackend ForParts(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) => forced switch
+    public static AttentionBackend ForParts(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale)
     {
-        null when !HopperFunction.Serves(q, k, v, layout, scale) => AttentionBackend.Reference,
-        null or AttentionBackend.Hopper or AttentionBackend.Reference => For(q, k, v, layout, scale),
-        _ => throw new LandmarkException($"{forced} computes no attention in which gates are chosen or dropped; Hopper and Reference do."),
-    };
+        if (forced is not null && !Array.Exists(WithParts, b => b == forced))
+            throw new LandmarkException($"{forced} computes no attention in which gates are chosen or dropped; {string.Join(", ", WithParts)} do.");
+        return forced is null ? Array.Find(WithParts, b => Serves(b, q, k, v, layout, scale)) : For(q, k, v, layout, scale);
+    }
 
     /// <summary>Runs something for which this thread uses one back end, to compare it with another.</summary>
     /// <param name="backend">The back end; the fastest for what comes when null.</param>
@@ -87,7 +92,8 @@ internal static class AttentionBackends
 
     private static bool Serves(AttentionBackend backend, Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) => backend switch
     {
-        AttentionBackend.Hopper => HopperFunction.Serves(q, k, v, layout, scale),
+        AttentionBackend.Hopper => DenseFunction<HopperAttention>.Serves(q, k, v, layout, scale),
+        AttentionBackend.CudaMma => DenseFunction<MmaAttention>.Serves(q, k, v, layout, scale),
         AttentionBackend.CudaPlain => PlainForward.Serves(q, k, v, layout, scale),
         AttentionBackend.Reference => true,
         _ => backend <= CpuDense.Widest && CpuDense.Serves(q, k, v, layout),
@@ -105,6 +111,9 @@ internal static class AttentionBackends
         AttentionBackend.Hopper =>
             "with a scale above 0 of bfloat16 or float16 tensors on a Hopper card whose heads are 16 to 128 wide, by multiples of 16, over blocks of at most "
             + "128 positions at regular places, and without gradients of heads and blocks of up to 256",
+        AttentionBackend.CudaMma =>
+            "with a scale above 0 of bfloat16 or float16 tensors on a CUDA card that can run our kernels, of heads 16 to 256 wide, by "
+            + "multiples of 16, over blocks of at most 256 positions at regular places",
         AttentionBackend.CudaPlain =>
             "with a scale above 0 and without gradients on a CUDA card that can run our kernels, of heads up to 256 wide, over blocks at "
             + "regular places without packed documents",

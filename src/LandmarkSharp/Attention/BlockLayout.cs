@@ -87,8 +87,8 @@ public sealed class BlockLayout : IDisposable
         return new BlockLayout([landmark], null, queries, block, device ?? CPU, new RegularBlocks(keys, queries, block, firstBlock));
     }
 
-    /// <summary>Windows packed with documents, of which each begins a block: a query sees nothing before its document. Where the Hopper
-    /// kernels do not serve, attention over it takes memory that grows with the square of the sequence.</summary>
+    /// <summary>Windows packed with documents, of which each begins a block: a query sees nothing before its document. Where no
+    /// kernels for tensor cores serve, attention over it takes memory that grows with the square of the sequence.</summary>
     /// <param name="keys">Positions in the sequence, S.</param>
     /// <param name="queries">Queries, T ≤ S: the last T positions.</param>
     /// <param name="block">Positions in a block, its landmark counted, L.</param>

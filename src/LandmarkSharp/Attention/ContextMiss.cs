@@ -5,7 +5,7 @@ namespace LandmarkSharp.Attention;
 /// <summary>
 /// The context-miss gate (the paper's appendix D, landmark-attention.md 1.7): some blocks are controlled. They share, by a softmax
 /// over them alone, the mass that a query's gate gives to one more token, the context-miss token, of which nothing is read. Where
-/// that mass is small, there is nothing to retrieve. Where the Hopper kernels do not serve, it takes memory that grows with the square
+/// that mass is small, there is nothing to retrieve. Where no kernels for tensor cores serve, it takes memory that grows with the square
 /// of the sequence.
 /// <code>
 /// P over { own block, free blocks b: s_λb, miss: s_miss },   Q over { controlled blocks c: s_λc }

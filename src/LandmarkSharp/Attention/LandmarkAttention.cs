@@ -17,7 +17,7 @@ public static class LandmarkAttention
     /// <param name="layout">Where the blocks lie; its S and T are the tensors'.</param>
     /// <param name="scale">What scores are multiplied by; 1/√d when null.</param>
     /// <param name="dropout">
-    /// In training, which gates are dropped; none when null. Where the Hopper kernels do not serve, dropping takes memory that grows
+    /// In training, which gates are dropped; none when null. Where no kernels for tensor cores serve, dropping takes memory that grows
     /// with the square of the sequence.
     /// </param>
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
@@ -31,7 +31,8 @@ public static class LandmarkAttention
         return backend switch
         {
             AttentionBackend.Reference => Reference(q, k, v, layout, times),
-            AttentionBackend.Hopper => HopperFunction.Apply(q, k, v, HopperProblem.Of(layout, times)),
+            AttentionBackend.Hopper => DenseFunction<HopperAttention>.Apply(q, k, v, DenseProblem.Of(layout, times)),
+            AttentionBackend.CudaMma => DenseFunction<MmaAttention>.Apply(q, k, v, DenseProblem.Of(layout, times)),
             AttentionBackend.CudaPlain => PlainForward.Apply(q, k, v, layout.Regularity!.Value, times),
             _ => CpuDense.Apply(q, k, v, layout.Regularity!.Value, times, backend),
         };

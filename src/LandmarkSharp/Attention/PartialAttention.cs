@@ -21,7 +21,11 @@ internal static class PartialAttention
     /// <returns>[B, H, T, d]; zeros where the gate has nothing.</returns>
     public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
     {
-        if (Problem(q, k, v, layout, scale, choices, dropout) is { } problem) return HopperFunction.Apply(q, k, v, problem);
+        switch (AttentionBackends.ForParts(q, k, v, layout, scale))
+        {
+            case AttentionBackend.Hopper: return DenseFunction<HopperAttention>.Apply(q, k, v, Problem(layout, scale, choices, dropout));
+            case AttentionBackend.CudaMma: return DenseFunction<MmaAttention>.Apply(q, k, v, Problem(layout, scale, choices, dropout));
+        }
         using var scope = NewDisposeScope();
         return Reference(q, k, v, layout, scale, choices, dropout).Output.MoveToOuterDisposeScope();
     }
@@ -32,17 +36,19 @@ internal static class PartialAttention
     public static (Tensor Output, Tensor LogSum) AttendWithSum(
         Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
     {
-        if (Problem(q, k, v, layout, scale, choices, dropout) is { } problem) return HopperSumFunction.Apply(q, k, v, problem);
+        switch (AttentionBackends.ForParts(q, k, v, layout, scale))
+        {
+            case AttentionBackend.Hopper: return DenseSumFunction<HopperAttention>.Apply(q, k, v, Problem(layout, scale, choices, dropout));
+            case AttentionBackend.CudaMma: return DenseSumFunction<MmaAttention>.Apply(q, k, v, Problem(layout, scale, choices, dropout));
+        }
         using var scope = NewDisposeScope();
         var (output, logSum) = Reference(q, k, v, layout, scale, choices, dropout);
         return (output.MoveToOuterDisposeScope(), logSum.MoveToOuterDisposeScope());
     }
 
-    /// <summary>What the Hopper kernels are asked; null when they are not.</summary>
-    private static HopperProblem? Problem(
-        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout) =>
-        AttentionBackends.ForParts(q, k, v, layout, scale) != AttentionBackend.Hopper ? null
-            : HopperProblem.Of(layout, scale) with { Choices = choices?.contiguous(), Dropout = dropout };
+    /// <summary>What kernels are asked.</summary>
+    private static DenseProblem Problem(BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout) =>
+        DenseProblem.Of(layout, scale) with { Choices = choices?.contiguous(), Dropout = dropout };
 
     /// <summary>The same in torch's operators.</summary>
     private static (Tensor Output, Tensor LogSum) Reference(

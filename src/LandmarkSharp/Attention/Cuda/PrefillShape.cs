@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LandmarkSharp.Tensors.Cuda;
 
 namespace LandmarkSharp.Attention.Cuda;
 
@@ -40,18 +41,10 @@ internal readonly record struct PrefillShape(int HeadDim, int Block)
     /// <summary>Whether the kernels take the shape on a card of such a capability.</summary>
     public bool FitsOn(Version capability) =>
         HeadDim is >= 16 and <= WidestHead && HeadDim % 16 == 0 && Block is >= 2 and <= LongestBlock
-        && Math.Max(ScanBytes, ReadBytes) + StaticBytes <= SharedBytes(capability);
+        && Math.Max(ScanBytes, ReadBytes) + StaticBytes <= SharedMemory.Most(capability);
 
     private int Columns => (Block + 15) / 16 * 16;
 
     // An odd number of 16 bytes: rows that are read together lie in different banks.
     private int RowBytes => (2 * HeadDim) + 16;
-
-    // What a block may ask for: cards for data centres have more than others (CUDA C++ Programming Guide, compute capabilities).
-    private static int SharedBytes(Version capability) => capability switch
-    {
-        { Major: 9 or 10 } => 227 * 1024,
-        { Major: 8, Minor: 0 or 7 } => 163 * 1024,
-        _ => 99 * 1024,
-    };
 }

@@ -293,6 +293,7 @@ extern "C" __global__ void __launch_bounds__(384, 1) landmark_backward_sm90(
     }
 }
 
+#include "backward_delta.cuh"
 #include "backward_rows.cuh"
 
 #endif

@@ -57,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
         __syncthreads();
 
         float s[kColumns / 8][4], o[D / 8][4] = {}, weight[2];
-        score(s, query, keys);
+        score<kColumns>(s, rows_at(query), keys);
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const Inside a = inside(s, r, kTokens, z.scale);
@@ -69,7 +69,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
             copy_wait<0>();
             __syncthreads();
         }
-        add_values(o, s, values);
+        add_rows<kColumns>(o, values, s);
         write_rows(o, weight, query, [&](int row) { return pairs[row] < 0 ? nullptr : parts + (long long)pairs[row] * D; });
     }
 }
@@ -142,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
         __syncthreads();
 
         float s[kColumns / 8][4];
-        score(s, query, keys);
+        score<kColumns>(s, rows_at(query), keys);
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const int place = tile.place + row_of(r) - block * L;      // in this block
@@ -158,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
         }
         copy_wait<0>();
         __syncthreads();
-        add_values(o, s, values);
+        add_rows<kColumns>(o, values, s);
     }
 
     const float weight[2] = { gate[0].sum > 0 ? 1 / gate[0].sum : 0, gate[1].sum > 0 ? 1 / gate[1].sum : 0 };

@@ -49,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
     __syncthreads();
     u32 form[D / 16][4], rest[D / 16][4];
 #pragma unroll
-    for (int k = 0; k < D / 16; k++) load_rows(form[k], first, k), load_rows(rest[k], second, k);
+    for (int k = 0; k < D / 16; k++) load_rows(form[k], rows_at(first), k), load_rows(rest[k], rows_at(second), k);
     __syncthreads();
 
     float highest[2] = { -infinity(), -infinity() }, sum[2] = {};
@@ -60,14 +60,14 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
         for (int k = 0; k < D / 16; k++) {
             u32 b[2][4];
 #pragma unroll
-            for (int n = 0; n < 2; n++) load_keys(b[n], keys, k, 2 * half + n);
+            for (int n = 0; n < 2; n++) load_columns(b[n], keys, k, 2 * half + n);
 #pragma unroll
             for (int n = 0; n < 4; n++) mma<T>(s[n], form[k], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
 #pragma unroll
             for (int n = 0; n < 4; n++) mma<T>(s[n], rest[k], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
             if (!decltype(turned)::value) continue;
 #pragma unroll
-            for (int n = 0; n < 2; n++) load_keys(b[n], second, k, 2 * half + n);
+            for (int n = 0; n < 2; n++) load_columns(b[n], second, k, 2 * half + n);
 #pragma unroll
             for (int n = 0; n < 4; n++) mma<T>(s[n], form[k], b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]);
         }

@@ -1,17 +1,13 @@
-// What the kernels of prefill share: where queries and windows stand, queries turned into forms, tiles of 64 rows as warps
-// multiply them. Compile-time: ELEMENT (bf16 or f16), HEAD_DIM (a multiple of 16), BLOCK = L.
+// What the kernels of prefill share: where queries and windows stand, queries turned into forms, tiles of 64 rows of which each
+// warp has 16. Compile-time: ELEMENT (bf16 or f16), HEAD_DIM (a multiple of 16), BLOCK = L.
 #ifndef LANDMARK_PREFILL
 #define LANDMARK_PREFILL
-#include "common.cuh"
+#include "mma_tiles.cuh"
 
-typedef ELEMENT T;
-
-constexpr int D = HEAD_DIM, L = BLOCK, kTokens = L - 1;
+constexpr int L = BLOCK, kTokens = L - 1;
 constexpr int kWarps = 4, kThreads = kWarps * kWarp;
 constexpr int kRows = 16 * kWarps;                          // of a tile: a product's 16 for each warp
 constexpr int kColumns = (L + 15) / 16 * 16;                // of a block: keys, its landmark, zeros
-constexpr int kPieces = D / 8;                              // 16 bytes each, of a row
-constexpr int kRowBytes = 2 * D + 16;                       // an odd number of pieces: 8 rows meet in no bank of shared memory
 constexpr int kTileBytes = kRows * kRowBytes, kBlockBytes = kColumns * kRowBytes;
 
 // ---- Places ------------------------------------------------------------------------------------------------------------
@@ -128,57 +124,13 @@ DEVICE void load_block(u32 to, const T* rows, int count, const T* other) {
     }
 }
 
-// ---- Products: a warp's 16 rows of a tile ------------------------------------------------------------------------------
+// ---- A warp's 16 rows of a tile ----------------------------------------------------------------------------------------
 
-DEVICE int warp_index() { return threadIdx.x / kWarp; }
 // The row of the tile that a lane has in registers 2r, 2r+1 of four.
 DEVICE int row_of(int r) { return warp_index() * 16 + lane_index() / 4 + 8 * r; }
 
-// Elements 16k to 16k+15 of the warp's rows.
-DEVICE void load_rows(u32 (&a)[4], u32 tile, int k) {
-    load_matrices(a, tile + (warp_index() * 16 + lane_index() % 16) * kRowBytes + k * 32 + lane_index() / 16 * 16);
-}
-// The same elements of rows 16n to 16n+15 of keys: first b[0], b[1] of 8 columns, then b[2], b[3] of 8 more.
-DEVICE void load_keys(u32 (&b)[4], u32 keys, int k, int n) {
-    const int i = lane_index();
-    load_matrices(b, keys + (16 * n + i % 8 + i / 16 * 8) * kRowBytes + k * 32 + i / 8 % 2 * 16);
-}
-
-// S = Q Kᵀ of a block.
-DEVICE void score(float (&s)[kColumns / 8][4], u32 query, u32 keys) {
-#pragma unroll
-    for (int n = 0; n < kColumns / 8; n++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) s[n][i] = 0;
-#pragma unroll
-    for (int k = 0; k < D / 16; k++) {
-        u32 a[4], b[4];
-        load_rows(a, query, k);
-#pragma unroll
-        for (int n = 0; n < kColumns / 16; n++) {
-            load_keys(b, keys, k, n);
-            mma<T>(s[2 * n], a, b[0], b[1]);
-            mma<T>(s[2 * n + 1], a, b[2], b[3]);
-        }
-    }
-}
-
-// O += P V of a block.
-DEVICE void add_values(float (&o)[D / 8][4], const float (&p)[kColumns / 8][4], u32 values) {
-    const u32 from = values + lane_index() % 16 * kRowBytes + lane_index() / 16 * 16;
-#pragma unroll
-    for (int k = 0; k < kColumns / 16; k++) {
-        const u32 a[4] = { pack<T>(p[2 * k][0], p[2 * k][1]), pack<T>(p[2 * k][2], p[2 * k][3]),
-                           pack<T>(p[2 * k + 1][0], p[2 * k + 1][1]), pack<T>(p[2 * k + 1][2], p[2 * k + 1][3]) };
-        u32 b[4];
-#pragma unroll
-        for (int n = 0; n < D / 16; n++) {
-            load_matrices_transposed(b, from + 16 * k * kRowBytes + n * 32);
-            mma<T>(o[2 * n], a, b[0], b[1]);
-            mma<T>(o[2 * n + 1], a, b[2], b[3]);
-        }
-    }
-}
+// The address of the warp's rows of a tile.
+DEVICE u32 rows_at(u32 tile) { return tile + warp_index() * 16 * kRowBytes; }
 
 // The softmax inside a block (1.3, A_b) of the lane's row r over its first `limit` tokens, before division by the sum:
 // s becomes 2^(scale s - top). A row that sees nothing has no top: sum 0.

@@ -3,10 +3,12 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention.Cuda;
 
-/// <summary><see cref="HopperAttention"/> as libtorch's autograd sees it.</summary>
-internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunction>
+/// <summary>Kernels of dense attention as libtorch's autograd sees them.</summary>
+/// <typeparam name="TKernels">Which ones.</typeparam>
+internal sealed class DenseFunction<TKernels> : autograd.SingleTensorFunction<DenseFunction<TKernels>>
+    where TKernels : IDenseKernels
 {
-    public override string Name => nameof(HopperFunction);
+    public override string Name => $"Dense{typeof(TKernels).Name}";
 
     /// <summary>Whether the kernels compute what is asked, gradients too if they may be asked for.</summary>
     public static bool Serves(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale) =>
@@ -14,13 +16,13 @@ internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunct
         && v.shape[3] == q.shape[3] && q.numel() > 0 && k.device_index == q.device_index && v.device_index == q.device_index
         && k.device_type == DeviceType.CUDA && v.device_type == DeviceType.CUDA
         && (layout.Documents is not { } documents || (documents.device_type == DeviceType.CUDA && documents.device_index == q.device_index))
-        && HopperAttention.Serves(q, blocks.Length, AttentionBackends.NeedsGradient(q, k, v));
+        && TKernels.Serves(q, blocks.Length, AttentionBackends.NeedsGradient(q, k, v));
 
     /// <summary>As <see cref="LandmarkAttention.Attend"/>, for what <see cref="Serves"/> allows.</summary>
-    public static Tensor Apply(Tensor q, Tensor k, Tensor v, HopperProblem problem)
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, DenseProblem problem)
     {
         if (AttentionBackends.NeedsGradient(q, k, v)) return apply(q, k, v, problem);
-        var (output, logSum) = HopperAttention.Forward(q, k, v, problem);
+        var (output, logSum) = TKernels.Forward(q, k, v, problem);
         logSum.Dispose();
         return output;
     }
@@ -33,10 +35,10 @@ internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunct
     internal static (Tensor Output, Tensor LogSum) Forward(autograd.AutogradContext ctx, object[] vars)
     {
         ReturnedGradients.Keep([]);
-        var (q, k, v, problem) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (HopperProblem)vars[3]);
+        var (q, k, v, problem) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (DenseProblem)vars[3]);
         // An error in backward would end the process: what can fail of it other than for want of memory fails here.
-        HopperAttention.CompileBackward(q, problem);
-        var (output, logSum) = HopperAttention.Forward(q, k, v, problem);
+        TKernels.CompileBackward(q, problem);
+        var (output, logSum) = TKernels.Forward(q, k, v, problem);
         // By the time of backward the layout may be gone, but not what is saved.
         ctx.save_for_backward([q, k, v, output, logSum, .. new[] { problem.Documents, problem.Choices }.OfType<Tensor>()]);
         ctx.save_data("problem", problem);
@@ -48,13 +50,13 @@ internal sealed class HopperFunction : autograd.SingleTensorFunction<HopperFunct
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
-        var problem = (HopperProblem)ctx.get_data("problem");
+        var problem = (DenseProblem)ctx.get_data("problem");
         problem = problem with
         {
             Documents = problem.Documents is null ? null : saved[5],
             Choices = problem.Choices is null ? null : saved[^1],
         };
-        var (dq, dk, dv) = HopperAttention.Backward(saved[0], saved[1], saved[2], saved[3], saved[4], gradient, logSumGradient, problem);
+        var (dq, dk, dv) = TKernels.Backward(saved[0], saved[1], saved[2], saved[3], saved[4], gradient, logSumGradient, problem);
         gradient.Dispose();
         logSumGradient?.Dispose();
         return [.. ReturnedGradients.Keep([dq, dk, dv]), null!];

@@ -3,10 +3,10 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention.Cuda;
 
-/// <summary>What the Hopper kernels compute, beside queries, keys and values.</summary>
+/// <summary>What kernels of dense attention compute, beside queries, keys and values.</summary>
 /// <param name="Blocks">Where the blocks lie.</param>
 /// <param name="Scale">What scores are multiplied by, more than 0.</param>
-internal sealed record HopperProblem(RegularBlocks Blocks, double Scale)
+internal sealed record DenseProblem(RegularBlocks Blocks, double Scale)
 {
     /// <summary><see cref="BlockLayout.Documents"/>, [R, 2, N] int32 with R = 1 or B.</summary>
     public Tensor? Documents { get; init; }
@@ -18,7 +18,7 @@ internal sealed record HopperProblem(RegularBlocks Blocks, double Scale)
     public GateDropout? Dropout { get; init; }
 
     /// <summary>What a layout, whose blocks are regular, asks for.</summary>
-    public static HopperProblem Of(BlockLayout layout, double scale) => new(layout.Regularity!.Value, scale) { Documents = layout.Documents };
+    public static DenseProblem Of(BlockLayout layout, double scale) => new(layout.Regularity!.Value, scale) { Documents = layout.Documents };
 
     /// <summary>Blocks of the sequence, counted from a whole first one, N.</summary>
     public int Count => HopperShape.Over(Blocks.Keys + Blocks.Length - Blocks.First, Blocks.Length);
