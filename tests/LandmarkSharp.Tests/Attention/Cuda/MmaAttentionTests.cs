@@ -115,6 +115,6 @@ public sealed class MmaAttentionTests
         Needs.Kernels();
         using var scope = NewDisposeScope();
         var usages = MmaAttention.Usages(zeros([1, 1, 1, head], ScalarType.BFloat16, Card), new(new(1, 1, block, block), 1));
-        Assert.All(usages, x => Assert.True(x.Usage.LocalBytes <= 64, $"{x.Name}: {x.Usage}"));
+        Assert.All(usages, x => Assert.True(x.Usage.LocalBytes <= 128, $"{x.Name}: {x.Usage}"));
     }
 }
