@@ -38,6 +38,7 @@ check forward_mma "$(tiles 128 129 8 80 2 1) -DPACKED=1" "1 1 700 700 129 3"
 check forward_mma "$(tiles 256 256 8 128 2 1)" "1 1 400 200 77"
 check forward_mma "$(tiles 256 7 4 8 1 4) -DDROPOUT=1" "1 1 100 80 3"
 check forward_mma "$(tiles 16 2 4 8 1 4)" "2 2 100 100 1" "1 1 77 33 2" "1 1 1 1 2"
+check forward_mma "$(tiles 64 129 4 80 2 1) -DLATE=1" "1 1 400 300 7"
 check forward_mma "$(tiles 16 200 4 112 2 1) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 900 800 200 2"
 keys() { echo "-DKEY_WARPS=$1 -DSPLIT=$2 -DQUERY_ROWS=$3 -DSTAGES=$4"; }
 check backward_mma "$(tiles 128 64 4 64 1 1) $(keys 4 1 32 2)" "2 1 300 300 64" "4 2 129 129 1" "1 1 400 77 9" "2 2 100 1 64"
@@ -49,6 +50,8 @@ check backward_mma "$(tiles 256 64 4 32 2 1) $(keys 2 2 32 1) -DPACKED=1 -DCHOIC
 check backward_mma "$(tiles 144 51 4 64 1 1) $(keys 4 2 32 1)" "1 1 250 200 7"
 check backward_mma "$(tiles 256 7 4 8 1 4) $(keys 4 2 32 2) -DDROPOUT=1" "1 1 100 80 3"
 check backward_mma "$(tiles 16 2 4 8 1 4) $(keys 4 1 64 2)" "2 2 100 100 1" "1 1 177 150 2"
+check backward_mma "$(tiles 64 129 4 80 2 1) $(keys 4 1 64 2) -DLATE=1" "1 1 400 300 7"
+check backward_mma "$(tiles 144 51 8 64 1 1) $(keys 4 2 32 1) -DLATE=1" "1 1 200 200 7"
 check backward_mma "$(tiles 16 200 4 112 2 1) $(keys 4 1 64 2) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 900 800 200 2"
 # groups, units on the same keys, tokens, k, heads that share a choice, ties, keys in shared memory, blocks and place of two sequences
 check decode "-DHEAD_DIM=128 -DSHARED_HEADS=4" "2 1 15 4 4 0 1 300 37 20 3" "1 2 15 4 8 1 0 100 2 63 15" "2 1 63 16 8 0 1 2500 16 200 0" "1 1 7 40 4 2 1 1500 41 0 9"
