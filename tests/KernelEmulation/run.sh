@@ -47,7 +47,7 @@ check backward_mma "$(tiles 80 51 4 56 1 2) $(keys 4 1 32 2) -DPACKED=1 -DCHOICE
 check backward_mma "$(tiles 64 129 8 80 2 1) $(keys 4 1 64 2) -DPACKED=1" "1 1 700 700 129 3"
 check backward_mma "$(tiles 256 256 4 64 4 1) $(keys 4 2 32 2)" "1 1 400 200 77"
 check backward_mma "$(tiles 256 64 4 32 2 1) $(keys 2 2 32 1) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "1 1 300 300 64 2"
-check backward_mma "$(tiles 144 51 4 64 1 1) $(keys 4 2 32 1)" "1 1 250 200 7"
+check backward_mma "$(tiles 144 51 8 64 1 1) $(keys 4 2 64 2)" "1 1 250 200 7"
 check backward_mma "$(tiles 256 7 4 8 1 4) $(keys 4 2 32 2) -DDROPOUT=1" "1 1 100 80 3"
 check backward_mma "$(tiles 16 2 4 8 1 4) $(keys 4 1 64 2)" "2 2 100 100 1" "1 1 177 150 2"
 check backward_mma "$(tiles 64 129 4 80 2 1) $(keys 4 1 64 2) -DLATE=1" "1 1 400 300 7"
