@@ -1,7 +1,8 @@
 // Runs our Hopper kernels on a CPU: stands in for src/LandmarkSharp/Attention/Cuda's headers, with the same names. A thread
 // block is a set of fibers in one thread that give way to each other where the hardware would wait, so runs are repeatable.
 // What is imitated is what the manual says of addresses, fragments, swizzles, barriers and bounds (PTX ISA); what is not is
-// time: asynchronous work is done when it is issued, so a missing wait or fence shows on a GPU alone.
+// time: asynchronous work is done when it is issued, or with LATE, of copies of 16 bytes, when it is waited for; another missing
+// wait or fence shows on a GPU alone.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -29,12 +30,14 @@ typedef unsigned long long u64;
 // ---- Threads -----------------------------------------------------------------------------------------------------------
 
 struct Dim { u32 x, y, z; };
-struct Fiber { ucontext_t context; std::vector<char> stack; Dim index; bool done = false; };
+struct Copy { u32 to; const void *from; int bytes; };
+struct Fiber { std::vector<std::vector<Copy>> copies; ucontext_t context; std::vector<char> stack; Dim index; bool done = false; };
 inline std::vector<Fiber> fibers;
 inline ucontext_t scheduler;
 inline Fiber *current;
 inline Dim blockIdx, gridDim;
-inline u64 idle;            // turns in which nothing happened
+inline u64 idle, progress;  // turns in which nothing happened, and times that something did
+inline void go_on() { idle = 0, progress++; }
 #define threadIdx (current->index)
 
 inline void give_way() {
@@ -44,7 +47,7 @@ inline void give_way() {
 
 struct Meeting { int arrived = 0; u32 generation = 0; };
 inline void arrive(Meeting &m, int count) {
-    if (++m.arrived == count) { m.arrived = 0; m.generation++; idle = 0; }
+    if (++m.arrived == count) { m.arrived = 0; m.generation++; go_on(); }
 }
 inline void meet(Meeting &m, int count) {
     const u32 generation = m.generation;
@@ -144,13 +147,22 @@ inline void load_shared(u32 from, float &x, float &y, float &z, float &w) {
 struct alignas(16) Quad { u32 x[4]; };
 inline void store_shared(u32 to, const Quad &q) { memcpy(at(to), &q, 16); }
 inline Quad load_shared_quad(u32 from) { Quad q; memcpy(&q, at(from), 16); return q; }
+// With LATE a copy is done when somebody waits for it, and not when it is issued: what reads it without waiting reads NaN.
+inline void copy(const Copy &c) { memset(at(c.to), 0, 16), memcpy(at(c.to), c.from, c.bytes); }
 inline void copy_async(u32 to, const void *from, int bytes = 16) {
     if (to % 16 || (uintptr_t)from % 16) { fprintf(stderr, "a copy from %p to %u\n", from, to); exit(3); }
-    memset(at(to), 0, 16);
-    memcpy(at(to), from, bytes);
+#ifdef LATE
+    if (current->copies.empty()) current->copies.emplace_back();
+    current->copies.back().push_back({ to, from, bytes });
+#else
+    copy({ to, from, bytes });
+#endif
 }
-inline void copy_commit() {}
-template <int> void copy_wait() {}
+inline void copy_commit() { if (!current->copies.empty()) current->copies.emplace_back(); }
+template <int Groups> void copy_wait() {
+    auto &groups = current->copies;                             // the last one is not committed
+    for (; groups.size() > Groups + 1; groups.erase(groups.begin())) for (const auto &c : groups[0]) copy(c);
+}
 inline void bulk_store(float *to, u32 from, u32 bytes) { memcpy(to, at(from), bytes); }
 inline void bulk_add(float *to, u32 from, u32 bytes) { for (u32 i = 0; i < bytes / 4; i++) to[i] += as_float(load_shared(from + 4 * i)); }
 inline void bulk_commit() {}
@@ -165,7 +177,7 @@ inline void store_release(u32 *to, u32 x) { *to = x; }
 
 struct Barrier { int count, pending; long bytes; u32 phase; };
 inline std::map<u32, Barrier> barriers;
-inline void settle(Barrier &b) { if (b.pending == 0 && b.bytes == 0) { b.pending = b.count; b.phase++; idle = 0; } }
+inline void settle(Barrier &b) { if (b.pending == 0 && b.bytes == 0) { b.pending = b.count; b.phase++; go_on(); } }
 inline void barrier_init(u32 barrier, int arrivals) { barriers[barrier] = { arrivals, arrivals, 0, 0 }; }
 inline void barrier_init_fence() {}
 inline void barrier_arrive(u32 barrier) { auto &b = barriers.at(barrier); b.pending--; settle(b); }
@@ -280,13 +292,22 @@ template <class Kernel> void run_block(Dim index, int threads, Kernel kernel) {
         f.context.uc_link = &scheduler;
         makecontext(&f.context, +[] { (*running)(); current->done = true; }, 0);
     }
-    for (bool left = true; left;) {
+    // Each warp runs until it waits for another one, the last ones first in every second round: what lacks a barrier goes wrong.
+    bool left = true;
+    for (int round = 0; left; round++) {
         left = false;
-        for (auto &f : fibers) {
-            if (f.done) continue;
-            current = &f;
-            swapcontext(&scheduler, &f.context);
-            left |= !f.done;
+        for (int i = 0; i < threads / 32; i++) {
+            const int warp = round % 2 ? threads / 32 - 1 - i : i;
+            u64 before;
+            do {
+                before = progress;
+                for (int f = 32 * warp; f < 32 * warp + 32; f++) {
+                    if (fibers[f].done) continue;
+                    current = &fibers[f];
+                    swapcontext(&scheduler, &current->context);
+                    left |= !current->done;
+                }
+            } while (progress != before);
         }
     }
 }

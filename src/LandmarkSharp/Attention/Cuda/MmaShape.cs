@@ -42,10 +42,12 @@ internal readonly record struct MmaShape(int HeadDim, int Block, int Room)
     {
         get
         {
+            // Sums of d / split columns twice leave registers for so many scores and products of a warp's keys.
             var split = HeadDim > 128 ? 2 : 1;
+            var rows = HeadDim is > 64 and <= 128 ? 32 : 64;
             ReadOnlySpan<MmaKeyTiles> candidates =
             [
-                KeyTiles(FewWarps, split, HeadDim > 64 ? 32 : 64, 2), KeyTiles(FewWarps, split, 32, 2), KeyTiles(FewWarps, split, 32, 1),
+                KeyTiles(FewWarps, split, rows, 2), KeyTiles(FewWarps, split, 32, 2), KeyTiles(FewWarps, split, 32, 1),
                 KeyTiles(FewWarps / 2, split, 32, 2),
             ];
             foreach (var tiles in candidates)

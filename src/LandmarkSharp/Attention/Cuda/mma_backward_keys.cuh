@@ -23,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
     // A head's first keys first: more queries see them.
     const int batchGroups = gridDim.x / shape.tiles, batchGroup = blockIdx.x / shape.tiles, begin = blockIdx.x % shape.tiles * kKeys;
     const int batch = batchGroup / shape.groups, group = batchGroup % shape.groups, perGroup = shape.heads / shape.groups;
-    const int before = shape.keys - shape.queries, shift = before + shape.pad, i0 = lane_index() % 4 * 2;
+    const int shift = shape.keys - shape.queries + shape.pad, column = lane_index() % 4 * 2;
     const int keyWarp = warp_index() / SPLIT, half = warp_index() % SPLIT;
 
     // Positions counted from a whole first block's: those of the tile, and the queries, of those at hand, that see any of it.
@@ -90,11 +90,11 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
             for (int n = 0; n < kPart / 8; n++)
 #pragma unroll
                 for (int r = 0; r < 2; r++) {
-                    const Quad both = load_shared_quad(stage + slopesAt[r] + (part + 8 * n + i0) * 8);
+                    const Quad both = load_shared_quad(stage + slopesAt[r] + (part + 8 * n + column) * 8);
 #pragma unroll
                     for (int e = 0; e < 2; e++) {
                         float level = as_float(both.x[2 * e]), less = as_float(both.x[2 * e + 1]);
-                        const int query = first + part + 8 * n + i0 + e;
+                        const int query = first + part + 8 * n + column + e;
                         // What does not see the key has told nothing of it.
                         if (decltype(edge)::value && (query < from[r] || query >= to[r])) level = infinity(), less = 0;
                         const int j = 2 * r + e;
@@ -117,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
             for (int n = 0; n < kPart / 8; n++)
 #pragma unroll
                 for (int r = 0; r < 2; r++) {
-                    const u32 at = (lane_index() / 4 + 8 * r) * kExchangeRow + (part + 8 * n + i0) * 2;
+                    const u32 at = (lane_index() / 4 + 8 * r) * kExchangeRow + (part + 8 * n + column) * 2;
                     store_shared(weights + at, pack<T>(w[n][2 * r], w[n][2 * r + 1]));
                     store_shared(changes + at, pack<T>(g[n][2 * r], g[n][2 * r + 1]));
                 }
@@ -141,9 +141,9 @@ extern "C" __global__ void __launch_bounds__(kKeyThreads) landmark_backward_keys
         };
 #pragma unroll
         for (int n = 0; n < kWidth / 8; n++) {
-            const int column = half * kWidth + 8 * n + i0;
-            if (column >= D) continue;
-            const long long at = ((long long)batchGroup * shape.keys + position) * D + column;
+            const int element = half * kWidth + 8 * n + column;
+            if (element >= D) continue;
+            const long long at = ((long long)batchGroup * shape.keys + position) * D + element;
             give(dk[n][2 * r] * shape.scale, dk[n][2 * r + 1] * shape.scale, keyGradient, sums, at);
             give(dv[n][2 * r], dv[n][2 * r + 1], valueGradient, sums + apart, at);
         }

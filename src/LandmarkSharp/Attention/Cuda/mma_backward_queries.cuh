@@ -79,7 +79,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_backward_queries
         to[shape.rows] = x.landmark;
     };
 
-    // One round: scores and g = dO Vᵀ of a chunk; gather(part of a row's block) after them, and dQ += dS K where it is the last.
+    // One round: exponentials of a chunk's scores in s, g = dO Vᵀ, and what they make of its blocks; gives where the keys stay.
     int round = 0;
     auto multiply = [&](int tile, int chunk, Mean (&part)[2][NB], float (&landmark)[2][NB], auto edge) {
         const u32 keysAt = tiles + round % 2 * kTileBytes, valuesAt = tiles + (round + 1) % 2 * kTileBytes;
