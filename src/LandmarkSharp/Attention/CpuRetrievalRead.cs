@@ -95,7 +95,7 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
                 var block = picks[(t * sizes.K) + r];
                 var form = room.ChosenForms + (room.Places[((at + t) * sizes.K) + r] * d);
                 view.TurnChosen(head, query + t, r, block, form);
-                gate[r] = CpuVectors.Dot(form, view.Landmark(head, block), d);
+                gate[r] = view.Rows.Dot(form, view.Landmark(head, block), d);
                 max = Math.Max(max, gate[r]);
             }
             var keep = MathF.Exp(room.Highest[t] - max);
@@ -140,19 +140,14 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
         CpuTile.Transpose(room.Result, CpuTile.Lanes, d, count, 1, room.Rows, d);
     }
 
-    /// <summary>The same for a few queries, one by one.</summary>
+    /// <summary>The same for a few queries, by rows throughout.</summary>
     private void Rows(int head, int block, float* forms, int count, in CpuRetrievalScratch room)
     {
-        var scores = new Span<float>(room.Scores, view.Tokens);
+        var step = CpuRows.Padded(view.Tokens);
+        view.Rows.Dots(forms, count, view.Keys(head, block), view.Tokens, d, room.Scores, step, null);
+        for (var i = 0; i < count; i++) room.Factors[i] = 1 / view.Rows.Exponentials(room.Scores + (i * step), view.Tokens, out _);
         new Span<float>(room.Rows, count * d).Clear();
-        for (var i = 0; i < count; i++)
-        {
-            CpuVectors.Dots(forms + (i * d), view.Keys(head, block), view.Tokens, d, room.Scores);
-            TensorPrimitives.Subtract(scores, TensorPrimitives.Max<float>(scores), scores);
-            TensorPrimitives.Exp(scores, scores);
-            room.Factors[i] = 1 / TensorPrimitives.Sum<float>(scores);
-            CpuVectors.AddRows(room.Scores, view.Values(head, block), view.Tokens, d, room.Rows + (i * d));
-        }
+        view.Rows.AddRows(room.Scores, step, count, view.Values(head, block), view.Tokens, d, room.Rows, null);
     }
 
     private float* Output(int head, int query) => output + ((((long)query * view.Heads) + head) * d);

@@ -37,6 +37,12 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
 
     public RetrievalSizes Sizes => sizes;
 
+    /// <summary>The inner loops.</summary>
+    public CpuRows Rows { get; } = CpuRows.Widest;
+
+    /// <summary>Rows that are read at once while as many are asked for: what the first cache has room for.</summary>
+    public int Chunk => Math.Clamp(2048 / Width, 4, 64) & ~3;
+
     /// <summary>Query heads, H.</summary>
     public int Heads { get; } = (int)Aten.Sizes(q)[0];
 
@@ -58,6 +64,9 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
     /// <summary>A block's landmark key, [d]; those of the blocks after it follow.</summary>
     public float* Landmark(int head, long block) => marks + (((Group(head) * capacity) + block) * Width);
 
+    /// <summary>What a query chose of [H, T, k].</summary>
+    public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
+
     /// <summary>
     /// A query in the form of a block that starts so many blocks before the window, scaled. A block stands a whole number of
     /// blocks before or after it, so that is one row of a table of angles.
@@ -66,7 +75,7 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
     {
         var distance = sizes.First + t + (blocksBefore * sizes.Length);
         fixed (float* angle = &angles[distance * Width])
-            CpuVectors.Rotate(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
+            CpuRotation.Turn(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
     }
 
     /// <summary>The r-th of a query's chosen blocks in the form of the slot that it is read in.</summary>
@@ -83,7 +92,7 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
         for (var recent = 0; recent < sizes.K; recent++)
         {
             Turn(head, t, sizes.K - recent, form);
-            scores[sizes.Old + recent] = CpuVectors.Dot(form, Landmark(head, sizes.Old + recent), Width);
+            scores[sizes.Old + recent] = Rows.Dot(form, Landmark(head, sizes.Old + recent), Width);
         }
     }
 

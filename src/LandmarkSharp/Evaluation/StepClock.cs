@@ -10,8 +10,13 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Seconds">Of the device.</param>
 /// <param name="HostSeconds">Of the processor that queues it; on the CPU the same.</param>
 /// <param name="Bytes">That it must read.</param>
+/// <param name="PeakBandwidth">Bytes a second that the device reads at best: the sum of a large tensor.</param>
+/// <param name="OfPeak">
+/// The step's bandwidth as a part of that. On the CPU others use the memory too, so the two are measured in turns: the median over
+/// the turns of what the steps of one are of the large tensor's sum just before.
+/// </param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct StepTime(double Seconds, double HostSeconds, long Bytes)
+public readonly record struct StepTime(double Seconds, double HostSeconds, long Bytes, double PeakBandwidth, double OfPeak)
 {
     /// <summary>Bytes a second.</summary>
     public double Bandwidth => Bytes / Seconds;
@@ -23,36 +28,15 @@ public readonly record struct StepTime(double Seconds, double HostSeconds, long 
 /// <summary>
 /// Times short steps by what the device takes, not by what it costs to queue them: the device is kept busy until all are queued.
 /// </summary>
-internal sealed class StepClock
+/// <param name="device">Where.</param>
+internal sealed class StepClock(Device device)
 {
-    private const int PeakRuns = 10;
+    private const int Turns = 20, CudaRuns = 10;
     private const long CudaBytes = 1L << 30, CpuBytes = 256L << 20;     // more than any cache
 
-    private readonly double pass;
+    public Device Device => device;
 
-    /// <summary>Measures how fast the device reads memory.</summary>
-    public StepClock(Device device)
-    {
-        Device = device;
-        var bytes = IsCuda ? CudaBytes : CpuBytes;
-        using var large = Large();
-        for (var run = 0; run <= PeakRuns; run++)
-        {
-            var start = Stopwatch.GetTimestamp();
-            large.sum().Dispose();
-            Wait();
-            var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            pass = run <= 1 ? seconds : Math.Min(pass, seconds);        // the first finds memory
-        }
-        PeakBandwidth = bytes / pass;
-    }
-
-    public Device Device { get; }
-
-    /// <summary>Bytes a second at best.</summary>
-    public double PeakBandwidth { get; }
-
-    private bool IsCuda => Device.type == DeviceType.CUDA;
+    private bool IsCuda => device.type == DeviceType.CUDA;
 
     /// <summary>Times steps, after as many that only warm up.</summary>
     /// <param name="steps">How many.</param>
@@ -60,25 +44,50 @@ internal sealed class StepClock
     /// <param name="step">Does, or queues, the step of a number.</param>
     public StepTime Measure(int steps, long bytes, Action<int> step)
     {
-        All();
-        Wait();
-        if (!IsCuda)
+        // Written to: pages that were not are all the same one, and read from the first cache.
+        using var large = ones([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, device);
+        void Sum()
         {
-            var median = Enumerable.Range(0, steps).Select(i => Seconds(() => step(i))).Order().ElementAt(steps / 2);
-            return new StepTime(median, median, bytes);
+            large.sum().Dispose();
+            if (IsCuda) cuda.synchronize(device);
         }
-        var start = Stopwatch.GetTimestamp();
-        All();
-        var host = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        Wait();
 
-        using var large = Large();
-        using var timer = new CudaTimer(Math.Max(0, Device.index));
+        Sum();
+        for (var i = 0; i < steps; i++) step(i);
+        return IsCuda ? OnCuda(steps, bytes, step, large, Sum) : InTurns(steps, bytes, step, Sum);
+    }
+
+    private static StepTime InTurns(int steps, long bytes, Action<int> step, Action sum)
+    {
+        var turns = Math.Min(Turns, steps);
+        List<double> times = [], peaks = [], parts = [];
+        for (var turn = 0; turn < turns; turn++)
+        {
+            var (from, next) = ((int)((long)steps * turn / turns), (int)((long)steps * (turn + 1) / turns));
+            var peak = CpuBytes / Seconds(sum);
+            double[] own = [.. Enumerable.Range(from, next - from).Select(i => Seconds(() => step(i)))];
+            times.AddRange(own);
+            peaks.Add(peak);
+            parts.Add(bytes / Median(own) / peak);
+        }
+        var median = Median(times);
+        return new StepTime(median, median, bytes, Median(peaks), Median(parts));
+    }
+
+    private StepTime OnCuda(int steps, long bytes, Action<int> step, Tensor large, Action sum)
+    {
+        var pass = Enumerable.Range(0, CudaRuns).Min(_ => Seconds(sum));
+        cuda.synchronize(device);
+        var host = Seconds(All);
+        cuda.synchronize(device);
+
+        using var timer = new CudaTimer(Math.Max(0, device.index));
         for (var busy = 0.0; busy < 2 * host; busy += pass) large.sum().Dispose();
         timer.Start();
         All();
         timer.Stop();
-        return new StepTime(timer.Seconds / steps, host / steps, bytes);
+        var (seconds, peak) = (timer.Seconds / steps, CudaBytes / pass);
+        return new StepTime(seconds, host / steps, bytes, peak, bytes / seconds / peak);
 
         void All()
         {
@@ -86,18 +95,12 @@ internal sealed class StepClock
         }
     }
 
+    private static double Median(IEnumerable<double> numbers) => numbers.Order().ElementAt(numbers.Count() / 2);
+
     private static double Seconds(Action step)
     {
         var start = Stopwatch.GetTimestamp();
         step();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
-    }
-
-    // Written to: pages that were not are all the same one, and read from the first cache.
-    private Tensor Large() => ones([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, Device);
-
-    private void Wait()
-    {
-        if (IsCuda) cuda.synchronize(Device);
     }
 }

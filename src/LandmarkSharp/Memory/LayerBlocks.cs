@@ -104,7 +104,7 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
                     var from = ((t * groups) + g) * width;
                     var home = blocks + (((block * groups) + g) * 2 * blockTokens * width);
                     var isLandmark = offset == blockTokens;
-                    CpuVectors.Rotate(keys + from, angle, 1, width,
+                    CpuRotation.Turn(keys + from, angle, 1, width,
                         isLandmark ? landmarks + (((g * capacity) + block) * width) : home + (offset * width));
                     if (!isLandmark)
                         new Span<float>(values + from, width).CopyTo(new Span<float>(home + ((blockTokens + offset) * width), width));
