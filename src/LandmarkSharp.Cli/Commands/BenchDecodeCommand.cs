@@ -21,6 +21,8 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
     private readonly Option<int> block = BenchOptions.Number("--block", 64, "Positions of a block, its landmark counted.");
     private readonly Option<string> type =
         new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
+    private readonly Option<string?> blockType =
+        new("--block-type") { Description = "Type of past keys and values: float32, bfloat16 or int8; as --dtype when not given.", HelpName = "TYPE" };
     private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
     private readonly DeviceOptions device = new();
@@ -32,7 +34,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
     {
         type.AcceptOnlyFromAmong(BenchOptions.Types.Keys.ToArray());
-        foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, topK, block, type, repeats, noDense])
+        foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, topK, block, type, blockType, repeats, noDense])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -44,7 +46,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         var on = device.Device(parsed);
         var asked = new DecodeCase(
             parsed.GetValue(heads), parsed.GetValue(groups), parsed.GetValue(width), parsed.GetValue(topK), parsed.GetValue(block),
-            BenchOptions.Types[parsed.GetValue(type)!]);
+            BenchOptions.Types[parsed.GetValue(type)!], ModelOptions.BlockType(parsed.GetValue(blockType)));
         var benchmark = new DecodeBenchmark(on);
         DecodeTiming[] timings = [.. lengths.Select(n =>
         {
@@ -70,6 +72,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             asked.TopK,
             asked.Block,
             dtype = parsed.GetValue(type),
+            block_type = parsed.GetValue(blockType) ?? parsed.GetValue(type),
             repeats = count,
             timings = timings.Select(t => new
             {

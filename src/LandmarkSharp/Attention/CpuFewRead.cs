@@ -56,11 +56,13 @@ internal sealed unsafe class CpuFewRead : IDisposable
         for (var b = 0; b < past; b++)
         {
             Turn(first, t, b, forms);
-            rows.Dots(forms, share, view.Landmark(first, Block(first, t, b)), 1, d, Weights(first, t) + b, sizes.Queries * Blocks, null);
+            CpuRows.Float32.Dots(
+                forms, share, (byte*)view.Landmark(first, Block(first, t, b)), 1, d, Weights(first, t) + b, sizes.Queries * Blocks, null);
         }
         for (var h = 0; h < share; h++) view.Turn(first + h, t, -own, forms + (h * d));
         var (block, count) = (sizes.InMemory + own, Math.Min(((sizes.First + t) % sizes.Length) + 1, view.Tokens));
         rows.Dots(forms, share, view.Keys(first, block), count, d, scores, step, null);
+        Scale(scores, count, view.KeyScales(first, block));
         for (var h = 0; h < share; h++)
         {
             var gate = new Span<float>(Weights(first + h, t), past);
@@ -74,6 +76,7 @@ internal sealed unsafe class CpuFewRead : IDisposable
             var all = new Span<float>(scores + (h * step), count);
             TensorPrimitives.Multiply(all, MathF.Exp(logit - max) / sum / total, all);
         }
+        Scale(scores, count, view.ValueScales(first, block));
         new Span<float>(to, share * d).Clear();
         rows.AddRows(scores, step, share, view.Values(first, block), count, d, to, null);
     }
@@ -89,18 +92,22 @@ internal sealed unsafe class CpuFewRead : IDisposable
         {
             Turn(first, t, b, forms);
             var block = Block(first, t, b);
-            float* keys = view.Keys(first, block), values = view.Values(first, block);
+            byte* keys = view.Keys(first, block), values = view.Values(first, block);
             var after = b + 1 < next ? view.Keys(first, Block(first, t, b + 1)) : null;
+            var (chunk, row) = (rows.Chunk(d), d * rows.Size);
             for (int at = 0, count; at < view.Tokens; at += count)
             {
-                count = Math.Min(view.Chunk, view.Tokens - at);
-                rows.Dots(forms, share, keys + (at * d), count, d, scores + at, step, keys + ((at + count) * d));
+                count = Math.Min(chunk, view.Tokens - at);
+                rows.Dots(forms, share, keys + (at * row), count, d, scores + at, step, keys + ((at + count) * row));
             }
+            Scale(scores, view.Tokens, view.KeyScales(first, block));
             for (var h = 0; h < share; h++) rows.Softmax(scores + (h * step), view.Tokens, Weights(first + h, t)[b]);
+            Scale(scores, view.Tokens, view.ValueScales(first, block));
             for (int at = 0, count; at < view.Tokens; at += count)
             {
-                count = Math.Min(view.Chunk, view.Tokens - at);
-                rows.AddRows(scores + at, step, share, values + (at * d), count, d, to, at + count < view.Tokens ? values + ((at + count) * d) : after);
+                count = Math.Min(chunk, view.Tokens - at);
+                var asked = at + count < view.Tokens ? values + ((at + count) * row) : after;
+                rows.AddRows(scores + at, step, share, values + (at * row), count, d, to, asked);
             }
         }
     }
@@ -134,6 +141,16 @@ internal sealed unsafe class CpuFewRead : IDisposable
         {
             if (b < sizes.K) view.TurnChosen(first + h, t, b, Block(first, t, b), forms + (h * d));
             else view.Turn(first + h, t, sizes.K - b, forms + (h * d));
+        }
+    }
+
+    /// <summary>Scores or weights of a block's rows, as the rows' scales say.</summary>
+    private void Scale(float* scores, int count, float* scales)
+    {
+        for (var h = 0; h < share && scales != null; h++)
+        {
+            var all = new Span<float>(scores + (h * step), count);
+            TensorPrimitives.Multiply(all, new ReadOnlySpan<float>(scales, count), all);
         }
     }
 

@@ -11,6 +11,7 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
     private const int PartBytes = 1 << 18;              // of landmarks: little beside what a unit reads, much beside taking a part
 
     private readonly RetrievalSizes sizes = view.Sizes;
+    private readonly CpuRows rows = CpuRows.Float32;
     private readonly int d = view.Width;
     private readonly int scanned = view.Sizes.Old == 0 ? 0 : tied ? 1 : view.Sizes.Old;
 
@@ -27,9 +28,10 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
         var (from, next) = ((int)((long)scanned * part / Parts), (int)((long)scanned * (part + 1) / Parts));
         for (int at = from, count; at < next; at += count)
         {
-            count = Math.Min(view.Chunk, next - at);
+            count = Math.Min(rows.Chunk(d), next - at);
             var landmarks = view.Landmark(first, at);
-            view.Rows.Dots(forms, share, landmarks, count, d, Row(first, t) + at, sizes.Queries * step, landmarks + (count * d));
+            rows.Dots(
+                forms, share, (byte*)landmarks, count, d, Row(first, t) + at, sizes.Queries * step, (byte*)(landmarks + (count * d)));
         }
         if (part < Parts - 1) return;
         for (var h = 0; h < share; h++)
@@ -53,7 +55,7 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
         }
         else
         {
-            for (var h = 0; h < share && share > 1; h++) view.Rows.Greater(Row(first + h, t), sizes.InMemory, Row(first, t));
+            for (var h = 0; h < share && share > 1; h++) rows.Greater(Row(first + h, t), sizes.InMemory, Row(first, t));
             CpuTopK.Row(new(Row(first, t), sizes.InMemory), picks);
         }
         for (var h = 1; h < share; h++) picks.CopyTo(view.Picks(chosen, first + h, t));

@@ -25,6 +25,12 @@ internal unsafe interface ICpuLanes<T>
 
     static abstract void Store(T x, float* to);
 
+    /// <summary>Numbers of which the upper half is kept.</summary>
+    static abstract T WidenUpper(ushort* from);
+
+    /// <summary>Whole numbers.</summary>
+    static abstract T Widen(sbyte* from);
+
     /// <summary>One number in every lane.</summary>
     static abstract T Fill(float x);
 
@@ -71,6 +77,14 @@ internal readonly unsafe struct Lanes512 : ICpuLanes<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> x, float* to) => x.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> WidenUpper(ushort* from) =>
+        (Avx512F.ConvertToVector512Int32(Vector256.Load(from)) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Widen(sbyte* from) =>
+        Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Fill(float x) => Vector512.Create(x);
@@ -136,6 +150,12 @@ internal readonly unsafe struct Lanes256 : ICpuLanes<Vector256<float>>
     public static void Store(Vector256<float> x, float* to) => x.Store(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> WidenUpper(ushort* from) => (Avx2.ConvertToVector256Int32(from) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Widen(sbyte* from) => Avx.ConvertToVector256Single(Avx2.ConvertToVector256Int32(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Fill(float x) => Vector256.Create(x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -197,6 +217,12 @@ internal readonly unsafe struct Lanes1 : ICpuLanes<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float x, float* to) => *to = x;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float WidenUpper(ushort* from) => BitConverter.UInt32BitsToSingle((uint)*from << 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Widen(sbyte* from) => *from;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Fill(float x) => x;

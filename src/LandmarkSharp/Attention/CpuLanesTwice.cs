@@ -33,6 +33,12 @@ internal readonly unsafe struct LanesTwice<TLanes, T> : ICpuLanes<LanePair<T>>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanePair<T> WidenUpper(ushort* from) => new(TLanes.WidenUpper(from), TLanes.WidenUpper(from + TLanes.Count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanePair<T> Widen(sbyte* from) => new(TLanes.Widen(from), TLanes.Widen(from + TLanes.Count));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanePair<T> Fill(float x) => new(TLanes.Fill(x), TLanes.Fill(x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

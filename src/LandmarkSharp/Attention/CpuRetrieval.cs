@@ -8,7 +8,7 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// <see cref="RetrievedAttention"/> with stingy positions in float32 on the CPU. Many queries are scanned and read in tiles
+/// <see cref="RetrievedAttention"/> with stingy positions for float32 models on the CPU, whatever blocks are kept as. Many queries are scanned and read in tiles
 /// (<see cref="CpuRetrievalScan{TLanes, T}"/>, <see cref="CpuRetrievalRead{TLanes, T}"/>), few as in decoding by
 /// <see cref="CpuRetrievalFew"/>.
 /// </summary>
@@ -35,20 +35,18 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         !options.Reference && options.Positions == PositionMode.Stingy && type == ScalarType.Float32 && device.type == DeviceType.CPU;
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales)
     {
-        var (rows, held, marks) = (InRows(q), blocks.is_contiguous() ? blocks : blocks.contiguous(),
-            landmarks.is_contiguous() ? landmarks : landmarks.contiguous());
-        try
+        using var scope = NewDisposeScope();
+        var view = new CpuRetrievalView(
+            InRows(q), Whole(blocks), scales is null ? null : Whole(scales), Whole(landmarks), sizes, rotary);
+        var result = Attend(view, tied);
+        return result with
         {
-            return Attend(new CpuRetrievalView(rows, held, marks, sizes, rotary), tied);
-        }
-        finally
-        {
-            if (!ReferenceEquals(rows, q)) rows.Dispose();
-            if (!ReferenceEquals(held, blocks)) held.Dispose();
-            if (!ReferenceEquals(marks, landmarks)) marks.Dispose();
-        }
+            Output = result.Output.MoveToOuterDisposeScope(),
+            Chosen = result.Chosen?.MoveToOuterDisposeScope(),
+            Gates = result.Gates?.MoveToOuterDisposeScope(),
+        };
     }
 
     private Retrieved Attend(CpuRetrievalView view, bool tied)
@@ -99,4 +97,6 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
 
     /// <summary>Queries with the numbers of a head one after another, as projections leave them.</summary>
     private static Tensor InRows(Tensor q) => q.stride(2) == 1 ? q : q.contiguous();
+
+    private static Tensor Whole(Tensor x) => x.is_contiguous() ? x : x.contiguous();
 }

@@ -4,21 +4,25 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LandmarkSharp.Attention;
 
-/// <summary><see cref="CpuRows"/> by vectors of one kind, which have 16 lanes.</summary>
-internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
+/// <summary><see cref="CpuRows"/> by vectors of one kind, which have 16 lanes, for rows of one type.</summary>
+internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     where TLanes : struct, ICpuLanes<T>
     where T : struct
+    where TNumber : struct, ICpuNumber
 {
     private const int Strip = 4 * Lanes;                // numbers of a result that stay in registers
 
+    public override int Size => TNumber.Size;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void Dots(float* q, int queries, float* keys, int count, int d, float* scores, nint step, float* ahead)
+    public override void Dots(float* q, int queries, byte* keys, int count, int d, float* scores, nint step, byte* ahead)
     {
-        for (var j = 0; j < count; j += 4, keys += 4 * d)
+        var row = (nint)d * TNumber.Size;
+        for (var j = 0; j < count; j += 4, keys += 4 * row)
         {
             var last = Math.Min(4, count - j) - 1;      // keys that are not there repeat the last one and are not stored
-            if (ahead != null) Ask(ahead + (j * d), (last + 1) * d);
-            float* k1 = keys + (Math.Min(1, last) * d), k2 = keys + (Math.Min(2, last) * d), k3 = keys + (last * d);
+            if (ahead != null) Ask(ahead + (j * row), (last + 1) * row);
+            byte* k1 = keys + (Math.Min(1, last) * row), k2 = keys + (Math.Min(2, last) * row), k3 = keys + (last * row);
             var t = 0;
             for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4) Four(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, step, last);
             for (; t < queries; t++) One(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, last);
@@ -26,22 +30,39 @@ internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public override void AddRows(float* weights, nint step, int queries, float* rows, int count, int d, float* result, float* ahead)
+    public override void AddRows(float* weights, nint step, int queries, byte* rows, int count, int d, float* result, byte* ahead)
     {
         var t = 0;
         for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4, ahead = null)
         {
             for (var i = 0; i + Strip <= d; i += Strip)
-                AddFour(weights + (t * step), step, rows + i, count, d, result + (t * d) + i, ahead == null ? null : ahead + (i * count));
+                AddFour(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, ahead == null ? null : At(ahead, i * count));
         }
         for (; t < queries; t++, ahead = null)
         {
             for (var i = 0; i + Strip <= d; i += Strip)
-                AddOne(weights + (t * step), rows + i, count, d, result + (t * d) + i, ahead == null ? null : ahead + (i * count));
+                AddOne(weights + (t * step), At(rows, i), count, d, result + (t * d) + i, ahead == null ? null : At(ahead, i * count));
         }
         var rest = d / Strip * Strip;
         for (t = 0; rest < d && t < queries; t++) AddRest(weights + (t * step), rows, count, d, rest, result + (t * d));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override float* Widen(byte* rows, float* scales, int count, int d, float* room)
+    {
+        if (typeof(TNumber) == typeof(Float32Number)) return (float*)rows;
+        for (var j = 0; j < count; j++)
+        {
+            var to = room + (j * d);
+            var from = At(rows, j * d);
+            var (scale, i) = (scales == null ? 1 : scales[j], 0);
+            for (; i + Lanes <= d; i += Lanes) TLanes.Store(TLanes.Multiply(Load(from, i), TLanes.Fill(scale)), to + i);
+            for (; i < d; i++) to[i] = One(from, i) * scale;
+        }
+        return room;
+    }
+
+    public override void Store(float* row, int d, byte* to, float* scale) => TNumber.Store(row, d, to, scale);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override float Exponentials(float* scores, int count, out float highest)
@@ -83,7 +104,7 @@ internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
 
     /// <summary>Four queries by four keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Four(float* q0, float* k0, float* k1, float* k2, float* k3, int d, float* scores, nint step, int last)
+    private static void Four(float* q0, byte* k0, byte* k1, byte* k2, byte* k3, int d, float* scores, nint step, int last)
     {
         float* q1 = q0 + d, q2 = q1 + d, q3 = q2 + d;
         T s00 = default, s01 = default, s02 = default, s03 = default, s10 = default, s11 = default, s12 = default, s13 = default;
@@ -91,7 +112,7 @@ internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
         var i = 0;
         for (; i + Lanes <= d; i += Lanes)
         {
-            T x0 = TLanes.Load(k0 + i), x1 = TLanes.Load(k1 + i), x2 = TLanes.Load(k2 + i), x3 = TLanes.Load(k3 + i);
+            T x0 = Load(k0, i), x1 = Load(k1, i), x2 = Load(k2, i), x3 = Load(k3, i);
             var q = TLanes.Load(q0 + i);
             s00 = TLanes.MultiplyAdd(q, x0, s00);
             s01 = TLanes.MultiplyAdd(q, x1, s01);
@@ -121,43 +142,43 @@ internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
 
     /// <summary>One query by four keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void One(float* q, float* k0, float* k1, float* k2, float* k3, int d, float* scores, int last)
+    private static void One(float* q, byte* k0, byte* k1, byte* k2, byte* k3, int d, float* scores, int last)
     {
         T s0 = default, s1 = default, s2 = default, s3 = default;
         var i = 0;
         for (; i + Lanes <= d; i += Lanes)
         {
             var x = TLanes.Load(q + i);
-            s0 = TLanes.MultiplyAdd(x, TLanes.Load(k0 + i), s0);
-            s1 = TLanes.MultiplyAdd(x, TLanes.Load(k1 + i), s1);
-            s2 = TLanes.MultiplyAdd(x, TLanes.Load(k2 + i), s2);
-            s3 = TLanes.MultiplyAdd(x, TLanes.Load(k3 + i), s3);
+            s0 = TLanes.MultiplyAdd(x, Load(k0, i), s0);
+            s1 = TLanes.MultiplyAdd(x, Load(k1, i), s1);
+            s2 = TLanes.MultiplyAdd(x, Load(k2, i), s2);
+            s3 = TLanes.MultiplyAdd(x, Load(k3, i), s3);
         }
         Put(TLanes.Sums(s0, s1, s2, s3), q, k0, k1, k2, k3, i, d, scores, last);
     }
 
     /// <summary>Adds what fills no vector to four sums, and stores those that there are.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Put(Vector128<float> sums, float* q, float* k0, float* k1, float* k2, float* k3, int i, int d, float* scores, int last)
+    private static void Put(Vector128<float> sums, float* q, byte* k0, byte* k1, byte* k2, byte* k3, int i, int d, float* scores, int last)
     {
-        for (; i < d; i++) sums += Vector128.Create(k0[i], k1[i], k2[i], k3[i]) * q[i];
+        for (; i < d; i++) sums += Vector128.Create(One(k0, i), One(k1, i), One(k2, i), One(k3, i)) * q[i];
         if (last == 3) sums.Store(scores);
         else for (var j = 0; j <= last; j++) scores[j] = sums[j];
     }
 
     /// <summary>A strip of four queries' results.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddFour(float* w0, nint step, float* row, int count, int d, float* to, float* ahead)
+    private static void AddFour(float* w0, nint step, byte* row, int count, int d, float* to, byte* ahead)
     {
         float* w1 = w0 + step, w2 = w1 + step, w3 = w2 + step, y1 = to + d, y2 = y1 + d, y3 = y2 + d;
         T s00 = TLanes.Load(to), s01 = TLanes.Load(to + Lanes), s02 = TLanes.Load(to + (2 * Lanes)), s03 = TLanes.Load(to + (3 * Lanes));
         T s10 = TLanes.Load(y1), s11 = TLanes.Load(y1 + Lanes), s12 = TLanes.Load(y1 + (2 * Lanes)), s13 = TLanes.Load(y1 + (3 * Lanes));
         T s20 = TLanes.Load(y2), s21 = TLanes.Load(y2 + Lanes), s22 = TLanes.Load(y2 + (2 * Lanes)), s23 = TLanes.Load(y2 + (3 * Lanes));
         T s30 = TLanes.Load(y3), s31 = TLanes.Load(y3 + Lanes), s32 = TLanes.Load(y3 + (2 * Lanes)), s33 = TLanes.Load(y3 + (3 * Lanes));
-        for (var j = 0; j < count; j++, row += d)
+        for (var j = 0; j < count; j++, row = At(row, d))
         {
-            if (ahead != null) Ask(ahead + (j * Strip), Strip);
-            T x0 = TLanes.Load(row), x1 = TLanes.Load(row + Lanes), x2 = TLanes.Load(row + (2 * Lanes)), x3 = TLanes.Load(row + (3 * Lanes));
+            if (ahead != null) Ask(At(ahead, j * Strip), Strip * TNumber.Size);
+            T x0 = Load(row, 0), x1 = Load(row, Lanes), x2 = Load(row, 2 * Lanes), x3 = Load(row, 3 * Lanes);
             var w = TLanes.Fill(w0[j]);
             s00 = TLanes.MultiplyAdd(w, x0, s00);
             s01 = TLanes.MultiplyAdd(w, x1, s01);
@@ -187,33 +208,33 @@ internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
 
     /// <summary>A strip of one query's result.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddOne(float* weights, float* row, int count, int d, float* to, float* ahead)
+    private static void AddOne(float* weights, byte* row, int count, int d, float* to, byte* ahead)
     {
         T s0 = TLanes.Load(to), s1 = TLanes.Load(to + Lanes), s2 = TLanes.Load(to + (2 * Lanes)), s3 = TLanes.Load(to + (3 * Lanes));
-        for (var j = 0; j < count; j++, row += d)
+        for (var j = 0; j < count; j++, row = At(row, d))
         {
-            if (ahead != null) Ask(ahead + (j * Strip), Strip);
+            if (ahead != null) Ask(At(ahead, j * Strip), Strip * TNumber.Size);
             var w = TLanes.Fill(weights[j]);
-            s0 = TLanes.MultiplyAdd(w, TLanes.Load(row), s0);
-            s1 = TLanes.MultiplyAdd(w, TLanes.Load(row + Lanes), s1);
-            s2 = TLanes.MultiplyAdd(w, TLanes.Load(row + (2 * Lanes)), s2);
-            s3 = TLanes.MultiplyAdd(w, TLanes.Load(row + (3 * Lanes)), s3);
+            s0 = TLanes.MultiplyAdd(w, Load(row, 0), s0);
+            s1 = TLanes.MultiplyAdd(w, Load(row, Lanes), s1);
+            s2 = TLanes.MultiplyAdd(w, Load(row, 2 * Lanes), s2);
+            s3 = TLanes.MultiplyAdd(w, Load(row, 3 * Lanes), s3);
         }
         PutStrip(s0, s1, s2, s3, to);
     }
 
     /// <summary>What fills no strip of one query's result.</summary>
-    private static void AddRest(float* weights, float* rows, int count, int d, int from, float* to)
+    private static void AddRest(float* weights, byte* rows, int count, int d, int from, float* to)
     {
         for (; from + Lanes <= d; from += Lanes)
         {
             var sum = TLanes.Load(to + from);
-            for (var j = 0; j < count; j++) sum = TLanes.MultiplyAdd(TLanes.Fill(weights[j]), TLanes.Load(rows + (j * d) + from), sum);
+            for (var j = 0; j < count; j++) sum = TLanes.MultiplyAdd(TLanes.Fill(weights[j]), Load(rows, (j * d) + from), sum);
             TLanes.Store(sum, to + from);
         }
         for (; from < d; from++)
         {
-            for (var j = 0; j < count; j++) to[from] += weights[j] * rows[(j * d) + from];
+            for (var j = 0; j < count; j++) to[from] += weights[j] * One(rows, (j * d) + from);
         }
     }
 
@@ -226,14 +247,23 @@ internal sealed unsafe class CpuRows<TLanes, T> : CpuRows
         TLanes.Store(s3, to + (3 * Lanes));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* At(byte* numbers, nint i) => numbers + (i * TNumber.Size);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static T Load(byte* numbers, nint i) => TNumber.Load<TLanes, T>(At(numbers, i));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float One(byte* numbers, nint i) => TNumber.Load(At(numbers, i));
+
     /// <summary>
     /// Asks for memory that is read once and soon, in the order in which it lies: rows that are taken four at a time are
     /// more than the processor foresees by itself.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Ask(float* from, int count)
+    private static void Ask(byte* from, nint bytes)
     {
         if (!Sse.IsSupported) return;
-        for (var i = 0; i < count; i += 16) Sse.PrefetchNonTemporal(from + i);
+        for (nint i = 0; i < bytes; i += 64) Sse.PrefetchNonTemporal(from + i);
     }
 }

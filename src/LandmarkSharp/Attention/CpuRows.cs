@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using static TorchSharp.torch;
 using Lanes2 = LandmarkSharp.Attention.LanesTwice<LandmarkSharp.Attention.Lanes1, float>;
 using Pair2 = LandmarkSharp.Attention.LanePair<float>;
 
@@ -7,25 +8,52 @@ namespace LandmarkSharp.Attention;
 /// <summary>
 /// The inner loops of attention over rows of d numbers, for queries that are few: several go over the same rows together, so
 /// that a row is loaded once for four of them. A score never depends on which rows or queries stand beside its own, so equal keys
-/// score equal to the last bit, in prefill as in decoding. Sums go by 16 lanes on every processor, so all have the same bits.
+/// score equal to the last bit, in prefill as in decoding. Rows of fewer bits are widened in registers, and their scales are the
+/// caller's. Sums go by 16 lanes on every processor, so all have the same bits.
 /// </summary>
 internal abstract unsafe class CpuRows
 {
     /// <summary>Lanes of a sum.</summary>
     public const int Lanes = 16;
 
-    /// <summary>For the widest vectors that this processor has.</summary>
-    public static CpuRows Widest { get; } = For(CpuDense.Widest);
+    /// <summary>For rows of float32, by the widest vectors that this processor has.</summary>
+    public static CpuRows Float32 { get; } = For(ScalarType.Float32, CpuDense.Widest);
 
-    /// <summary>For vectors that this processor has.</summary>
-    public static CpuRows For(AttentionBackend vectors) => vectors switch
+    private static CpuRows BFloat16 { get; } = For(ScalarType.BFloat16, CpuDense.Widest);
+
+    private static CpuRows Int8 { get; } = For(ScalarType.Int8, CpuDense.Widest);
+
+    /// <summary>Bytes of a number.</summary>
+    public abstract int Size { get; }
+
+    /// <summary>For rows of a type that blocks may have, by the widest vectors that this processor has.</summary>
+    public static CpuRows For(ScalarType type) => type switch
     {
-        AttentionBackend.Cpu512 => new CpuRows<Lanes512, Vector512<float>>(),
-        AttentionBackend.Cpu256 => new CpuRows<LanesTwice<Lanes256, Vector256<float>>, LanePair<Vector256<float>>>(),
-        _ => new CpuRows<
-            LanesTwice<LanesTwice<LanesTwice<Lanes2, Pair2>, LanePair<Pair2>>, LanePair<LanePair<Pair2>>>,
-            LanePair<LanePair<LanePair<Pair2>>>>(),
+        ScalarType.Int8 => Int8,
+        ScalarType.BFloat16 => BFloat16,
+        _ => Float32,
     };
+
+    /// <summary>For rows of such a type and vectors that this processor has.</summary>
+    public static CpuRows For(ScalarType type, AttentionBackend vectors) => vectors switch
+    {
+        AttentionBackend.Cpu512 => For<Lanes512, Vector512<float>>(type),
+        AttentionBackend.Cpu256 => For<LanesTwice<Lanes256, Vector256<float>>, LanePair<Vector256<float>>>(type),
+        _ => For<LanesTwice<LanesTwice<LanesTwice<Lanes2, Pair2>, LanePair<Pair2>>, LanePair<LanePair<Pair2>>>,
+            LanePair<LanePair<LanePair<Pair2>>>>(type),
+    };
+
+    private static CpuRows For<TLanes, T>(ScalarType type)
+        where TLanes : struct, ICpuLanes<T>
+        where T : struct => type switch
+        {
+            ScalarType.Int8 => new CpuRows<TLanes, T, Int8Number>(),
+            ScalarType.BFloat16 => new CpuRows<TLanes, T, BFloat16Number>(),
+            _ => new CpuRows<TLanes, T, Float32Number>(),
+        };
+
+    /// <summary>Rows that are read at once while as many are asked for: what the first cache has room for.</summary>
+    public int Chunk(int d) => Math.Clamp(8192 / (d * Size), 4, 64) & ~3;
 
     /// <summary>Room for so many scores of a query.</summary>
     public static int Padded(int count) => (count + Lanes - 1) / Lanes * Lanes;
@@ -39,13 +67,13 @@ internal abstract unsafe class CpuRows
     /// <param name="scores">[queries, count].</param>
     /// <param name="step">From one query's scores to the next one's.</param>
     /// <param name="ahead">[count, d] that is read next, and asked for meanwhile; null for none.</param>
-    public abstract void Dots(float* q, int queries, float* keys, int count, int d, float* scores, nint step, float* ahead);
+    public abstract void Dots(float* q, int queries, byte* keys, int count, int d, float* scores, nint step, byte* ahead);
 
-    /// <summary>The dot product of two rows, as <see cref="Dots"/> has it.</summary>
-    public float Dot(float* a, float* b, int d)
+    /// <summary>The dot product of a query and a key, as <see cref="Dots"/> has it.</summary>
+    public float Dot(float* q, float* key, int d)
     {
         float result;
-        Dots(a, 1, b, 1, d, &result, 0, null);
+        Dots(q, 1, (byte*)key, 1, d, &result, 0, null);
         return result;
     }
 
@@ -58,7 +86,23 @@ internal abstract unsafe class CpuRows
     /// <param name="d">Width.</param>
     /// <param name="result">[queries, d].</param>
     /// <param name="ahead">[count, d] that is read next, and asked for meanwhile; null for none.</param>
-    public abstract void AddRows(float* weights, nint step, int queries, float* rows, int count, int d, float* result, float* ahead);
+    public abstract void AddRows(float* weights, nint step, int queries, byte* rows, int count, int d, float* result, byte* ahead);
+
+    /// <summary>Rows as float32.</summary>
+    /// <param name="rows">[count, d].</param>
+    /// <param name="scales">[count]: what each row is multiplied by; null for nothing.</param>
+    /// <param name="count">Rows.</param>
+    /// <param name="d">Width.</param>
+    /// <param name="room">Room for [count, d].</param>
+    /// <returns>[count, d]: the room, or the rows themselves if they are float32.</returns>
+    public abstract float* Widen(byte* rows, float* scales, int count, int d, float* room);
+
+    /// <summary>Keeps a row.</summary>
+    /// <param name="row">[d].</param>
+    /// <param name="d">Width.</param>
+    /// <param name="to">[d].</param>
+    /// <param name="scale">What it is multiplied by when it is read; null where rows have no scale.</param>
+    public abstract void Store(float* row, int d, byte* to, float* scale);
 
     /// <summary>Turns scores into exponentials, less the highest.</summary>
     /// <param name="scores">[count], with <see cref="Padded"/> room.</param>

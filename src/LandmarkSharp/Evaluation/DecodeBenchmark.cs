@@ -12,7 +12,8 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="TopK">Blocks that are read before the window.</param>
 /// <param name="Block">Positions of a block, its landmark counted.</param>
 /// <param name="Type">Type of the tensors.</param>
-public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type);
+/// <param name="Blocks">What blocks are kept as, <see cref="RetrievalOptions.BlockType"/>.</param>
+public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type, ScalarType? Blocks = null);
 
 /// <summary>One new token's attention in one layer at one length.</summary>
 /// <param name="Tokens">Positions that are held, landmarks counted.</param>
@@ -43,7 +44,7 @@ public sealed class DecodeBenchmark(Device device)
     /// <exception cref="LandmarkException">There is no such attention.</exception>
     public DecodeTiming Run(DecodeCase shape, int tokens, int repeats, bool dense, CancellationToken cancel = default)
     {
-        var (heads, groups, width, _, length, type) = shape;
+        var (heads, groups, width, _, length, type, _) = shape;
         if (length < 2) throw new LandmarkException($"Blocks of {length} are not possible: a block needs 2 positions or more.");
         if (width < 2 || width % 2 != 0 || groups < 1 || heads < 1 || heads % groups != 0)
             throw new LandmarkException(
@@ -52,25 +53,31 @@ public sealed class DecodeBenchmark(Device device)
         using var scope = NewDisposeScope();
         var inMemory = Math.Max(0, ((tokens - 1) / length) - 1);                            // the window: a whole block and the own one
         var window = tokens - (inMemory * length);
-        var options = new RetrievalOptions { TopK = shape.TopK }.Checked();
+        var options = new RetrievalOptions { TopK = shape.TopK, BlockType = shape.Blocks }.Checked();
         using var attention = new RetrievedAttention(
             inMemory, window, 1, length, new RotaryScaling().Create(width), options, type, device);
         var all = inMemory + ((window + length - 1) / length);
         var size = type == ScalarType.Float32 ? 4L : 2;
-        var read = (inMemory + (2L * Math.Min(shape.TopK, inMemory) * (length - 1)) + (2L * window)) * groups * width * size;
+        var kept = BlockType.Of(options, type, device);
+        var rows = (2L * Math.Min(shape.TopK, inMemory) * (length - 1)) + (2L * window);    // keys and values of a head
+        var read = groups * ((inMemory * width * size) + (rows * BlockType.RowBytes(kept, width)));
         var layers = (int)Math.Clamp(BeyondCaches / read, 1, Math.Min(MostLayers, repeats));
         Tensor Make(params long[] sizes) => randn(sizes, type, device);
         Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width))];
         Tensor[] landmarks = [.. Enumerable.Range(0, layers).Select(_ => Make(groups, all, width))];
         StepTime time;
         var own = all - inMemory;
-        using (var blocks = Make(all + (own * layers), groups, 2, length - 1, width))
+        long[] held = [all + (own * layers), groups, 2, length - 1, width];
+        using (var scales = kept == ScalarType.Int8 ? rand(held[..4], ScalarType.Float32, device) : null)
+        using (var blocks = scales is null ? randn(held, kept, device) : randint(-127, 128, held, kept, device))
         {
             time = clock.Measure(repeats, read, i =>
             {
                 using var step = NewDisposeScope();
                 // Another place for each layer: its window is another.
-                attention.Attend(queries[i % layers], blocks.narrow(0, own * (i % layers), all), landmarks[i % layers], tied: false);
+                Tensor Layer(Tensor x) => x.narrow(0, own * (i % layers), all);
+                attention.Attend(
+                    queries[i % layers], Layer(blocks), landmarks[i % layers], tied: false, scales is null ? null : Layer(scales));
             });
         }
         cancel.ThrowIfCancellationRequested();

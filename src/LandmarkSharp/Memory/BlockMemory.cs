@@ -58,7 +58,8 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], keys.dtype, keys.device);
+        var blocks = held[layer] ??= new LayerBlocks(
+            keys.shape[0], blockLength - 1, keys.shape[2], keys.dtype, BlockType.Of(options, keys.dtype, keys.device), keys.device);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -71,7 +72,7 @@ public sealed class BlockMemory(int layers, int blockLength, int callPositions, 
             using var part = NewDisposeScope();
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
-                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0);
+                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales);
             Observer?.Invoke(layer, read);
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
         });

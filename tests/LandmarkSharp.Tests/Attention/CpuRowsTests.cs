@@ -1,6 +1,7 @@
 using CsCheck;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Attention;
 
@@ -10,18 +11,23 @@ public sealed unsafe class CpuRowsTests
     private static readonly Gen<(int Width, int Count, int Queries, int Seed)> Shapes =
         Gen.Select(Gen.Int[1, 150], Gen.Int[0, 11], Gen.Int[1, 9], Gen.Int[0, 1 << 30]);
 
-    private static IEnumerable<CpuRows> All =>
-        Enumerable.Range((int)AttentionBackend.CpuScalar, CpuDense.Widest - AttentionBackend.CpuScalar + 1)
-            .Select(v => CpuRows.For((AttentionBackend)v));
+    private static IEnumerable<ScalarType> Types => [ScalarType.Float32, ScalarType.BFloat16, ScalarType.Int8];
 
     [Fact]
     public void DotsAreSumsOfProductsWithTheSameBitsAtAnyWidth() => Shapes.Sample((d, count, queries, seed) =>
     {
-        float[] q = Numbers(seed, queries * d), keys = Numbers(seed + 1, count * d);
-        var results = All.Select(rows => Dots(rows, q, queries, keys, count, d)).ToArray();
-        Assert.All(results, r => Assert.Equal(results[0], r));
-        for (var i = 0; i < queries * count; i++)
-            Assert.Equal(Enumerable.Range(0, d).Sum(x => (double)q[(i / count * d) + x] * keys[(i % count * d) + x]), results[0][i], 5e-5);
+        foreach (var type in Types)
+        {
+            var q = Numbers(seed, queries * d);
+            var keys = new Kept(type, Numbers(seed + 1, count * d), d);
+            var results = All(type).Select(rows => Dots(rows, q, queries, keys.Bytes, count, d)).ToArray();
+            Assert.All(results, r => Assert.Equal(results[0], r));
+            for (var i = 0; i < queries * count; i++)
+            {
+                var exact = Enumerable.Range(0, d).Sum(x => (double)q[(i / count * d) + x] * keys.Unscaled[(i % count * d) + x]);
+                Assert.Equal(exact, results[0][i], type == ScalarType.Int8 ? 1e-2 : 5e-5);  // up to 127 each
+            }
+        }
     });
 
     /// <summary>Ties are decided by place, so what is equal must score equal, wherever it stands and whoever asks beside.</summary>
@@ -29,31 +35,53 @@ public sealed unsafe class CpuRowsTests
     public void EqualKeysScoreEqualToTheLastBit() => Shapes.Sample((d, count, queries, seed) =>
     {
         var (one, key) = (Numbers(seed, d), Numbers(seed + 1, d));
-        float[] q = [.. Enumerable.Repeat(one, queries).SelectMany(x => x)], keys = [.. Enumerable.Repeat(key, count).SelectMany(x => x)];
-        foreach (var rows in All)
+        float[] q = [.. Enumerable.Repeat(one, queries).SelectMany(x => x)];
+        foreach (var type in Types)
         {
-            float alone;
-            fixed (float* a = one, b = key) alone = rows.Dot(a, b, d);
-            Assert.All(Dots(rows, q, queries, keys, count, d), s => Assert.Equal(alone, s));
+            var keys = new Kept(type, [.. Enumerable.Repeat(key, count).SelectMany(x => x)], d).Bytes;
+            var single = new Kept(type, key, d).Bytes;
+            foreach (var rows in All(type))
+            {
+                var alone = Dots(rows, one, 1, single, 1, d)[0];
+                Assert.All(Dots(rows, q, queries, keys, count, d), s => Assert.Equal(alone, s));
+            }
         }
     });
 
     [Fact]
     public void RowsAreAddedByWeightWithTheSameBitsAtAnyWidth() => Shapes.Sample((d, count, queries, seed) =>
     {
-        float[] weights = Numbers(seed, queries * count), values = Numbers(seed + 1, count * d), start = Numbers(seed + 2, queries * d);
-        float[] Add(CpuRows rows)
+        float[] weights = Numbers(seed, queries * count), start = Numbers(seed + 2, queries * d);
+        foreach (var type in Types)
         {
-            float[] result = [.. start];
-            fixed (float* a = weights, b = values, to = result) rows.AddRows(a, count, queries, b, count, d, to, b);
-            return result;
+            var values = new Kept(type, Numbers(seed + 1, count * d), d);
+            float[] Add(CpuRows rows)
+            {
+                float[] result = [.. start];
+                fixed (float* a = weights, to = result)
+                fixed (byte* b = values.Bytes) rows.AddRows(a, count, queries, b, count, d, to, b);
+                return result;
+            }
+            var results = All(type).Select(Add).ToArray();
+            Assert.All(results, r => Assert.Equal(results[0], r));
+            for (var i = 0; i < queries * d; i++)
+            {
+                var exact = start[i]
+                    + Enumerable.Range(0, count).Sum(j => (double)weights[(i / d * count) + j] * values.Unscaled[(j * d) + (i % d)]);
+                Assert.Equal(exact, results[0][i], type == ScalarType.Int8 ? 1e-3 : 2e-5);
+            }
         }
-        var results = All.Select(Add).ToArray();
-        Assert.All(results, r => Assert.Equal(results[0], r));
-        for (var i = 0; i < queries * d; i++)
+    });
+
+    [Fact]
+    public void RowsAreWidenedWithTheSameBitsAtAnyWidth() => Shapes.Sample((d, count, _, seed) =>
+    {
+        foreach (var type in Types)
         {
-            var exact = start[i] + Enumerable.Range(0, count).Sum(j => (double)weights[(i / d * count) + j] * values[(j * d) + (i % d)]);
-            Assert.Equal(exact, results[0][i], 2e-5);
+            var kept = new Kept(type, Numbers(seed, count * d), d);
+            var results = All(type).Select(rows => kept.Read(rows)).ToArray();
+            Assert.All(results, r => Assert.Equal(results[0], r));
+            for (var i = 0; i < count * d; i++) Assert.Equal(kept.Unscaled[i] * kept.Scales[i / d], results[0][i]);
         }
     });
 
@@ -79,20 +107,20 @@ public sealed unsafe class CpuRowsTests
                 fixed (float* x = a) rows.Softmax(x, count, 0.25f);
                 return a[..count];
             }
-            foreach (var rows in All)
+            foreach (var rows in All(ScalarType.Float32))
             {
-                Assert.Equal(Greater(CpuRows.Widest), Greater(rows));
-                Assert.Equal(Softmax(CpuRows.Widest), Softmax(rows));
+                Assert.Equal(Greater(CpuRows.Float32), Greater(rows));
+                Assert.Equal(Softmax(CpuRows.Float32), Softmax(rows));
             }
-            Assert.Equal(Exact(first).Zip(Exact(second), Math.Max), Greater(CpuRows.Widest).Select(x => (double)x), (x, y) => Math.Abs(x - y) < 1e-6);
-            Assert.Equal(Exact(second).Select(x => x / 4), Softmax(CpuRows.Widest).Select(x => (double)x), (x, y) => Math.Abs(x - y) < 1e-6);
+            Assert.Equal(Exact(first).Zip(Exact(second), Math.Max), Greater(CpuRows.Float32).Select(x => (double)x), (x, y) => Math.Abs(x - y) < 1e-6);
+            Assert.Equal(Exact(second).Select(x => x / 4), Softmax(CpuRows.Float32).Select(x => (double)x), (x, y) => Math.Abs(x - y) < 1e-6);
         });
 
     /// <summary>What is no number stays none, so that it is chosen last and seen in the output.</summary>
     [Fact]
     public void WhatIsNoNumberStaysNone()
     {
-        foreach (var rows in All)
+        foreach (var rows in All(ScalarType.Float32))
         {
             foreach (var bad in (float[])[float.NaN, float.PositiveInfinity])
             {
@@ -139,11 +167,55 @@ public sealed unsafe class CpuRowsTests
         Assert.All(runs, r => Assert.Equal(1, r));
     }
 
-    private static float[] Dots(CpuRows rows, float[] q, int queries, float[] keys, int count, int d)
+    private static IEnumerable<CpuRows> All(ScalarType type) =>
+        Enumerable.Range((int)AttentionBackend.CpuScalar, CpuDense.Widest - AttentionBackend.CpuScalar + 1)
+            .Select(v => CpuRows.For(type, (AttentionBackend)v));
+
+    private static float[] Dots(CpuRows rows, float[] q, int queries, byte[] keys, int count, int d)
     {
         var scores = new float[queries * count];
-        fixed (float* a = q, b = keys, to = scores) rows.Dots(a, queries, b, count, d, to, count, b);
+        fixed (float* a = q, to = scores)
+        fixed (byte* b = keys) rows.Dots(a, queries, b, count, d, to, count, b);
         return scores;
+    }
+
+    /// <summary>Rows as they are kept, and what their numbers stand for without and with their scales.</summary>
+    private sealed class Kept
+    {
+        private readonly int d;
+
+        public Kept(ScalarType type, float[] numbers, int d)
+        {
+            this.d = d;
+            var rows = CpuRows.For(type);
+            Bytes = new byte[numbers.Length * rows.Size];
+            Scales = [.. Enumerable.Repeat(1f, numbers.Length / d)];
+            fixed (float* from = numbers, scales = Scales)
+            fixed (byte* to = Bytes)
+            {
+                for (var j = 0; j < Scales.Length; j++) rows.Store(from + (j * d), d, to + (j * d * rows.Size), scales + j);
+            }
+            Unscaled = [.. Enumerable.Range(0, numbers.Length).Select(i => type switch
+            {
+                ScalarType.Int8 => (sbyte)Bytes[i],
+                ScalarType.BFloat16 => BitConverter.Int32BitsToSingle(BitConverter.ToInt16(Bytes, 2 * i) << 16),
+                _ => BitConverter.ToSingle(Bytes, 4 * i),
+            })];
+        }
+
+        public byte[] Bytes { get; }
+
+        public float[] Scales { get; }
+
+        public float[] Unscaled { get; }
+
+        public float[] Read(CpuRows rows)
+        {
+            var room = new float[Unscaled.Length];
+            fixed (byte* from = Bytes)
+            fixed (float* scales = Scales, to = room)
+                return new Span<float>(rows.Widen(from, scales, Scales.Length, d, to), room.Length).ToArray();
+        }
     }
 
     private static float[] Room(float[] scores)

@@ -141,7 +141,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         string[] small = ["--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--block", "8", "--top-k", "2", "--repeats", "4",
             "--device", "cpu", "--json"];
         var told = (await LandmarkTool.Run(["bench", "decode", "--tokens", "5", "900", .. small])).Json;
-        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "repeats", "timings");
+        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "block_type", "repeats", "timings");
         var timings = told.GetProperty("timings").EnumerateArray().ToArray();
         Assert.Equal([5, 900], timings.Select(t => t.GetProperty("tokens").GetInt32()));
         foreach (var timing in timings)
