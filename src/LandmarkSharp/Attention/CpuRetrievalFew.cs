@@ -14,9 +14,9 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, int share)
 {
     private readonly RetrievalSizes sizes = view.Sizes;
     private readonly int units = view.Heads / share * view.Sizes.Queries;
-    private long scanTicks;
+    private long scanned;
 
-    /// <summary>How long landmarks were scanned and blocks chosen, the mean of the threads.</summary>
+    /// <summary>How long landmarks were scanned and blocks chosen, which comes first.</summary>
     public TimeSpan ScanTime { get; private set; }
 
     /// <summary>Whether queries choose without looking at other groups and tokens, as <see cref="Run"/> does.</summary>
@@ -30,6 +30,7 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, int share)
     /// <param name="output">[T, H, d], which is written.</param>
     public void Run(bool tied, long* chosen, float* gates, float* output)
     {
+        var start = Stopwatch.GetTimestamp();
         var step = CpuRows.Padded(sizes.InMemory);
         var scores = ArrayPool<float>.Shared.Rent(Math.Max(1, view.Heads * sizes.Queries * step));
         fixed (float* room = scores)
@@ -38,15 +39,15 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, int share)
             Read(scan.Parts, scan.Scan, unit => scan.Choose(unit, chosen), chosen, gates, output);
         }
         ArrayPool<float>.Shared.Return(scores);
-        ScanTime = Stopwatch.GetElapsedTime(0, scanTicks / TorchSharp.torch.get_num_threads());
+        ScanTime = Stopwatch.GetElapsedTime(start, scanned);
     }
 
     /// <summary>Scores every landmark by every head and query, [H, T, m].</summary>
     public void ScanAll(bool tied, float* scores)
     {
         var scan = new CpuFewScan(view, share, tied, scores, sizes.InMemory);
-        CpuParallel.For(units * scan.Parts, (long)sizes.InMemory / scan.Parts * view.Width * share, item =>
-            scan.Scan(item / scan.Parts, item % scan.Parts));
+        var work = (long)sizes.InMemory / scan.Parts * view.Width * share;
+        CpuParallel.Briefly(units * scan.Parts, work, 0, (item, _) => scan.Scan(item / scan.Parts, item % scan.Parts));
     }
 
     /// <summary>Reads what was chosen, [H, T, k], and writes gates and output as <see cref="Run"/> does.</summary>
@@ -60,20 +61,19 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, int share)
         readsLeft.AsSpan().Fill(read.Parts);
         var first = units * scans;
         var work = (sizes.InMemory + ((long)read.Blocks * view.Tokens * 2)) * view.Width * share / (scans + read.Parts);
-        CpuParallel.Each(first + (units * read.Parts), work, read.Scratch, (item, scratch) =>
+        CpuParallel.Briefly(first + (units * read.Parts), work, read.Scratch, (item, scratch) =>
         {
             if (item < first)
             {
-                var start = Stopwatch.GetTimestamp();
                 var unit = item / scans;
                 scan(unit, item % scans);
                 if (Interlocked.Decrement(ref scansLeft[unit]) == 0)
                 {
                     choose(unit);
+                    Volatile.Write(ref scanned, Stopwatch.GetTimestamp());
                     read.Begin(unit, scratch);
                     Volatile.Write(ref scansLeft[unit], -1);                                // may be read
                 }
-                Interlocked.Add(ref scanTicks, Stopwatch.GetTimestamp() - start);
             }
             else
             {

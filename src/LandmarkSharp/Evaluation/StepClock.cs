@@ -79,7 +79,7 @@ internal sealed class StepClock(Device device)
     {
         const int Piece = 1 << 18;                                      // numbers: a megabyte
         var (data, sums) = ((nint)Aten.DataPointer(large), new float[CpuBytes / sizeof(float) / Piece]);
-        CpuParallel.Each(sums.Length, Piece, 1, (piece, _) =>
+        CpuParallel.Briefly(sums.Length, Piece, 1, (piece, _) =>
             sums[piece] = TensorPrimitives.Sum(new ReadOnlySpan<float>((float*)data + ((long)piece * Piece), Piece)));
     }
 
