@@ -16,8 +16,8 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Bytes">That it must read.</param>
 /// <param name="PeakBandwidth">Bytes a second that the device reads at best: the sum of a large tensor.</param>
 /// <param name="OfPeak">
-/// The step's bandwidth as a part of that. On the CPU others use the memory too, so the two are measured in turns: the median over
-/// the turns of what the steps of one are of the large tensor's sum just before.
+/// The step's bandwidth as a part of that. On the CPU others use the memory too, so steps and sums of parts of that tensor are
+/// measured one after the other in small groups: the median over the groups of the part that the medians of one are.
 /// </param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct StepTime(double Seconds, double HostSeconds, long Bytes, double PeakBandwidth, double OfPeak)
@@ -36,7 +36,7 @@ public readonly record struct StepTime(double Seconds, double HostSeconds, long 
 internal sealed class StepClock(Device device)
 {
     private const int Turns = 20, CudaRuns = 10;
-    private const long CudaBytes = 1L << 30, CpuBytes = 256L << 20;     // more than any cache
+    private const long CudaBytes = 1L << 30, CpuBytes = 256L << 20, ReadBytes = CpuBytes / 8;   // more than any cache
 
     public Device Device => device;
 
@@ -57,29 +57,33 @@ internal sealed class StepClock(Device device)
     private static StepTime InTurns(int steps, long bytes, Action<int> step, Tensor large)
     {
         var turns = Math.Min(Turns, steps);
-        List<double> times = [], peaks = [], parts = [];
+        List<double> times = [], reads = [], parts = [];
         for (var turn = 0; turn < turns; turn++)
         {
-            var (from, next) = ((int)((long)steps * turn / turns), (int)((long)steps * (turn + 1) / turns));
-            var peak = CpuBytes / Seconds(() => Read(large));
-            double[] own = [.. Enumerable.Range(from, next - from).Select(i => Seconds(() => step(i)))];
+            List<double> own = [], beside = [];
+            for (var i = (int)((long)steps * turn / turns); i < (int)((long)steps * (turn + 1) / turns); i++)
+            {
+                beside.Add(Seconds(() => Read(large, i)));
+                own.Add(Seconds(() => step(i)));
+            }
             times.AddRange(own);
-            peaks.Add(peak);
-            parts.Add(bytes / Median(own) / peak);
+            reads.AddRange(beside);
+            parts.Add(bytes / Median(own) / (ReadBytes / Median(beside)));
         }
         var median = Median(times);
-        return new StepTime(median, median, bytes, Median(peaks), Median(parts));
+        return new StepTime(median, median, bytes, ReadBytes / Median(reads), Median(parts));
     }
 
     /// <summary>
-    /// The sum of the large tensor, in pieces that are taken one after another as steps take theirs: a thread that others' work
-    /// holds up delays neither.
+    /// The sum of the next eighth of the large tensor, in pieces that threads take as they take a step's parts: about as long as
+    /// a step, so that others' work holds up both alike.
     /// </summary>
-    private static unsafe void Read(Tensor large)
+    private static unsafe void Read(Tensor large, int turn)
     {
-        const int Piece = 1 << 18;                                      // numbers: a megabyte
-        var (data, sums) = ((nint)Aten.DataPointer(large), new float[CpuBytes / sizeof(float) / Piece]);
-        CpuParallel.Briefly(sums.Length, Piece, 1, (piece, _) =>
+        const int Piece = 1 << 16;                                      // numbers: a quarter of a megabyte
+        var data = (nint)Aten.DataPointer(large) + (nint)(turn % (CpuBytes / ReadBytes) * ReadBytes);
+        var sums = new float[ReadBytes / sizeof(float) / Piece];
+        CpuParallel.Briefly(sums.Length, Piece, 0, (piece, _) =>
             sums[piece] = TensorPrimitives.Sum(new ReadOnlySpan<float>((float*)data + ((long)piece * Piece), Piece)));
     }
 
