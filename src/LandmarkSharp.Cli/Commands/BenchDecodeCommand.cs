@@ -21,8 +21,11 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
     private readonly Option<int> block = BenchOptions.Number("--block", 64, "Positions of a block, its landmark counted.");
     private readonly Option<string> type =
         new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
-    private readonly Option<string?> blockType =
-        new("--block-type") { Description = "Type of past keys and values: float32, bfloat16 or int8; as --dtype when not given.", HelpName = "TYPE" };
+    private readonly Option<string?> blockType = new("--block-type")
+    {
+        Description = "Type of past keys and values: float32, bfloat16 or int8; as --dtype when not given.",
+        HelpName = "TYPE",
+    };
     private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
     private readonly DeviceOptions device = new();
@@ -61,7 +64,8 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
                 $"{t.Retrieved.Bandwidth / 1e9:N0}", $"{100 * t.Retrieved.OfPeak:F0} %",
                 t.Dense is { } d ? Micro(d.Seconds) : "-", t.Dense is { } e ? $"{e.Bandwidth / 1e9:N0}" : "-",
             }));
-        output.Line($"Peak: {string.Join(", ", timings.Select(t => $"{t.Retrieved.PeakBandwidth / 1e9:N0}"))} GB/s, by the sum of a large tensor, measured in turns with the steps on the CPU.");
+        var peaks = string.Join(", ", timings.Select(t => $"{t.Retrieved.PeakBandwidth / 1e9:N0}"));
+        output.Line($"Peak: {peaks} GB/s, by the sum of a large tensor; on the CPU read in turns with the steps.");
         output.Event(new
         {
             device = on.ToString(),

@@ -17,7 +17,9 @@ internal static class CpuHelpers
 
     /// <summary>Runs a body on the calling thread, and on as many others as come before it has returned.</summary>
     /// <param name="threads">Threads in all, at most.</param>
-    /// <param name="body">Takes the thread's number, 0 for the caller, and returns when there is nothing left to begin. Must not throw.</param>
+    /// <param name="body">
+    /// Takes the thread's number, 0 for the caller, and returns when there is nothing left to begin. Must not throw.
+    /// </param>
     public static void Run(int threads, Action<int> body)
     {
         if (threads <= 1 || Interlocked.Exchange(ref busy, 1) == 1)     // another caller has the helpers

@@ -8,8 +8,8 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// <see cref="RetrievedAttention"/> with stingy positions for float32 models on the CPU, whatever blocks are kept as. Many queries are scanned and read in tiles
-/// (<see cref="CpuRetrievalScan{TLanes, T}"/>, <see cref="CpuRetrievalRead{TLanes, T}"/>), few as in decoding by
+/// <see cref="RetrievedAttention"/> with stingy positions for float32 models on the CPU, whatever blocks are kept as. Many queries
+/// are scanned and read in tiles (<see cref="CpuRetrievalScan{TLanes, T}"/>, <see cref="CpuRetrievalRead{TLanes, T}"/>), few as in decoding by
 /// <see cref="CpuRetrievalFew"/>.
 /// </summary>
 /// <param name="inMemory">Blocks before the window, m.</param>

@@ -72,7 +72,8 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
             }
             CpuTile.ToColumns(room.Rows, d, count, d, 1, room.Forms);
             Matrix forms = CpuTile.Columns(room.Forms), scores = CpuTile.Columns(room.Scores);
-            CpuProduct<TLanes, T>.Set(new Matrix(Keys(head, sizes.InMemory + n, block.Tokens, room), d), block.Tokens, d, forms, lanes, scores);
+            var keys = new Matrix(Keys(head, sizes.InMemory + n, block.Tokens, room), d);
+            CpuProduct<TLanes, T>.Set(keys, block.Tokens, d, forms, lanes, scores);
             if (block.Keys > block.Tokens)
                 CpuProduct<TLanes, T>.Set(
                     new Matrix(view.Landmark(head, sizes.InMemory + n), d), 1, d, forms, lanes,

@@ -24,7 +24,8 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
             if (ahead != null) Ask(ahead + (j * row), (last + 1) * row);
             byte* k1 = keys + (Math.Min(1, last) * row), k2 = keys + (Math.Min(2, last) * row), k3 = keys + (last * row);
             var t = 0;
-            for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4) Four(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, step, last);
+            for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4)
+                Four(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, step, last);
             for (; t < queries; t++) One(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, last);
         }
     }
@@ -36,12 +37,18 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4, ahead = null)
         {
             for (var i = 0; i + Strip <= d; i += Strip)
-                AddFour(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, ahead == null ? null : At(ahead, i * count));
+            {
+                var asked = ahead == null ? null : At(ahead, i * count);
+                AddFour(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, asked);
+            }
         }
         for (; t < queries; t++, ahead = null)
         {
             for (var i = 0; i + Strip <= d; i += Strip)
-                AddOne(weights + (t * step), At(rows, i), count, d, result + (t * d) + i, ahead == null ? null : At(ahead, i * count));
+            {
+                var asked = ahead == null ? null : At(ahead, i * count);
+                AddOne(weights + (t * step), At(rows, i), count, d, result + (t * d) + i, asked);
+            }
         }
         var rest = d / Strip * Strip;
         for (t = 0; rest < d && t < queries; t++) AddRest(weights + (t * step), rows, count, d, rest, result + (t * d));
