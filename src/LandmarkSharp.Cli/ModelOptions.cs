@@ -29,6 +29,23 @@ internal sealed class ModelOptions : DeviceOptions
     private readonly Option<string?> positions =
         new("--positions") { Description = "Where blocks are placed: stingy (default) or true.", HelpName = "MODE" };
 
+    private readonly Option<string?> blockType = new("--block-type")
+    {
+        Description = "Type of past keys and values: float32, bfloat16 or int8, the latter two for float32 models on the CPU; "
+            + "as --dtype when not given.",
+        HelpName = "TYPE",
+    };
+
+    /// <summary>The types of <c>--block-type</c> by name.</summary>
+    public static torch.ScalarType? BlockType(string? name) => name switch
+    {
+        null => null,
+        "float32" => torch.ScalarType.Float32,
+        "bfloat16" => torch.ScalarType.BFloat16,
+        "int8" => torch.ScalarType.Int8,
+        _ => throw new LandmarkException($"The type '{name}' is not known; --block-type takes float32, bfloat16 or int8."),
+    };
+
     /// <summary>The model that ships, beside the program.</summary>
     public static string Shipped => Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m");
 
@@ -40,7 +57,7 @@ internal sealed class ModelOptions : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [topK, window, select, positions];
+    private Option[] Retrieving => [topK, window, select, positions, blockType];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -76,12 +93,14 @@ internal sealed class ModelOptions : DeviceOptions
         if (Retrieving.All(o => parsed.GetResult(o) is null or { Implicit: true })) return null;
         var (k, blocks, mode, place) =
             (parsed.GetValue(topK), parsed.GetValue(window), parsed.GetValue(select), parsed.GetValue(positions));
+        var kept = BlockType(parsed.GetValue(blockType));
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
-                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --select and --positions.");
+                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --select, --positions and --block-type.");
         var options = landmark.Retrieval(k, blocks) with
         {
+            BlockType = kept,
             Selection = mode switch
             {
                 null or "token-group" => SelectionMode.PerTokenAndGroup,

@@ -19,15 +19,16 @@ internal static class BlockRead
     /// <param name="q">[H, T, k, d]: the query in the form of each block's slot, scaled.</param>
     /// <param name="chosen">[H, T, k] int64: block indices.</param>
     /// <param name="blocks">[n, G, 2, ℓ, d]: keys at block-local phase and values.</param>
+    /// <param name="scales">[n, G, 2, ℓ]: what each row of int8 blocks is multiplied by.</param>
     /// <param name="reference">Use torch operators where a kernel exists.</param>
     /// <returns>[H, T, k, d].</returns>
-    public static Tensor Read(Tensor q, Tensor chosen, Tensor blocks, bool reference = false) =>
+    public static Tensor Read(Tensor q, Tensor chosen, Tensor blocks, Tensor? scales = null, bool reference = false) =>
         !reference && q.device_type == DeviceType.CPU && q.dtype == ScalarType.Float32 && blocks.dtype == ScalarType.Float32
             ? Kernel(q, chosen, blocks)
-            : Gather(q, chosen, blocks);
+            : Gather(q, chosen, blocks, scales);
 
     /// <summary>The reference: gathers the blocks of a few queries at a time, so that memory stays bounded.</summary>
-    internal static Tensor Gather(Tensor q, Tensor chosen, Tensor blocks)
+    internal static Tensor Gather(Tensor q, Tensor chosen, Tensor blocks, Tensor? scales = null)
     {
         using var scope = NewDisposeScope();
         var (h, t, k, d) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
@@ -41,7 +42,8 @@ internal static class BlockRead
             using var part = NewDisposeScope();
             var count = Math.Min(step, t - from);
             var pick = (chosen.narrow(1, from, count) * g + group).flatten();
-            var read = rows.index_select(0, pick);                                          // [H·T'·k, 2, ℓ, d]
+            var read = BlockType.Widen(                                                     // [H·T'·k, 2, ℓ, d]
+                rows.index_select(0, pick), scales?.flatten(0, 1).index_select(0, pick), q.dtype);
             var query = q.narrow(1, from, count).reshape(-1, 1, d);
             var a = softmax(query.matmul(read.select(1, 0).transpose(1, 2)), -1);           // [H·T'·k, 1, ℓ]
             parts.Add(a.matmul(read.select(1, 1)).view(h, count, k, d).MoveToOuterDisposeScope());

@@ -25,6 +25,12 @@ internal unsafe interface ICpuLanes<T>
 
     static abstract void Store(T x, float* to);
 
+    /// <summary>Numbers of which the upper half is kept.</summary>
+    static abstract T WidenUpper(ushort* from);
+
+    /// <summary>Whole numbers.</summary>
+    static abstract T Widen(sbyte* from);
+
     /// <summary>One number in every lane.</summary>
     static abstract T Fill(float x);
 
@@ -47,6 +53,12 @@ internal unsafe interface ICpuLanes<T>
 
     /// <summary>x·2^n, where the lowest bits of <paramref name="exponent"/> hold n, and neither side is subnormal.</summary>
     static abstract T Scale(T x, T exponent);
+
+    /// <summary>The sum of the lanes of each of four vectors: the upper half is added to the lower until one lane is left.</summary>
+    static abstract Vector128<float> Sums(T a, T b, T c, T d);
+
+    /// <summary>The highest lane; any where one is NaN.</summary>
+    static abstract float Highest(T x);
 }
 
 /// <summary>16 lanes: AVX-512.</summary>
@@ -65,6 +77,14 @@ internal readonly unsafe struct Lanes512 : ICpuLanes<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector512<float> x, float* to) => x.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> WidenUpper(ushort* from) =>
+        (Avx512F.ConvertToVector512Int32(Vector256.Load(from)) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Widen(sbyte* from) =>
+        Avx512F.ConvertToVector512Single(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Fill(float x) => Vector512.Create(x);
@@ -95,6 +115,21 @@ internal readonly unsafe struct Lanes512 : ICpuLanes<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Scale(Vector512<float> x, Vector512<float> exponent) =>
         (x.AsInt32() + (exponent.AsInt32() << 23)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+    {
+        // Two halves of two vectors are one vector, so all four are added at once.
+        var ab = Avx512F.Shuffle4x128(a, b, 0b01_00_01_00) + Avx512F.Shuffle4x128(a, b, 0b11_10_11_10);
+        var cd = Avx512F.Shuffle4x128(c, d, 0b01_00_01_00) + Avx512F.Shuffle4x128(c, d, 0b11_10_11_10);
+        var all = Avx512F.Shuffle4x128(ab, cd, 0b10_00_10_00) + Avx512F.Shuffle4x128(ab, cd, 0b11_01_11_01);
+        all += Avx512F.Shuffle(all, all, 0b01_00_11_10);
+        all += Avx512F.Shuffle(all, all, 0b10_11_00_01);
+        return Avx512F.PermuteVar16x32(all, Vector512.Create(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12)).GetLower().GetLower();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Highest(Vector512<float> x) => Lanes256.Highest(Lanes256.Max(x.GetLower(), x.GetUpper()));
 }
 
 /// <summary>8 lanes: AVX2 with fused multiply-add.</summary>
@@ -113,6 +148,12 @@ internal readonly unsafe struct Lanes256 : ICpuLanes<Vector256<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(Vector256<float> x, float* to) => x.Store(to);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> WidenUpper(ushort* from) => (Avx2.ConvertToVector256Int32(from) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Widen(sbyte* from) => Avx.ConvertToVector256Single(Avx2.ConvertToVector256Int32(from));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Fill(float x) => Vector256.Create(x);
@@ -143,6 +184,23 @@ internal readonly unsafe struct Lanes256 : ICpuLanes<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Scale(Vector256<float> x, Vector256<float> exponent) =>
         (x.AsInt32() + (exponent.AsInt32() << 23)).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    {
+        var (w, x) = (a.GetLower() + a.GetUpper(), b.GetLower() + b.GetUpper());
+        var (y, z) = (c.GetLower() + c.GetUpper(), d.GetLower() + d.GetUpper());
+        var (wx, yz) = (Sse.UnpackLow(w, x) + Sse.UnpackHigh(w, x), Sse.UnpackLow(y, z) + Sse.UnpackHigh(y, z));
+        return Sse.MoveLowToHigh(wx, yz) + Sse.MoveHighToLow(yz, wx);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Highest(Vector256<float> x)
+    {
+        var half = Sse.Max(x.GetLower(), x.GetUpper());
+        half = Sse.Max(half, Sse.MoveHighToLow(half, half));
+        return Sse.MaxScalar(half, Sse.Shuffle(half, half, 1)).ToScalar();
+    }
 }
 
 /// <summary>One lane: any processor.</summary>
@@ -159,6 +217,12 @@ internal readonly unsafe struct Lanes1 : ICpuLanes<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float x, float* to) => *to = x;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float WidenUpper(ushort* from) => BitConverter.UInt32BitsToSingle((uint)*from << 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Widen(sbyte* from) => *from;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Fill(float x) => x;
@@ -187,4 +251,10 @@ internal readonly unsafe struct Lanes1 : ICpuLanes<float>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Scale(float x, float exponent) =>
         BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(x) + (BitConverter.SingleToInt32Bits(exponent) << 23));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sums(float a, float b, float c, float d) => Vector128.Create(a, b, c, d);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Highest(float x) => x;
 }

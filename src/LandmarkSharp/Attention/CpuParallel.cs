@@ -46,16 +46,27 @@ internal static unsafe class CpuParallel
     /// <param name="workPerRow">Elements a row touches, to tell whether threads pay.</param>
     /// <param name="scratch">Floats that each thread has to itself; they hold anything at first.</param>
     /// <param name="body">Must not throw.</param>
-    public static void Each(int count, long workPerRow, int scratch, Row body)
+    public static void Each(int count, long workPerRow, int scratch, Row body) => Each(count, workPerRow, scratch, body, brief: false);
+
+    /// <summary>
+    /// <see cref="Each(int, long, int, Row)"/> for work of tens of microseconds: by <see cref="CpuHelpers"/>, so that a thread that
+    /// comes late, as where others' work holds its processor, is not waited for.
+    /// </summary>
+    public static void Briefly(int count, long workPerRow, int scratch, Row body) => Each(count, workPerRow, scratch, body, brief: true);
+
+    private static void Each(int count, long workPerRow, int scratch, Row body, bool brief)
     {
         var (threads, next) = (Math.Min(count, torch.get_num_threads()), -1);
         var memory = (float*)NativeMemory.AlignedAlloc((nuint)threads * (nuint)scratch * sizeof(float), 64);
+        void Work(int thread)
+        {
+            for (int row; (row = Interlocked.Increment(ref next)) < count;) body(row, memory + ((long)thread * scratch));
+        }
+
         try
         {
-            For(threads, count * workPerRow / Math.Max(1, threads), thread =>
-            {
-                for (int row; (row = Interlocked.Increment(ref next)) < count;) body(row, memory + ((long)thread * scratch));
-            });
+            if (brief) CpuHelpers.Run(count * workPerRow < WorthAThread ? 1 : threads, Work);
+            else For(threads, count * workPerRow / Math.Max(1, threads), Work);
         }
         finally
         {

@@ -8,8 +8,8 @@ using Tensor = TorchSharp.torch.Tensor;
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// <see cref="RetrievedAttention"/> with stingy positions in float32 on the CPU. Many queries are scanned and read in tiles
-/// (<see cref="CpuRetrievalScan{TLanes, T}"/>, <see cref="CpuRetrievalRead{TLanes, T}"/>), few as in decoding by
+/// <see cref="RetrievedAttention"/> with stingy positions for float32 models on the CPU, whatever blocks are kept as. Many queries
+/// are scanned and read in tiles (<see cref="CpuRetrievalScan{TLanes, T}"/>, <see cref="CpuRetrievalRead{TLanes, T}"/>), few as in decoding by
 /// <see cref="CpuRetrievalFew"/>.
 /// </summary>
 /// <param name="inMemory">Blocks before the window, m.</param>
@@ -35,20 +35,18 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         !options.Reference && options.Positions == PositionMode.Stingy && type == ScalarType.Float32 && device.type == DeviceType.CPU;
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales)
     {
-        var (rows, held, marks) = (InRows(q), blocks.is_contiguous() ? blocks : blocks.contiguous(),
-            landmarks.is_contiguous() ? landmarks : landmarks.contiguous());
-        try
+        using var scope = NewDisposeScope();
+        var view = new CpuRetrievalView(
+            InRows(q), Whole(blocks), scales is null ? null : Whole(scales), Whole(landmarks), sizes, rotary);
+        var result = Attend(view, tied);
+        return result with
         {
-            return Attend(new CpuRetrievalView(rows, held, marks, sizes, rotary), tied);
-        }
-        finally
-        {
-            if (!ReferenceEquals(rows, q)) rows.Dispose();
-            if (!ReferenceEquals(held, blocks)) held.Dispose();
-            if (!ReferenceEquals(marks, landmarks)) marks.Dispose();
-        }
+            Output = result.Output.MoveToOuterDisposeScope(),
+            Chosen = result.Chosen?.MoveToOuterDisposeScope(),
+            Gates = result.Gates?.MoveToOuterDisposeScope(),
+        };
     }
 
     private Retrieved Attend(CpuRetrievalView view, bool tied)
@@ -58,40 +56,40 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         var to = (float*)Aten.DataPointer(output);
         float* gate = null;
         if (K > 0) gate = (float*)Aten.DataPointer(gates = empty([view.Heads, queries, K], ScalarType.Float32));
-        var few = Tiles is null ? new CpuRetrievalFew(view, gate, to) : null;
         var scanTime = TimeSpan.Zero;
-        if (few is not null && (K == 0 || CpuRetrievalFew.Chooses(options.Selection, view.Heads, view.Groups)))
+        if (Tiles is null && CpuRetrievalFew.Chooses(options.Selection, view.Heads, view.Groups))
         {
+            var few = new CpuRetrievalFew(view, view.Heads / view.Groups);
             if (K > 0) chosen = empty([view.Heads, queries, K], ScalarType.Int64);
-            few.Run(chosen is null ? null : (long*)Aten.DataPointer(chosen), tied);
+            few.Run(tied, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
             scanTime = few.ScanTime;
         }
         else
         {
             var start = Stopwatch.GetTimestamp();
-            if (K > 0) chosen = Choose(view, few, tied);
+            if (K > 0) chosen = Choose(view, tied);
             scanTime = Stopwatch.GetElapsedTime(start);
-            Read(view, few, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
+            Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }
         using (output) return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime };
     }
 
     /// <summary>The blocks that queries read, [H, T, k].</summary>
-    private Tensor Choose(CpuRetrievalView view, CpuRetrievalFew? few, bool tied)
+    private Tensor Choose(CpuRetrievalView view, bool tied)
     {
         using var scope = NewDisposeScope();
         var scores = empty([view.Heads, queries, inMemory], ScalarType.Float32);            // of every landmark before the window
         var to = (float*)Aten.DataPointer(scores);
-        if (few is not null) few.ScanAll(tied, to);
+        if (Tiles is null) new CpuRetrievalFew(view, view.Heads / view.Groups).ScanAll(tied, to);
         else if (Tiles == AttentionBackend.Cpu512) new CpuRetrievalScan<Lanes512, Vector512<float>>(view, tied, to).Run();
         else if (Tiles == AttentionBackend.Cpu256) new CpuRetrievalScan<Lanes256, Vector256<float>>(view, tied, to).Run();
         else new CpuRetrievalScan<Lanes1, float>(view, tied, to).Run();
         return BlockSelection.Choose(scores, view.Groups, K, options.Selection).contiguous().MoveToOuterDisposeScope();
     }
 
-    private void Read(CpuRetrievalView view, CpuRetrievalFew? few, long* chosen, float* gates, float* to)
+    private void Read(CpuRetrievalView view, long* chosen, float* gates, float* to)
     {
-        if (few is not null) few.ReadAll(chosen);
+        if (Tiles is null) new CpuRetrievalFew(view, 1).ReadAll(chosen, gates, to);
         else if (Tiles == AttentionBackend.Cpu512) new CpuRetrievalRead<Lanes512, Vector512<float>>(view, chosen, gates, to).Run();
         else if (Tiles == AttentionBackend.Cpu256) new CpuRetrievalRead<Lanes256, Vector256<float>>(view, chosen, gates, to).Run();
         else new CpuRetrievalRead<Lanes1, float>(view, chosen, gates, to).Run();
@@ -99,4 +97,6 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
 
     /// <summary>Queries with the numbers of a head one after another, as projections leave them.</summary>
     private static Tensor InRows(Tensor q) => q.stride(2) == 1 ? q : q.contiguous();
+
+    private static Tensor Whole(Tensor x) => x.is_contiguous() ? x : x.contiguous();
 }

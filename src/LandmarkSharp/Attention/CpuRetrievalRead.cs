@@ -72,13 +72,14 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
             }
             CpuTile.ToColumns(room.Rows, d, count, d, 1, room.Forms);
             Matrix forms = CpuTile.Columns(room.Forms), scores = CpuTile.Columns(room.Scores);
-            CpuProduct<TLanes, T>.Set(new Matrix(view.Keys(head, sizes.InMemory + n), d), block.Tokens, d, forms, lanes, scores);
+            var keys = new Matrix(Keys(head, sizes.InMemory + n, block.Tokens, room), d);
+            CpuProduct<TLanes, T>.Set(keys, block.Tokens, d, forms, lanes, scores);
             if (block.Keys > block.Tokens)
                 CpuProduct<TLanes, T>.Set(
                     new Matrix(view.Landmark(head, sizes.InMemory + n), d), 1, d, forms, lanes,
                     CpuTile.Columns(room.Scores + (block.Tokens * CpuTile.Lanes)));
             CpuGate<TLanes, T>.Add(room.Scores, lanes, block, room.Highest, room.Sums, room.Factors);
-            var values = new Matrix(view.Values(head, sizes.InMemory + n), d);
+            var values = new Matrix(Values(head, sizes.InMemory + n, block.Tokens, room), d);
             CpuProduct<TLanes, T>.Blend(values.Transposed, d, block.Tokens, scores, lanes, CpuTile.Columns(room.Result), room.Factors);
         }
     }
@@ -95,7 +96,7 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
                 var block = picks[(t * sizes.K) + r];
                 var form = room.ChosenForms + (room.Places[((at + t) * sizes.K) + r] * d);
                 view.TurnChosen(head, query + t, r, block, form);
-                gate[r] = CpuVectors.Dot(form, view.Landmark(head, block), d);
+                gate[r] = CpuRows.Float32.Dot(form, view.Landmark(head, block), d);
                 max = Math.Max(max, gate[r]);
             }
             var keep = MathF.Exp(room.Highest[t] - max);
@@ -133,27 +134,37 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
         var lanes = CpuTile.Padded(count);
         CpuTile.ToColumns(forms, d, count, d, 1, room.Forms);
         var scores = CpuTile.Columns(room.Scores);
-        CpuProduct<TLanes, T>.Set(new Matrix(view.Keys(head, block), d), view.Tokens, d, CpuTile.Columns(room.Forms), lanes, scores);
+        CpuProduct<TLanes, T>.Set(new Matrix(Keys(head, block, view.Tokens, room), d), view.Tokens, d, CpuTile.Columns(room.Forms), lanes, scores);
         Exponentials(room.Scores, view.Tokens, lanes, room.Factors);
-        var values = new Matrix(view.Values(head, block), d);
+        var values = new Matrix(Values(head, block, view.Tokens, room), d);
         CpuProduct<TLanes, T>.Set(values.Transposed, d, view.Tokens, scores, lanes, CpuTile.Columns(room.Result));
         CpuTile.Transpose(room.Result, CpuTile.Lanes, d, count, 1, room.Rows, d);
     }
 
-    /// <summary>The same for a few queries, one by one.</summary>
+    /// <summary>The same for a few queries, by rows throughout.</summary>
     private void Rows(int head, int block, float* forms, int count, in CpuRetrievalScratch room)
     {
-        var scores = new Span<float>(room.Scores, view.Tokens);
-        new Span<float>(room.Rows, count * d).Clear();
+        var step = CpuRows.Padded(view.Tokens);
+        float* keyScales = view.KeyScales(head, block), valueScales = view.ValueScales(head, block);
+        view.Rows.Dots(forms, count, view.Keys(head, block), view.Tokens, d, room.Scores, step, null);
         for (var i = 0; i < count; i++)
         {
-            CpuVectors.Dots(forms + (i * d), view.Keys(head, block), view.Tokens, d, room.Scores);
-            TensorPrimitives.Subtract(scores, TensorPrimitives.Max<float>(scores), scores);
-            TensorPrimitives.Exp(scores, scores);
-            room.Factors[i] = 1 / TensorPrimitives.Sum<float>(scores);
-            CpuVectors.AddRows(room.Scores, view.Values(head, block), view.Tokens, d, room.Rows + (i * d));
+            var scores = new Span<float>(room.Scores + (i * step), view.Tokens);
+            if (keyScales != null) TensorPrimitives.Multiply(scores, new ReadOnlySpan<float>(keyScales, view.Tokens), scores);
+            room.Factors[i] = 1 / view.Rows.Exponentials(room.Scores + (i * step), view.Tokens, out _);
+            if (valueScales != null) TensorPrimitives.Multiply(scores, new ReadOnlySpan<float>(valueScales, view.Tokens), scores);
         }
+        new Span<float>(room.Rows, count * d).Clear();
+        view.Rows.AddRows(room.Scores, step, count, view.Values(head, block), view.Tokens, d, room.Rows, null);
     }
+
+    /// <summary>A block's first keys as float32, [tokens, d].</summary>
+    private float* Keys(int head, long block, int tokens, in CpuRetrievalScratch room) =>
+        view.Rows.Widen(view.Keys(head, block), view.KeyScales(head, block), tokens, d, room.Widened);
+
+    /// <summary>A block's first values as float32, [tokens, d], in the same room.</summary>
+    private float* Values(int head, long block, int tokens, in CpuRetrievalScratch room) =>
+        view.Rows.Widen(view.Values(head, block), view.ValueScales(head, block), tokens, d, room.Widened);
 
     private float* Output(int head, int query) => output + ((((long)query * view.Heads) + head) * d);
 

@@ -27,6 +27,7 @@ internal readonly unsafe struct CpuRetrievalScratch
         Places = (int*)(ChosenForms + ((long)picks * view.Width));
         Picks = Places + picks;
         Starts = Picks + picks;
+        Widened = (float*)(Starts + view.Sizes.InMemory + 1);
     }
 
     /// <summary>[64, d].</summary>
@@ -62,9 +63,13 @@ internal readonly unsafe struct CpuRetrievalScratch
     /// <summary>[m + 1]: the first place of each block.</summary>
     public int* Starts { get; }
 
+    /// <summary>[ℓ, d]: keys or values of blocks that are not float32, as float32.</summary>
+    public float* Widened { get; }
+
     /// <summary>Floats needed.</summary>
     public static int Size(int queries, CpuRetrievalView view) => checked(
-        (((3 * view.Width) + view.Tokens + 1 + 4) * CpuTile.Lanes) + (queries * view.Sizes.K * (view.Width + 2)) + view.Sizes.InMemory + 1);
+        (((3 * view.Width) + view.Tokens + 1 + 4) * CpuTile.Lanes) + (queries * view.Sizes.K * (view.Width + 2)) + view.Sizes.InMemory + 1
+        + (view.Rows.Size == sizeof(float) ? 0 : view.Tokens * view.Width));
 }
 
 /// <summary>The blocks that queries chose, turned about: for each block its queries. Sorted by counting.</summary>

@@ -22,20 +22,26 @@ internal readonly record struct RetrievalSizes(int InMemory, int Keys, int Queri
 
 /// <summary>What retrieval on the CPU reads, as addresses. It does not keep the tensors alive.</summary>
 /// <param name="q">[H, T, d], the numbers of a head one after another.</param>
-/// <param name="blocks">[n, G, 2, ℓ, d], contiguous.</param>
+/// <param name="blocks">[n, G, 2, ℓ, d], contiguous, of a type that <see cref="BlockType"/> allows.</param>
+/// <param name="scales">[n, G, 2, ℓ], contiguous, for int8.</param>
 /// <param name="landmarks">[G, capacity, d], contiguous.</param>
 /// <param name="sizes">The sizes.</param>
 /// <param name="rotary">The model's rotary embedding.</param>
-internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor landmarks, RetrievalSizes sizes, Rotary rotary)
+internal sealed unsafe class CpuRetrievalView(
+    Tensor q, Tensor blocks, Tensor? scales, Tensor landmarks, RetrievalSizes sizes, Rotary rotary)
 {
     private readonly float* queries = (float*)Aten.DataPointer(q);
-    private readonly float* held = (float*)Aten.DataPointer(blocks);
+    private readonly byte* held = (byte*)Aten.DataPointer(blocks);
+    private readonly float* factors = scales is null ? null : (float*)Aten.DataPointer(scales);
     private readonly float* marks = (float*)Aten.DataPointer(landmarks);
     private readonly long headStep = q.stride(0), rowStep = q.stride(1), capacity = Aten.Sizes(landmarks)[1];
     private readonly float scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
     private readonly float[] angles = rotary.Distances(sizes.Keys + ((sizes.K + 1) * sizes.Length));
 
     public RetrievalSizes Sizes => sizes;
+
+    /// <summary>The inner loops over blocks.</summary>
+    public CpuRows Rows { get; } = CpuRows.For(blocks.dtype);
 
     /// <summary>Query heads, H.</summary>
     public int Heads { get; } = (int)Aten.Sizes(q)[0];
@@ -50,13 +56,22 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
     public int Width { get; } = (int)Aten.Sizes(q)[2];
 
     /// <summary>A block's keys, [ℓ, d]; its values follow.</summary>
-    public float* Keys(int head, long block) => held + (((block * Groups) + Group(head)) * 2 * Tokens * Width);
+    public byte* Keys(int head, long block) => held + (Row(head, block) * Width * Rows.Size);
 
     /// <summary>A block's values, [ℓ, d].</summary>
-    public float* Values(int head, long block) => Keys(head, block) + ((long)Tokens * Width);
+    public byte* Values(int head, long block) => Keys(head, block) + ((long)Tokens * Width * Rows.Size);
+
+    /// <summary>What a block's keys are multiplied by, [ℓ]; null for nothing.</summary>
+    public float* KeyScales(int head, long block) => factors == null ? null : factors + Row(head, block);
+
+    /// <summary>What a block's values are multiplied by, [ℓ]; null for nothing.</summary>
+    public float* ValueScales(int head, long block) => factors == null ? null : factors + Row(head, block) + Tokens;
 
     /// <summary>A block's landmark key, [d]; those of the blocks after it follow.</summary>
     public float* Landmark(int head, long block) => marks + (((Group(head) * capacity) + block) * Width);
+
+    /// <summary>What a query chose of [H, T, k].</summary>
+    public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
 
     /// <summary>
     /// A query in the form of a block that starts so many blocks before the window, scaled. A block stands a whole number of
@@ -66,7 +81,7 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
     {
         var distance = sizes.First + t + (blocksBefore * sizes.Length);
         fixed (float* angle = &angles[distance * Width])
-            CpuVectors.Rotate(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
+            CpuRotation.Turn(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
     }
 
     /// <summary>The r-th of a query's chosen blocks in the form of the slot that it is read in.</summary>
@@ -83,9 +98,11 @@ internal sealed unsafe class CpuRetrievalView(Tensor q, Tensor blocks, Tensor la
         for (var recent = 0; recent < sizes.K; recent++)
         {
             Turn(head, t, sizes.K - recent, form);
-            scores[sizes.Old + recent] = CpuVectors.Dot(form, Landmark(head, sizes.Old + recent), Width);
+            scores[sizes.Old + recent] = CpuRows.Float32.Dot(form, Landmark(head, sizes.Old + recent), Width);
         }
     }
+
+    private long Row(int head, long block) => ((block * Groups) + Group(head)) * 2 * Tokens;
 
     private int Group(int head) => head / (Heads / Groups);
 }

@@ -34,22 +34,24 @@ internal sealed class ReferenceRetrieval : IDisposable
     }
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null)
     {
         using var scope = NewDisposeScope();
         q = q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
-        var (inner, gate) = Window(q, blocks, landmarks);                                   // [1, H, T, N, ℓ], [1, H, T, N]
+        var own = BlockType.Widen(                                                          // [N, G, 2, ℓ, d]
+            blocks.narrow(0, inMemory, window.Blocks), scales?.narrow(0, inMemory, window.Blocks), q.dtype);
+        var (inner, gate) = Window(q, own, landmarks);                                      // [1, H, T, N, ℓ], [1, H, T, N]
         if (positions is null)
         {
             var p = softmax(gate, -1) * window.GateVisible;
-            return new Retrieved(Combine(inner, p, blocks).MoveToOuterDisposeScope(), null, null);
+            return new Retrieved(Combine(inner, p, own).MoveToOuterDisposeScope(), null, null);
         }
 
         var keys = landmarks.narrow(1, 0, inMemory);                                        // [G, m, d]
         var forms = positions.Turn(q);
         var chosen = BlockSelection.Choose(positions.Scan(forms, keys, tied), keys.shape[0], k, options.Selection, options.Reference);
         var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
-        var read = BlockRead.Read(turned, chosen, blocks, options.Reference);
+        var read = BlockRead.Read(turned, chosen, blocks, scales, options.Reference);
         var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
         var chosenKeys = keys.flatten(0, 1).index_select(0, (chosen + (group * inMemory)).flatten()).view_as(turned);
         var chosenScores = (turned * chosenKeys).sum(-1);                                   // [H, T, k]
@@ -57,7 +59,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         var whole = softmax(cat([chosenScores.to(gate.dtype).unsqueeze(0), gate], -1), -1); // one gate over memory and window
         var remembered = whole.narrow(-1, 0, k).squeeze(0);
         var seen = whole.narrow(-1, k, gate.shape[3]) * window.GateVisible;
-        var output = Combine(inner, seen, blocks) + (read * remembered.to(read.dtype).unsqueeze(-1)).sum(2);
+        var output = Combine(inner, seen, own) + (read * remembered.to(read.dtype).unsqueeze(-1)).sum(2);
         return new Retrieved(output.MoveToOuterDisposeScope(), chosen.MoveToOuterDisposeScope(), remembered.MoveToOuterDisposeScope());
     }
 
@@ -70,13 +72,13 @@ internal sealed class ReferenceRetrieval : IDisposable
     }
 
     /// <summary>The grouped softmax over the window's blocks.</summary>
-    private (Tensor Inner, Tensor Gate) Window(Tensor q, Tensor blocks, Tensor landmarks)
+    private (Tensor Inner, Tensor Gate) Window(Tensor q, Tensor own, Tensor landmarks)
     {
-        var (n, l, d, t) = (window.Blocks, blocks.shape[3], q.shape[2], q.shape[1]);
-        var (h, g) = (q.shape[0], blocks.shape[1]);
+        var (n, l, d, t) = (window.Blocks, own.shape[3], q.shape[2], q.shape[1]);
+        var (h, g) = (q.shape[0], own.shape[1]);
         var turned = windowTable.Rotate(q.unsqueeze(2));                                    // [H, T, N, d]
         var queries = turned.permute(2, 0, 1, 3).reshape(n, g, h / g * t, d);               // [N, G, H/G·T, d]
-        var keys = blocks.narrow(0, inMemory, n).select(2, 0);                              // [N, G, ℓ, d]
+        var keys = own.select(2, 0);                                                   // [N, G, ℓ, d]
         var marks = landmarks.narrow(1, inMemory, n).transpose(0, 1).unsqueeze(3);          // [N, G, d, 1]
         var scores = queries.matmul(keys.transpose(2, 3)).view(n, h, t, l).permute(1, 2, 0, 3).unsqueeze(0);
         var marked = queries.matmul(marks).view(n, h, t).permute(1, 2, 0).unsqueeze(0);     // [1, H, T, N]
@@ -86,10 +88,10 @@ internal sealed class ReferenceRetrieval : IDisposable
     }
 
     /// <summary>Σ over the window's blocks of P_b · A_b · V_b: [H, T, d].</summary>
-    private Tensor Combine(Tensor inner, Tensor gate, Tensor blocks)
+    private static Tensor Combine(Tensor inner, Tensor gate, Tensor own)
     {
         var weights = inner * gate.to(inner.dtype).unsqueeze(-1);                           // [1, H, T, N, ℓ]
-        var values = blocks.narrow(0, inMemory, window.Blocks).select(2, 1).transpose(0, 1).flatten(1, 2).unsqueeze(0);
+        var values = own.select(2, 1).transpose(0, 1).flatten(1, 2).unsqueeze(0);
         return LandmarkAttention.Values(weights.flatten(3, 4), values).squeeze(0);          // values: [1, G, N·ℓ, d]
     }
 }

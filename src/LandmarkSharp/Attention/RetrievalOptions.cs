@@ -1,3 +1,5 @@
+using static TorchSharp.torch;
+
 namespace LandmarkSharp.Attention;
 
 /// <summary>
@@ -53,6 +55,14 @@ public sealed record RetrievalOptions
     /// after it. Then the result depends on the pieces. For comparison with it.
     /// </summary>
     public bool WindowIsCall { get; init; }
+
+    /// <summary>
+    /// What keys and values in memory are kept as, those of the window too: the model's type when null. A float32 model on the CPU
+    /// may keep bfloat16, or int8 with a float32 scale for each token's key or value of a head; both are read as they lie. Landmark keys
+    /// keep the model's type, so which blocks a query chooses of those held does not depend on it. A row with NaN or an infinity is
+    /// read as NaN where it is int8; one whose magnitudes all lie below 1.5·10⁻³⁶ as zeros.
+    /// </summary>
+    public ScalarType? BlockType { get; init; }
 
     /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
     public bool Reference { get; init; }

@@ -28,7 +28,7 @@ public sealed class RetrievedAttention : IDisposable
 {
     private readonly int inMemory, keys, queries, length;
     private readonly Rotary rotary;
-    private readonly ScalarType type;
+    private readonly ScalarType type, blockType;
     private readonly Device device;
     private readonly CpuRetrieval? kernel;
     private readonly CudaRetrieval? decode;
@@ -65,6 +65,7 @@ public sealed class RetrievedAttention : IDisposable
         if (keys > (long)window * length && !SpansWindows(options, rotary.HeadDim, length, type, this.device))
             throw new LandmarkException(
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
+        blockType = BlockType.Of(options, type, this.device);
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
         else if (CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
             decode = new CudaRetrieval([new DecodePlace(inMemory, keys)], length, rotary, options, type, this.device);
@@ -86,13 +87,14 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="blocks">[n, G, 2, ℓ, d]: all blocks, keys at block-local phase and values; the piece's own are in.</param>
     /// <param name="landmarks">[G, n, d]: landmark keys at block-local phase, offset ℓ.</param>
     /// <param name="tied">In the first layer every landmark has the same key: one stands for all, so that equal scores are equal.</param>
+    /// <param name="scales">[n, G, 2, ℓ] float32: what each row of int8 blocks is multiplied by; null for other types.</param>
     /// <param name="account">Whether the blocks read and their gates are wanted; without, they may be missing.</param>
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, bool account = true)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true)
     {
-        Check(q, blocks, landmarks);
-        return kernel?.Attend(q, blocks, landmarks, tied) ?? decode?.Attend(q, blocks, landmarks, tied)
-            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied);
+        Check(q, blocks, landmarks, scales);
+        return kernel?.Attend(q, blocks, landmarks, tied, scales) ?? decode?.Attend(q, blocks, landmarks, tied)
+            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales);
     }
 
     /// <inheritdoc/>
@@ -104,15 +106,21 @@ public sealed class RetrievedAttention : IDisposable
     }
 
     // Kernels take addresses: what does not fit must not get that far.
-    private void Check(Tensor q, Tensor blocks, Tensor landmarks)
+    private void Check(Tensor q, Tensor blocks, Tensor landmarks, Tensor? scales)
     {
-        foreach (var x in (ReadOnlySpan<Tensor>)[q, blocks, landmarks])
+        foreach (var (x, expected) in (ReadOnlySpan<(Tensor, ScalarType)>)[(q, type), (blocks, blockType), (landmarks, type)])
         {
-            if (x.dtype != type || x.device_type != device.type)
+            if (x.dtype != expected || x.device_type != device.type)
                 throw new LandmarkException(
-                    $"Retrieval was made for {type} on {device.type} and given {x.dtype} on {x.device_type}; "
+                    $"Retrieval was made for {expected} on {device.type} and given {x.dtype} on {x.device_type}; "
                     + "give queries, blocks and landmarks of that type, there.");
         }
+        if (blockType == ScalarType.Int8
+            ? scales is not { dtype: ScalarType.Float32 } || !Aten.Sizes(scales).SequenceEqual(Aten.Sizes(blocks)[..4])
+            : scales is not null)
+            throw new LandmarkException(
+                $"Blocks of {blockType} come with {(scales is null ? "no scales" : $"scales {scales.dtype} [{string.Join(", ", scales.shape)}]")}; "
+                + "int8 needs float32 for each row of [n, G, 2, l, d], and other types need none.");
         var (needed, width) = (inMemory + ((keys + length - 1) / length), rotary.HeadDim);
         if (Aten.Sizes(q) is not [var heads, var count, var queryWidth] || count != queries || queryWidth != width
             || Aten.Sizes(blocks) is not [var held, var groups, 2, var tokens, var blockWidth] || held < needed || heads % groups != 0

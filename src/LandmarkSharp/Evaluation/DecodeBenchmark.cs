@@ -12,7 +12,8 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="TopK">Blocks that are read before the window.</param>
 /// <param name="Block">Positions of a block, its landmark counted.</param>
 /// <param name="Type">Type of the tensors.</param>
-public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type)
+/// <param name="Blocks">What blocks are kept as, <see cref="RetrievalOptions.BlockType"/>.</param>
+public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type, ScalarType? Blocks = null)
 {
     /// <summary>Throws when there is no such attention.</summary>
     /// <exception cref="LandmarkException">The sizes do not fit each other.</exception>
@@ -38,20 +39,13 @@ public sealed record DecodeTiming(int Tokens, string Backend, StepTime Retrieved
 /// of their own, as many as no cache holds; the blocks stand once, for few of them are read. (At lengths whose blocks a cache holds,
 /// these come from there.)
 /// </summary>
-public sealed class DecodeBenchmark
+/// <param name="device">Where.</param>
+public sealed class DecodeBenchmark(Device device)
 {
     private const long BeyondCaches = 512L << 20;       // bytes that a round over the layers reads
     private const int MostLayers = 64;
 
-    private readonly StepClock clock;
-
-    /// <summary>Measures how fast the device reads memory.</summary>
-    /// <param name="device">Where.</param>
-    /// <exception cref="LandmarkException">The device does not start.</exception>
-    public DecodeBenchmark(Device device) => clock = new StepClock(device);
-
-    /// <summary>Bytes a second that the device reads at best: the sum of a large tensor.</summary>
-    public double PeakBandwidth => clock.PeakBandwidth;
+    private readonly StepClock clock = new(device);
 
     /// <summary>Measures one length.</summary>
     /// <param name="shape">What is measured.</param>
@@ -62,29 +56,36 @@ public sealed class DecodeBenchmark
     /// <exception cref="LandmarkException">There is no such attention.</exception>
     public DecodeTiming Run(DecodeCase shape, int tokens, int repeats, bool dense, CancellationToken cancel = default)
     {
-        var (heads, groups, width, _, length, type) = shape;
+        var (heads, groups, width, _, length, type, _) = shape;
         shape.Check();
         using var scope = NewDisposeScope();
-        var device = clock.Device;
         var inMemory = Math.Max(0, ((tokens - 1) / length) - 1);                            // the window: a whole block and the own one
         var window = tokens - (inMemory * length);
-        var options = new RetrievalOptions { TopK = shape.TopK }.Checked();
+        var options = new RetrievalOptions { TopK = shape.TopK, BlockType = shape.Blocks }.Checked();
         using var attention = new RetrievedAttention(
             inMemory, window, 1, length, new RotaryScaling().Create(width), options, type, device);
         var all = inMemory + ((window + length - 1) / length);
         var size = type == ScalarType.Float32 ? 4L : 2;
-        var read = (inMemory + (2L * Math.Min(shape.TopK, inMemory) * (length - 1)) + (2L * window)) * groups * width * size;
+        var kept = BlockType.Of(options, type, device);
+        var rows = (2L * Math.Min(shape.TopK, inMemory) * (length - 1)) + (2L * window);    // keys and values of a head
+        var read = groups * ((inMemory * width * size) + (rows * BlockType.RowBytes(kept, width)));
         var layers = (int)Math.Clamp(BeyondCaches / read, 1, Math.Min(MostLayers, repeats));
         Tensor Make(params long[] sizes) => randn(sizes, type, device);
         Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width))];
         Tensor[] landmarks = [.. Enumerable.Range(0, layers).Select(_ => Make(groups, all, width))];
         StepTime time;
-        using (var blocks = Make(all, groups, 2, length - 1, width))
+        var own = all - inMemory;
+        long[] held = [all + (own * layers), groups, 2, length - 1, width];
+        using (var scales = kept == ScalarType.Int8 ? rand(held[..4], ScalarType.Float32, device) : null)
+        using (var blocks = scales is null ? randn(held, kept, device) : randint(-127, 128, held, kept, device))
         {
             time = clock.Measure(repeats, read, i =>
             {
                 using var step = NewDisposeScope();
-                attention.Attend(queries[i % layers], blocks, landmarks[i % layers], tied: false);
+                // Another place for each layer: its window is another.
+                Tensor Layer(Tensor x) => x.narrow(0, own * (i % layers), all);
+                attention.Attend(
+                    queries[i % layers], Layer(blocks), landmarks[i % layers], tied: false, scales is null ? null : Layer(scales));
             });
         }
         cancel.ThrowIfCancellationRequested();
@@ -95,7 +96,7 @@ public sealed class DecodeBenchmark
     private StepTime Dense(DecodeCase shape, int tokens, int repeats, long read)
     {
         using var scope = NewDisposeScope();
-        Tensor Make(int heads, int count) => randn([1, heads, count, shape.HeadDim], shape.Type, clock.Device);
+        Tensor Make(int heads, int count) => randn([1, heads, count, shape.HeadDim], shape.Type, device);
         var (q, k, v) = (Make(shape.Heads, 1), Make(shape.KeyValueHeads, tokens), Make(shape.KeyValueHeads, tokens));
         return clock.Measure(Math.Max(1, repeats / 4), read, _ =>
         {

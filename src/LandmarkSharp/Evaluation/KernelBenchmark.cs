@@ -23,7 +23,7 @@ public static class KernelBenchmark
         if (CudaKernels.UnavailableReason(index) is { } reason) throw new LandmarkException($"Our own CUDA kernels cannot run on {device}: {reason}.");
 
         using var scope = NewDisposeScope();
-        var (heads, groups, width, _, length, type) = shape;
+        var (heads, groups, width, _, length, type, _) = shape;
         var positions = Blocks * length;
         Tensor Make(params long[] sizes) => randn(sizes, type, device, requires_grad: true);
         using (var layout = BlockLayout.Regular(positions, positions, length, length, device))

@@ -1,8 +1,12 @@
 using System.Diagnostics;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using LandmarkSharp.Attention;
+using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
+using Tensor = TorchSharp.torch.Tensor;
 
 namespace LandmarkSharp.Evaluation;
 
@@ -10,8 +14,13 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Seconds">Of the device.</param>
 /// <param name="HostSeconds">Of the processor that queues it; on the CPU the same.</param>
 /// <param name="Bytes">That it must read.</param>
+/// <param name="PeakBandwidth">Bytes a second that the device reads at best: the sum of a large tensor.</param>
+/// <param name="OfPeak">
+/// The step's bandwidth as a part of that. On the CPU others use the memory too, so steps and sums of parts of that tensor are
+/// measured one after the other in small groups: the median over the groups of the part that the medians of one are.
+/// </param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct StepTime(double Seconds, double HostSeconds, long Bytes)
+public readonly record struct StepTime(double Seconds, double HostSeconds, long Bytes, double PeakBandwidth, double OfPeak)
 {
     /// <summary>Bytes a second.</summary>
     public double Bandwidth => Bytes / Seconds;
@@ -23,36 +32,15 @@ public readonly record struct StepTime(double Seconds, double HostSeconds, long 
 /// <summary>
 /// Times short steps by what the device takes, not by what it costs to queue them: the device is kept busy until all are queued.
 /// </summary>
-internal sealed class StepClock
+/// <param name="device">Where.</param>
+internal sealed class StepClock(Device device)
 {
-    private const int PeakRuns = 10;
-    private const long CudaBytes = 1L << 30, CpuBytes = 256L << 20;     // more than any cache
+    private const int Turns = 20, CudaRuns = 10;
+    private const long CudaBytes = 1L << 30, CpuBytes = 256L << 20, ReadBytes = CpuBytes / 8;   // more than any cache
 
-    private readonly double pass;
+    public Device Device => device;
 
-    /// <summary>Measures how fast the device reads memory.</summary>
-    public StepClock(Device device)
-    {
-        Device = device;
-        var bytes = IsCuda ? CudaBytes : CpuBytes;
-        using var large = Large();
-        for (var run = 0; run <= PeakRuns; run++)
-        {
-            var start = Stopwatch.GetTimestamp();
-            large.sum().Dispose();
-            Wait();
-            var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            pass = run <= 1 ? seconds : Math.Min(pass, seconds);        // the first finds memory
-        }
-        PeakBandwidth = bytes / pass;
-    }
-
-    public Device Device { get; }
-
-    /// <summary>Bytes a second at best.</summary>
-    public double PeakBandwidth { get; }
-
-    private bool IsCuda => Device.type == DeviceType.CUDA;
+    private bool IsCuda => device.type == DeviceType.CUDA;
 
     /// <summary>Times steps, after as many that only warm up.</summary>
     /// <param name="steps">How many.</param>
@@ -60,25 +48,63 @@ internal sealed class StepClock
     /// <param name="step">Does, or queues, the step of a number.</param>
     public StepTime Measure(int steps, long bytes, Action<int> step)
     {
-        All();
-        Wait();
-        if (!IsCuda)
-        {
-            var median = Enumerable.Range(0, steps).Select(i => Seconds(() => step(i))).Order().ElementAt(steps / 2);
-            return new StepTime(median, median, bytes);
-        }
-        var start = Stopwatch.GetTimestamp();
-        All();
-        var host = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        Wait();
+        // Written to: pages that were not are all the same one, and read from the first cache.
+        using var large = ones([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, device);
+        for (var i = 0; i < steps; i++) step(i);
+        return IsCuda ? OnCuda(steps, bytes, step, large) : InTurns(steps, bytes, step, large);
+    }
 
-        using var large = Large();
-        using var timer = new CudaTimer(Math.Max(0, Device.index));
+    private static StepTime InTurns(int steps, long bytes, Action<int> step, Tensor large)
+    {
+        var turns = Math.Min(Turns, steps);
+        List<double> times = [], reads = [], parts = [];
+        for (var turn = 0; turn < turns; turn++)
+        {
+            List<double> own = [], beside = [];
+            for (var i = (int)((long)steps * turn / turns); i < (int)((long)steps * (turn + 1) / turns); i++)
+            {
+                beside.Add(Seconds(() => Read(large, i)));
+                own.Add(Seconds(() => step(i)));
+            }
+            times.AddRange(own);
+            reads.AddRange(beside);
+            parts.Add(bytes / Median(own) / (ReadBytes / Median(beside)));
+        }
+        var median = Median(times);
+        return new StepTime(median, median, bytes, ReadBytes / Median(reads), Median(parts));
+    }
+
+    /// <summary>
+    /// The sum of the next eighth of the large tensor, in pieces that threads take as they take a step's parts: about as long as
+    /// a step, so that others' work holds up both alike.
+    /// </summary>
+    private static unsafe void Read(Tensor large, int turn)
+    {
+        const int Piece = 1 << 16;                                      // numbers: a quarter of a megabyte
+        var data = (nint)Aten.DataPointer(large) + (nint)(turn % (CpuBytes / ReadBytes) * ReadBytes);
+        var sums = new float[ReadBytes / sizeof(float) / Piece];
+        CpuParallel.Briefly(sums.Length, Piece, 0, (piece, _) =>
+            sums[piece] = TensorPrimitives.Sum(new ReadOnlySpan<float>((float*)data + ((long)piece * Piece), Piece)));
+    }
+
+    private StepTime OnCuda(int steps, long bytes, Action<int> step, Tensor large)
+    {
+        var pass = Enumerable.Range(0, CudaRuns).Min(_ => Seconds(() =>
+        {
+            large.sum().Dispose();
+            cuda.synchronize(device);
+        }));
+        cuda.synchronize(device);
+        var host = Seconds(All);
+        cuda.synchronize(device);
+
+        using var timer = new CudaTimer(Math.Max(0, device.index));
         for (var busy = 0.0; busy < 2 * host; busy += pass) large.sum().Dispose();
         timer.Start();
         All();
         timer.Stop();
-        return new StepTime(timer.Seconds / steps, host / steps, bytes);
+        var (seconds, peak) = (timer.Seconds / steps, CudaBytes / pass);
+        return new StepTime(seconds, host / steps, bytes, peak, bytes / seconds / peak);
 
         void All()
         {
@@ -86,18 +112,12 @@ internal sealed class StepClock
         }
     }
 
+    private static double Median(IEnumerable<double> numbers) => numbers.Order().ElementAt(numbers.Count() / 2);
+
     private static double Seconds(Action step)
     {
         var start = Stopwatch.GetTimestamp();
         step();
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
-    }
-
-    // Written to: pages that were not are all the same one, and read from the first cache.
-    private Tensor Large() => ones([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, Device);
-
-    private void Wait()
-    {
-        if (IsCuda) cuda.synchronize(Device);
     }
 }

@@ -65,6 +65,7 @@ public sealed class LandmarkEngine : IDisposable
             throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
         var retrieval = config.Landmark is null ? null : (options.Retrieval ?? config.Landmark.Retrieval()).Checked();
+        if (retrieval is not null) BlockType.Of(retrieval, options.Type, options.Device ?? CPU);
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
     }
 
@@ -73,8 +74,9 @@ public sealed class LandmarkEngine : IDisposable
     {
         get
         {
-            var row = (long)Config.Layers * Config.KeyValueHeads * Config.HeadDim * Decoder.ComputeType.ElementSize();
-            return (2 * row) + (Config.Landmark is { } landmark ? (row + landmark.BlockTokens - 1) / landmark.BlockTokens : 0);
+            var (rows, type) = ((long)Config.Layers * Config.KeyValueHeads, Decoder.ComputeType);
+            var row = rows * BlockType.RowBytes(type, Config.HeadDim);
+            return (2 * rows * BlockType.RowBytes(Retrieval?.BlockType ?? type, Config.HeadDim)) + (Config.Landmark is { } landmark ? (row + landmark.BlockTokens - 1) / landmark.BlockTokens : 0);
         }
     }
 

@@ -65,7 +65,8 @@ public sealed class BlockMemory(
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], type, device);
+        var blocks = held[layer] ??= new LayerBlocks(
+            keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -78,7 +79,7 @@ public sealed class BlockMemory(
             using var part = NewDisposeScope();
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
-                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0,
+                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
                 account: Observer is not null);
             Observer?.Invoke(layer, read);
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it

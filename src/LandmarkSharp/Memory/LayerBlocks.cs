@@ -12,14 +12,20 @@ namespace LandmarkSharp.Memory;
 /// <param name="groups">Key-value heads, G.</param>
 /// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
 /// <param name="headDim">Width of a head, d.</param>
-/// <param name="type">Type of keys and values.</param>
+/// <param name="type">Type of the model.</param>
+/// <param name="blockType">Type of keys and values, as <see cref="BlockType"/> allows.</param>
 /// <param name="device">Where they live.</param>
-internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, ScalarType type, Device device) : IDisposable
+internal sealed class LayerBlocks(
+    long groups, long blockTokens, long headDim, ScalarType type, ScalarType blockType, Device device) : IDisposable
 {
     private const int FirstBlocks = 8;
 
     /// <summary>[capacity, G, 2, ℓ, d]: keys and values; one head of a block is one contiguous read.</summary>
-    public Tensor Blocks { get; private set; } = empty([0, groups, 2, blockTokens, headDim], type, device).DetachFromDisposeScope();
+    public Tensor Blocks { get; private set; } = empty([0, groups, 2, blockTokens, headDim], blockType, device).DetachFromDisposeScope();
+
+    /// <summary>[capacity, G, 2, ℓ] float32: what each row of int8 blocks is multiplied by; null for other types.</summary>
+    public Tensor? Scales { get; private set; } = blockType == ScalarType.Int8
+        ? empty([0, groups, 2, blockTokens], ScalarType.Float32, device).DetachFromDisposeScope() : null;
 
     /// <summary>[G, capacity, d]: landmark keys, at offset ℓ.</summary>
     public Tensor Landmarks { get; private set; } = empty([groups, 0, headDim], type, device).DetachFromDisposeScope();
@@ -27,11 +33,11 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
     /// <summary>Key-value heads, G.</summary>
     public long Groups => groups;
 
-    /// <summary>Type of keys and values.</summary>
+    /// <summary>Type of the model, and of the keys and values that are written.</summary>
     public ScalarType Type => type;
 
     /// <summary>Bytes allocated.</summary>
-    public long Bytes => (Blocks.numel() + Landmarks.numel()) * Blocks.element_size();
+    public long Bytes => (Capacity * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim)) + (Landmarks.numel() * Landmarks.element_size());
 
     /// <summary>Blocks that fit without growing.</summary>
     public long Capacity => Blocks.shape[0];
@@ -41,17 +47,18 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
     {
         if (capacity <= Capacity) return;
         capacity = Math.Max(capacity, Math.Max(FirstBlocks, Capacity * 3 / 2));
-        var blocks = empty([capacity, groups, 2, blockTokens, headDim], type, device).DetachFromDisposeScope();
+        var blocks = empty([capacity, groups, 2, blockTokens, headDim], blockType, device).DetachFromDisposeScope();
+        var scales = Scales is null ? null : empty([capacity, groups, 2, blockTokens], ScalarType.Float32, device).DetachFromDisposeScope();
         var landmarks = empty([groups, capacity, headDim], type, device).DetachFromDisposeScope();
         if (used > 0)
         {
             using var scope = NewDisposeScope();
             blocks.narrow(0, 0, used).copy_(Blocks.narrow(0, 0, used));
+            scales?.narrow(0, 0, used).copy_(Scales!.narrow(0, 0, used));
             landmarks.narrow(1, 0, used).copy_(Landmarks.narrow(1, 0, used));
         }
-        Blocks.Dispose();
-        Landmarks.Dispose();
-        (Blocks, Landmarks) = (blocks, landmarks);
+        Dispose();
+        (Blocks, Scales, Landmarks) = (blocks, scales, landmarks);
     }
 
     /// <summary>Zeros blocks about to be written: what an unfinished block does not hold yet must be finite.</summary>
@@ -59,6 +66,7 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
     {
         using var scope = NewDisposeScope();
         Blocks.narrow(0, first, count).zero_();
+        Scales?.narrow(0, first, count).zero_();
         Landmarks.narrow(1, first, count).zero_();
     }
 
@@ -72,7 +80,9 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
         if (places.Regular is { } regular)
         {
             var pairs = stack([k, v], 2).index_select(1, regular).transpose(0, 1);           // [R, G, 2, d]
-            Blocks.permute(0, 3, 1, 2, 4).index_put_(pairs, places.Block!, places.Offset!);  // view [capacity, ℓ, G, 2, d]
+            var (numbers, scales) = blockType == ScalarType.Int8 ? BlockType.Quantize(pairs) : (pairs.to(blockType), null);
+            Blocks.permute(0, 3, 1, 2, 4).index_put_(numbers, places.Block!, places.Offset!); // view [capacity, ℓ, G, 2, d]
+            Scales?.permute(0, 3, 1, 2).index_put_(scales!, places.Block!, places.Offset!);   // view [capacity, ℓ, G, 2]
         }
         if (places.Landmark is { } landmark)
             Landmarks.index_copy_(1, places.Closed!, k.index_select(1, landmark));
@@ -91,23 +101,29 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
         using var keyRows = Rows(k);
         using var valueRows = Rows(v);
         float* keys = (float*)Aten.DataPointer(keyRows), values = (float*)Aten.DataPointer(valueRows);
-        float* blocks = (float*)Aten.DataPointer(Blocks), landmarks = (float*)Aten.DataPointer(Landmarks);
+        float* landmarks = (float*)Aten.DataPointer(Landmarks), scales = Scales is null ? null : (float*)Aten.DataPointer(Scales);
+        var (blocks, kept) = ((nint)Aten.DataPointer(Blocks), CpuRows.For(blockType));
         var angles = rotary.Distances((int)blockTokens + 1);
         var (width, capacity, count) = ((int)headDim, Capacity, (int)k.shape[1]);
         CpuParallel.For(count, groups * headDim * 4, t =>
         {
             var (block, offset) = Math.DivRem(first + t, blockTokens + 1);
+            var turned = stackalloc float[width];
+            void Keep(float* row, long at) => kept.Store(
+                row, width, (byte*)blocks + (at * width * kept.Size), scales == null ? null : scales + at);
+
             fixed (float* angle = &angles[offset * width])
             {
                 for (var g = 0L; g < groups; g++)
                 {
                     var from = ((t * groups) + g) * width;
-                    var home = blocks + (((block * groups) + g) * 2 * blockTokens * width);
                     var isLandmark = offset == blockTokens;
-                    CpuVectors.Rotate(keys + from, angle, 1, width,
-                        isLandmark ? landmarks + (((g * capacity) + block) * width) : home + (offset * width));
-                    if (!isLandmark)
-                        new Span<float>(values + from, width).CopyTo(new Span<float>(home + ((blockTokens + offset) * width), width));
+                    CpuRotation.Turn(
+                        keys + from, angle, 1, width, isLandmark ? landmarks + (((g * capacity) + block) * width) : turned);
+                    if (isLandmark) continue;
+                    var home = (((block * groups) + g) * 2 * blockTokens) + offset;          // of rows
+                    Keep(turned, home);
+                    Keep(values + from, home + blockTokens);
                 }
             }
         });
@@ -118,6 +134,7 @@ internal sealed class LayerBlocks(long groups, long blockTokens, long headDim, S
     public void Dispose()
     {
         Blocks.Dispose();
+        Scales?.Dispose();
         Landmarks.Dispose();
     }
 

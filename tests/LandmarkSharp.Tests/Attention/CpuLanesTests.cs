@@ -58,14 +58,34 @@ public sealed unsafe class CpuLanesTests
     public void EveryRowRunsOnceWithMemoryOfItsOwn(int count, long work)
     {
         LibTorch.Load();
-        var runs = new int[count];
-        CpuParallel.Each(count, work, 100, (row, scratch) =>
+        foreach (var each in (Action<int, long, int, CpuParallel.Row>[])[CpuParallel.Each, CpuParallel.Briefly])
         {
-            new Span<float>(scratch, 100).Fill(row);
-            Thread.SpinWait(100);
-            foreach (var x in new Span<float>(scratch, 100)) Interlocked.Add(ref runs[row], x == row ? 1 : 0);
+            var runs = new int[count];
+            each(count, work, 100, (row, scratch) =>
+            {
+                new Span<float>(scratch, 100).Fill(row);
+                Thread.SpinWait(100);
+                foreach (var x in new Span<float>(scratch, 100)) Interlocked.Add(ref runs[row], x == row ? 1 : 0);
+            });
+            Assert.All(runs, r => Assert.Equal(100, r));
+        }
+    }
+
+    /// <summary>Callers beside each other, one after another and with pauses: nothing is lost, run twice, or still run afterwards.</summary>
+    [Fact]
+    public void BriefWorkIsDoneWhenItReturns()
+    {
+        LibTorch.Load();
+        Parallel.For(0, 4, caller =>
+        {
+            for (var step = 0; step < 500; step++)
+            {
+                var runs = new int[7];
+                CpuParallel.Briefly(7, 1 << 20, 0, (row, _) => Interlocked.Increment(ref runs[row]));
+                Assert.All(runs, r => Assert.Equal(1, r));
+                if (step % 100 == caller) Thread.Sleep(1);
+            }
         });
-        Assert.All(runs, r => Assert.Equal(100, r));
     }
 
     private static void Product<TLanes, T>(int rows, int inner, int lanes, bool turned, int seed)

@@ -9,26 +9,27 @@ public sealed class CpuRetrievalTests
 {
     public CpuRetrievalTests() => LibTorch.Load();
 
-    /// <summary>Memories smaller than k and larger, windows of several blocks, heads that share keys, widths that fill no vector.</summary>
+    /// <summary>Blocks of each type, memories smaller than k and larger, windows of several blocks, heads that share keys, widths that fill no vector.</summary>
     [Fact]
     public void TilesOfAnyWidthAndSingleQueriesGiveTheReferencesResult()
     {
-        for (var seed = 0; seed < 60; seed++)           // fixed: rounding may decide between scores as good as equal
+        for (var seed = 0; seed < 90; seed++)           // fixed: rounding may decide between scores as good as equal
         {
             using var scope = NewDisposeScope();
             var (random, shape) = Shape.Draw(seed);
-            var (q, blocks, landmarks) = shape.Draw(random);
+            var (q, numbers, landmarks) = shape.Draw(random);
+            var (blocks, scales) = shape.Kept(numbers);
             var tied = random.Next(3) == 0;
             if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
             using var operators = new RetrievedAttention(
                 shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
                 shape.Options with { Reference = true }, ScalarType.Float32);
-            var reference = operators.Attend(q, blocks, landmarks, tied);
-            var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied);
+            var reference = operators.Attend(q, blocks, landmarks, tied, scales);
+            var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied, scales);
             Same(reference, widest, 3e-5);
-            Same(reference, shape.Run(null, q, blocks, landmarks, tied), 3e-5);
+            Same(reference, shape.Run(null, q, blocks, landmarks, tied, scales), 3e-5);
             for (var tiles = AttentionBackend.CpuScalar; tiles < CpuDense.Widest; tiles++)
-                Same(widest, shape.Run(tiles, q, blocks, landmarks, tied), 0);
+                Same(widest, shape.Run(tiles, q, blocks, landmarks, tied, scales), 0);
         }
     }
 
@@ -68,7 +69,12 @@ public sealed class CpuRetrievalTests
             return (random, new Shape(
                 random.Next(4) == 0 ? random.Next(10) : random.Next(300), groups * random.Next(1, 4), groups, queries,
                 queries + random.Next(100), length, 2 * random.Next(1, 41),
-                new RetrievalOptions { TopK = k, Selection = (SelectionMode)random.Next(4) }));
+                new RetrievalOptions
+                {
+                    TopK = k,
+                    Selection = (SelectionMode)random.Next(4),
+                    BlockType = (seed % 3) switch { 0 => null, 1 => ScalarType.BFloat16, _ => ScalarType.Int8 },
+                }));
         }
 
         public (Tensor Queries, Tensor Blocks, Tensor Landmarks) Draw(Random random)
@@ -79,7 +85,17 @@ public sealed class CpuRetrievalTests
                 randn([Groups, all, Width], generator: generator));
         }
 
-        public Retrieved Run(AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied) =>
-            new CpuRetrieval(InMemory, Keys, Queries, Length, Rotary(Width), Options) { Tiles = tiles }.Attend(q, blocks, landmarks, tied);
+        /// <summary>Blocks and scales as the options say.</summary>
+        public (Tensor Blocks, Tensor? Scales) Kept(Tensor numbers) => Options.BlockType switch
+        {
+            ScalarType.Int8 => BlockType.Quantize(numbers),
+            { } type => (numbers.to(type), null),
+            null => (numbers, null),
+        };
+
+        public Retrieved Run(
+            AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null) =>
+            new CpuRetrieval(InMemory, Keys, Queries, Length, Rotary(Width), Options) { Tiles = tiles }
+                .Attend(q, blocks, landmarks, tied, scales);
     }
 }

@@ -141,6 +141,9 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
         string[] generate = ["generate", "abc", "--model", model.Path];
         (await LandmarkTool.Run([.. generate, "--top-k", "0"])).Says("The number of blocks read, k, is 0");
         (await LandmarkTool.Run([.. generate, "--top-k", "-3", "--json"])).SaysAsJson("The number of blocks read, k, is -3");
+        (await LandmarkTool.Run([.. generate, "--block-type", "int4"])).Says("--block-type takes float32, bfloat16 or int8");
+        (await LandmarkTool.Run([.. generate, "--block-type", "int8", "--dtype", "bfloat16"]))
+            .Says("Blocks of Int8 are not possible for a model of BFloat16");
         (await LandmarkTool.Run([.. generate, "--select", "all"])).Says("--select takes token-head, token-group, token or head");
         (await LandmarkTool.Run([.. generate, "--positions", "false"])).Says("--positions takes stingy or true");
         (await LandmarkTool.Run("passkey", "--model", model.Path, "--tokens", "5")).Says("A pass key prompt of 5 tokens was asked for");

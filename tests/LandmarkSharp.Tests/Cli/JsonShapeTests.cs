@@ -141,14 +141,13 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         string[] small = ["--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--block", "8", "--top-k", "2", "--repeats", "4",
             "--device", "cpu", "--json"];
         var told = (await LandmarkTool.Run(["bench", "decode", "--tokens", "5", "900", .. small])).Json;
-        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "repeats", "peak_gb_per_second",
-            "timings");
+        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "block_type", "repeats", "timings");
         var timings = told.GetProperty("timings").EnumerateArray().ToArray();
         Assert.Equal([5, 900], timings.Select(t => t.GetProperty("tokens").GetInt32()));
         foreach (var timing in timings)
         {
-            Has(timing, "tokens", "backend", "microseconds", "queueing_microseconds", "gb_per_second", "percent_of_peak",
-                "dense_microseconds", "dense_gb_per_second");
+            Has(timing, "tokens", "backend", "microseconds", "queueing_microseconds", "gb_per_second",
+                "peak_gb_per_second", "percent_of_peak", "dense_microseconds", "dense_gb_per_second");
             Assert.Equal("CPU", timing.GetProperty("backend").GetString());
             Assert.True(timing.GetProperty("microseconds").GetDouble() > 0);
         }

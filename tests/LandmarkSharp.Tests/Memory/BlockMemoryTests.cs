@@ -69,6 +69,32 @@ public sealed class BlockMemoryTests
             },
             iter: 40, threads: 1);
 
+    /// <summary>With all blocks read: dense attention but for the rounding of rows, by the kernels as by the reference.</summary>
+    [Fact]
+    public void BlocksOfFewerBitsChangeLittle() =>
+        Gen.Select(Shapes, Gen.Bool.Select(x => x ? ScalarType.BFloat16 : ScalarType.Int8), Gen.Enum<PositionMode>(), Gen.Bool).Sample(
+            (shape, type, positions, reference) =>
+            {
+                var config = TinyModel.Config(shape.Block, shape.Heads, shape.Groups);
+                using var decoder = TinyModel.Create(config);
+                var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(shape.Length));
+                var options = new RetrievalOptions
+                {
+                    TopK = input.Length,
+                    Positions = positions,
+                    WindowBlocks = shape.Window,
+                    Reference = reference,
+                    BlockType = type,
+                };
+                using var memory = TinyModel.Memory(decoder, options);
+                TinyModel.Close(TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, shape.Piece), 1);
+                var full = TinyModel.Memory(decoder, options with { BlockType = null });
+                TinyModel.Run(decoder, full, input, shape.Piece);
+                Assert.True(memory.Bytes < full.Bytes);
+                full.Dispose();
+            },
+            iter: 60, threads: 1);
+
     [Fact]
     public void RetrievalWithFewBlocksDiffersFromDense()
     {

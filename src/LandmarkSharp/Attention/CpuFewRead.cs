@@ -1,0 +1,162 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// The output of a few queries: Σ P_b · A_b · V_b over the chosen blocks and those of the window. Past blocks enter the gate with
+/// their landmarks' scores, the own one with its tokens', so the gate is known before the first past block is read. These are
+/// read in parts of a few, whose sums are added in order.
+/// </summary>
+internal sealed unsafe class CpuFewRead : IDisposable
+{
+    private const int PartBlocks = 6;
+
+    private readonly CpuRetrievalView view;
+    private readonly RetrievalSizes sizes;
+    private readonly CpuRows rows;
+    private readonly int share, d, step;
+    private readonly long* chosen;
+    private readonly float* gates, output, weights, sums;
+
+    /// <summary>Makes room for what is known of each unit.</summary>
+    /// <param name="view">What is read.</param>
+    /// <param name="share">Heads of a unit, which share keys and chose the same blocks.</param>
+    /// <param name="chosen">[H, T, k].</param>
+    /// <param name="gates">[H, T, k]: the gates P of the chosen blocks, which are written.</param>
+    /// <param name="output">[T, H, d], which is written.</param>
+    public CpuFewRead(CpuRetrievalView view, int share, long* chosen, float* gates, float* output)
+    {
+        (this.view, this.share, sizes, rows, d) = (view, share, view.Sizes, view.Rows, view.Width);
+        this.chosen = chosen;
+        this.gates = gates;
+        this.output = output;
+        step = CpuRows.Padded(view.Tokens);
+        Blocks = sizes.K + ((sizes.Keys - 1) / sizes.Length);
+        Parts = (Blocks + PartBlocks - 1) / PartBlocks;
+        var queries = (long)view.Heads * sizes.Queries;
+        weights = (float*)NativeMemory.Alloc((nuint)(queries * (Blocks + ((long)Parts * d))), sizeof(float));
+        sums = weights + (queries * Blocks);
+    }
+
+    /// <summary>Past blocks of the last query: those it chose and those of the window.</summary>
+    public int Blocks { get; }
+
+    /// <summary>Parts into which the past blocks of a unit are cut.</summary>
+    public int Parts { get; }
+
+    /// <summary>Floats that a thread works with.</summary>
+    public int Scratch => share * (d + step);
+
+    /// <summary>The gate of a unit's heads, and what their own block adds to the output.</summary>
+    public void Begin(int unit, float* scratch)
+    {
+        var (first, t, own, past) = Unit(unit);
+        float* forms = scratch, scores = scratch + (share * d), to = Output(first, t);
+        for (var b = 0; b < past; b++)
+        {
+            Turn(first, t, b, forms);
+            CpuRows.Float32.Dots(
+                forms, share, (byte*)view.Landmark(first, Block(first, t, b)), 1, d, Weights(first, t) + b, sizes.Queries * Blocks, null);
+        }
+        for (var h = 0; h < share; h++) view.Turn(first + h, t, -own, forms + (h * d));
+        var (block, count) = (sizes.InMemory + own, Math.Min(((sizes.First + t) % sizes.Length) + 1, view.Tokens));
+        rows.Dots(forms, share, view.Keys(first, block), count, d, scores, step, null);
+        Scale(scores, count, view.KeyScales(first, block));
+        for (var h = 0; h < share; h++)
+        {
+            var gate = new Span<float>(Weights(first + h, t), past);
+            var total = rows.Exponentials(scores + (h * step), count, out var highest);
+            var logit = highest + MathF.Log(total);
+            var max = past == 0 ? logit : MathF.Max(logit, TensorPrimitives.Max<float>(gate));
+            var sum = MathF.Exp(logit - max);
+            foreach (ref var p in gate) sum += p = MathF.Exp(p - max);
+            TensorPrimitives.Divide(gate, sum, gate);
+            gate[..sizes.K].CopyTo(new(gates + ((((long)(first + h) * sizes.Queries) + t) * sizes.K), sizes.K));
+            var all = new Span<float>(scores + (h * step), count);
+            TensorPrimitives.Multiply(all, MathF.Exp(logit - max) / sum / total, all);
+        }
+        Scale(scores, count, view.ValueScales(first, block));
+        new Span<float>(to, share * d).Clear();
+        rows.AddRows(scores, step, share, view.Values(first, block), count, d, to, null);
+    }
+
+    /// <summary>Reads one part of a unit's past blocks.</summary>
+    public void Read(int unit, int part, float* scratch)
+    {
+        var (first, t, _, past) = Unit(unit);
+        float* forms = scratch, scores = scratch + (share * d), to = Sums(unit, part);
+        new Span<float>(to, share * d).Clear();
+        var next = Math.Min(past, (part + 1) * PartBlocks);
+        for (var b = part * PartBlocks; b < next; b++)
+        {
+            Turn(first, t, b, forms);
+            var block = Block(first, t, b);
+            byte* keys = view.Keys(first, block), values = view.Values(first, block);
+            var after = b + 1 < next ? view.Keys(first, Block(first, t, b + 1)) : null;
+            var (chunk, row) = (rows.Chunk(d), d * rows.Size);
+            for (int at = 0, count; at < view.Tokens; at += count)
+            {
+                count = Math.Min(chunk, view.Tokens - at);
+                rows.Dots(forms, share, keys + (at * row), count, d, scores + at, step, keys + ((at + count) * row));
+            }
+            Scale(scores, view.Tokens, view.KeyScales(first, block));
+            for (var h = 0; h < share; h++) rows.Softmax(scores + (h * step), view.Tokens, Weights(first + h, t)[b]);
+            Scale(scores, view.Tokens, view.ValueScales(first, block));
+            for (int at = 0, count; at < view.Tokens; at += count)
+            {
+                count = Math.Min(chunk, view.Tokens - at);
+                var asked = at + count < view.Tokens ? values + ((at + count) * row) : after;
+                rows.AddRows(scores + at, step, share, values + (at * row), count, d, to, asked);
+            }
+        }
+    }
+
+    /// <summary>Adds up a unit's parts.</summary>
+    public void End(int unit)
+    {
+        var (first, t, _, _) = Unit(unit);
+        var to = new Span<float>(Output(first, t), share * d);
+        for (var part = 0; part < Parts; part++) TensorPrimitives.Add(to, new ReadOnlySpan<float>(Sums(unit, part), share * d), to);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => NativeMemory.Free(weights);
+
+    /// <summary>A unit's first head and query, that query's own block, counted from the window's first, and its past blocks.</summary>
+    private (int First, int Query, int Own, int Past) Unit(int unit)
+    {
+        var (n, t) = Math.DivRem(unit, sizes.Queries);
+        var own = (sizes.First + t) / sizes.Length;
+        return (n * share, t, own, sizes.K + own);
+    }
+
+    /// <summary>The b-th past block: those that were chosen come first.</summary>
+    private long Block(int head, int t, int b) => b < sizes.K ? view.Picks(chosen, head, t)[b] : sizes.InMemory + b - sizes.K;
+
+    /// <summary>The queries of a unit's heads in the form of the b-th past block, [share, d].</summary>
+    private void Turn(int first, int t, int b, float* forms)
+    {
+        for (var h = 0; h < share; h++)
+        {
+            if (b < sizes.K) view.TurnChosen(first + h, t, b, Block(first, t, b), forms + (h * d));
+            else view.Turn(first + h, t, sizes.K - b, forms + (h * d));
+        }
+    }
+
+    /// <summary>Scores or weights of a block's rows, as the rows' scales say.</summary>
+    private void Scale(float* scores, int count, float* scales)
+    {
+        for (var h = 0; h < share && scales != null; h++)
+        {
+            var all = new Span<float>(scores + (h * step), count);
+            TensorPrimitives.Multiply(all, new ReadOnlySpan<float>(scales, count), all);
+        }
+    }
+
+    private float* Output(int head, int t) => output + ((((long)t * view.Heads) + head) * d);
+
+    private float* Weights(int head, int t) => weights + ((((long)head * sizes.Queries) + t) * Blocks);
+
+    private float* Sums(int unit, int part) => sums + ((((long)unit * Parts) + part) * share * d);
+}

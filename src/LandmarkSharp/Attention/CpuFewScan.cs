@@ -1,0 +1,65 @@
+namespace LandmarkSharp.Attention;
+
+/// <summary>The scores of landmarks by a few queries, and the choice of blocks.</summary>
+/// <param name="view">What is read.</param>
+/// <param name="share">Heads of a unit, which share keys.</param>
+/// <param name="tied">All landmarks have the same key: the first stands for all.</param>
+/// <param name="scores">[H, T, m], which is written.</param>
+/// <param name="step">From one row of scores to the next, <see cref="CpuRows.Padded"/> for choosing.</param>
+internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool tied, float* scores, int step)
+{
+    private const int PartBytes = 1 << 18;              // of landmarks: little beside what a unit reads, much beside taking a part
+
+    private readonly RetrievalSizes sizes = view.Sizes;
+    private readonly CpuRows rows = CpuRows.Float32;
+    private readonly int d = view.Width;
+    private readonly int scanned = view.Sizes.Old == 0 ? 0 : tied ? 1 : view.Sizes.Old;
+
+    /// <summary>Parts into which the landmarks of a unit are cut.</summary>
+    public int Parts => Math.Max(1, (int)((long)scanned * d * sizeof(float) / PartBytes));
+
+    /// <summary>Scores a part of the landmarks by the heads of a unit.</summary>
+    public void Scan(int unit, int part)
+    {
+        if (sizes.Old == 0) return;
+        var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
+        var forms = stackalloc float[share * d];
+        for (var h = 0; h < share; h++) view.Turn(first + h, t, sizes.K + 1, forms + (h * d));  // the old ones share slot 0
+        var (from, next) = ((int)((long)scanned * part / Parts), (int)((long)scanned * (part + 1) / Parts));
+        for (int at = from, count; at < next; at += count)
+        {
+            count = Math.Min(rows.Chunk(d), next - at);
+            var landmarks = view.Landmark(first, at);
+            rows.Dots(
+                forms, share, (byte*)landmarks, count, d, Row(first, t) + at, sizes.Queries * step, (byte*)(landmarks + (count * d)));
+        }
+        if (part < Parts - 1) return;
+        for (var h = 0; h < share; h++)
+        {
+            var row = Row(first + h, t);
+            if (tied) new Span<float>(row, sizes.Old).Fill(*row);
+            view.ScanRecent(first + h, t, forms, row);
+        }
+    }
+
+    /// <summary>The blocks of highest score; for heads that share keys, of the highest share of a head's softmax over landmarks.</summary>
+    /// <param name="unit">The unit, all parts of which are scanned.</param>
+    /// <param name="chosen">[H, T, k], of which the unit's are written.</param>
+    public void Choose(int unit, long* chosen)
+    {
+        var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
+        var picks = view.Picks(chosen, first, t);
+        if (sizes.Old == 0)
+        {
+            for (var b = 0; b < sizes.K; b++) picks[b] = b;
+        }
+        else
+        {
+            for (var h = 0; h < share && share > 1; h++) rows.Greater(Row(first + h, t), sizes.InMemory, Row(first, t));
+            CpuTopK.Row(new(Row(first, t), sizes.InMemory), picks);
+        }
+        for (var h = 1; h < share; h++) picks.CopyTo(view.Picks(chosen, first + h, t));
+    }
+
+    private float* Row(int head, int t) => scores + (((long)head * sizes.Queries) + t) * step;
+}
