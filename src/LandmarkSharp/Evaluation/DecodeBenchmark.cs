@@ -86,7 +86,7 @@ public sealed class DecodeBenchmark(Device device)
                 Tensor Layer(Tensor x) => x.narrow(0, own * (i % layers), all);
                 attention.Attend(
                     queries[i % layers], Layer(blocks), landmarks[i % layers], tied: false, scales is null ? null : Layer(scales));
-            });
+            }, blocks);
         }
         cancel.ThrowIfCancellationRequested();
         var everything = 2L * tokens * groups * width * size;

@@ -46,10 +46,16 @@ internal sealed class StepClock(Device device)
     /// <param name="steps">How many.</param>
     /// <param name="bytes">That each must read.</param>
     /// <param name="step">Does, or queues, the step of a number.</param>
-    public StepTime Measure(int steps, long bytes, Action<int> step)
+    /// <param name="memory">
+    /// What steps read from. On the CPU it is read for comparison too, if no cache holds it: how fast memory is there depends on
+    /// which pages the system gave.
+    /// </param>
+    public StepTime Measure(int steps, long bytes, Action<int> step, Tensor? memory = null)
     {
+        var size = IsCuda ? CudaBytes : CpuBytes;
         // Written to: pages that were not are all the same one, and read from the first cache.
-        using var large = ones([(IsCuda ? CudaBytes : CpuBytes) / sizeof(float)], ScalarType.Float32, device);
+        using var large = !IsCuda && memory?.numel() * memory?.element_size() >= size
+            ? memory!.alias() : ones([size / sizeof(float)], ScalarType.Float32, device);
         for (var i = 0; i < steps; i++) step(i);
         return IsCuda ? OnCuda(steps, bytes, step, large) : InTurns(steps, bytes, step, large);
     }
@@ -75,13 +81,13 @@ internal sealed class StepClock(Device device)
     }
 
     /// <summary>
-    /// The sum of the next eighth of the large tensor, in pieces that threads take as they take a step's parts: about as long as
+    /// The sum of the next part of the large tensor, in pieces that threads take as they take a step's parts: about as long as
     /// a step, so that others' work holds up both alike.
     /// </summary>
     private static unsafe void Read(Tensor large, int turn)
     {
         const int Piece = 1 << 16;                                      // numbers: a quarter of a megabyte
-        var data = (nint)Aten.DataPointer(large) + (nint)(turn % (CpuBytes / ReadBytes) * ReadBytes);
+        var data = (nint)Aten.DataPointer(large) + (nint)(turn % (large.numel() * large.element_size() / ReadBytes) * ReadBytes);
         var sums = new float[ReadBytes / sizeof(float) / Piece];
         CpuParallel.Briefly(sums.Length, Piece, 0, (piece, _) =>
             sums[piece] = TensorPrimitives.Sum(new ReadOnlySpan<float>((float*)data + ((long)piece * Piece), Piece)));
