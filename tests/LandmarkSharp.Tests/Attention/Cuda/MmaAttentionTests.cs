@@ -22,7 +22,7 @@ public sealed class MmaAttentionTests
             .Sample(
                 (keys, part, block, firstPart, groups, repeat, head, seed) => Compare<MmaAttention>(
                     keys, 1 + (int)(part * (keys - 1)), block, 1 + (int)(firstPart * (block - 1)), groups, repeat, 16 * head, seed),
-                iter: 40, threads: 1);
+                iter: 15, threads: 1);
     }
 
     [Theory]
