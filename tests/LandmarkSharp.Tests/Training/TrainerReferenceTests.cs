@@ -38,6 +38,7 @@ public sealed class TrainerReferenceTests : IDisposable
     [InlineData(2, 1, 0.0, 0.05)]
     [InlineData(2, 1, 0.0, 1.0, LandmarkLoss.Predicted)]
     [InlineData(2, 1, 0.5, 1.0, LandmarkLoss.Predicted)]
+    [InlineData(2, 1, 0.5, 1.0, LandmarkLoss.Predicting)]
     public void ARunIsThePlainLoop(int rows, int accumulate, double tasks, double clip, LandmarkLoss landmarks = LandmarkLoss.Ignored)
     {
         var stage = new TrainingStage { Window = tasks > 0 ? 512 : 96, Rows = rows, Accumulate = accumulate, TaskShare = tasks };
