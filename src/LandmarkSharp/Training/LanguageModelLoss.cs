@@ -18,7 +18,8 @@ internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answe
 /// </summary>
 /// <param name="decoder">The model; its landmark configuration gives the block.</param>
 /// <param name="dropout">The probability of a gate to be dropped in training.</param>
-internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0) : IDisposable
+/// <param name="recompute">Whether layers are computed again in the backward pass.</param>
+internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false) : IDisposable
 {
     private readonly Dictionary<(int Length, int First), Phase> phases = [];
     private Phase? own;     // of the batch before: its backward pass may need it
@@ -47,7 +48,7 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0) : I
         var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
         var attention = Of(batch.Batch).Attention;
         attention.Dropout = dropped;
-        var hidden = decoder.Forward(inputs, attention);
+        var hidden = decoder.Forward(inputs, attention, recompute);
         var logits = decoder.Logits(hidden).flatten(0, 1).to(ScalarType.Float32);           // [R·T, V]
         var cross = F.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: nn.Reduction.None);
         return (cross.MoveToOuterDisposeScope(), predictions ? logits.argmax(-1).MoveToOuterDisposeScope() : null);

@@ -106,7 +106,7 @@ public sealed class Trainer : IDisposable
                         + "give another output folder.");
                 if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
             }
-            gradients = new StepGradients(decoder, run.Devices.Skip(1), options.GroupDropout);
+            gradients = new StepGradients(decoder, run.Devices.Skip(1), options);
         }
         catch
         {

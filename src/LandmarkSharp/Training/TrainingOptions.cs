@@ -145,6 +145,9 @@ public sealed record TrainingOptions
     /// </summary>
     public string ComputeType { get; init; } = "auto";
 
+    /// <summary>Whether layers keep their inputs alone and are computed again in the backward pass: less memory, a third more work.</summary>
+    public bool RecomputeLayers { get; init; }
+
     /// <summary>Seed of the weights and of every batch.</summary>
     public long Seed { get; init; } = 1;
 

@@ -47,6 +47,15 @@ public sealed class TrainerResumeTests : IDisposable
     }
 
     [Fact]
+    public void LayersComputedAgainChangeNothing()
+    {
+        var recipe = Recipe with { GroupDropout = 0.3 };
+        Run("kept", recipe.Steps, recipe: recipe);
+        Run("again", recipe.Steps, recipe: recipe with { RecomputeLayers = true });
+        Assert.Equal(tiny.Metrics("kept"), tiny.Metrics("again"));
+    }
+
+    [Fact]
     public void WorkAfterTheCheckpointIsDoneAgainAndStandsOnceInTheCurve()
     {
         Run("whole", Recipe.Steps);
