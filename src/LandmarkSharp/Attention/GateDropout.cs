@@ -18,6 +18,9 @@ public readonly record struct GateDropout(double Probability, int Seed)
     /// <summary>What a gate that is left is multiplied by.</summary>
     internal float Kept => (float)(1 / (1 - Probability));
 
+    /// <summary>The same, with a seed of its own for a layer.</summary>
+    public GateDropout OfLayer(int layer) => this with { Seed = unchecked((Seed * 16777619) + layer) };
+
     /// <summary>This, when it makes sense.</summary>
     /// <exception cref="LandmarkException">The probability is no probability, or leaves nothing.</exception>
     internal GateDropout Checked() => Probability is >= 0 and < 1 ? this : throw new LandmarkException(

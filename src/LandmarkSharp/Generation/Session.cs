@@ -250,7 +250,7 @@ public sealed class Session : IDisposable
     /// model was trained with.
     /// </summary>
     private bool Predicts(int i) =>
-        landmark is not { } l || (waiting[i] == l.Id ? l.Loss == LandmarkLoss.Predicted
+        landmark is not { } l || (waiting[i] == l.Id ? l.Loss != LandmarkLoss.Ignored
             : l.Loss == LandmarkLoss.Ignored || i + 1 >= waiting.Count || waiting[i + 1] != l.Id);
 
     /// <summary>

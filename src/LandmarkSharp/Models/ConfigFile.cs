@@ -175,7 +175,8 @@ public static class ConfigFile
             Id = id.Value,
             BlockTokens = tokens.Value,
             TrainContext = context,
-            Loss = predicted ? LandmarkLoss.Predicted : LandmarkLoss.Ignored,
+            Loss = predicted ? LandmarkLoss.Predicted
+                : fields.Flag("landmark_predicts") ?? false ? LandmarkLoss.Predicting : LandmarkLoss.Ignored,
             TopK = topK,
             WindowPositions = window,
         };
@@ -223,6 +224,7 @@ public static class ConfigFile
             json["mem_freq"] = l.BlockTokens;
             json["train_context_length"] = l.TrainContext;
             json["include_landmark_in_loss"] = l.Loss == LandmarkLoss.Predicted;
+            if (l.Loss == LandmarkLoss.Predicting) json["landmark_predicts"] = true;
             json["inference"] = new JsonObject { ["top_k"] = l.TopK, ["chunk_tokens_with_landmarks"] = l.WindowPositions };
         }
         return json;

@@ -71,13 +71,14 @@ public sealed class Decoder : IDisposable
     /// <summary>Runs the layers.</summary>
     /// <param name="tokens">[B, T] int64, landmarks included.</param>
     /// <param name="attention">What each layer asks for its attention.</param>
+    /// <param name="recompute">In training, whether layers keep their inputs alone and are computed again in the backward pass.</param>
     /// <returns>[B, T, D], normed: what <see cref="Logits"/> takes.</returns>
-    public Tensor Forward(Tensor tokens, IAttention attention)
+    public Tensor Forward(Tensor tokens, IAttention attention, bool recompute = false)
     {
         using var scope = NewDisposeScope();
         var x = Aten.Embedding(embedding, tokens).to(ComputeType);
         foreach (var layer in layers)
-            x = layer.Forward(x, attention);
+            x = recompute ? Recomputed.Apply(y => layer.Forward(y, attention), x) : layer.Forward(x, attention);
         return norm.Forward(x).MoveToOuterDisposeScope();
     }
 

@@ -16,6 +16,12 @@ public enum LandmarkLoss
     /// Generation feeds the landmark and samples from its logits.
     /// </summary>
     Predicted,
+
+    /// <summary>
+    /// Landmarks are no targets, but predict: both the token before one and the landmark predict the first token after it.
+    /// Generation feeds the landmark and samples from its logits.
+    /// </summary>
+    Predicting,
 }
 
 /// <summary>The landmark side of a model: what its configuration adds to a plain decoder's.</summary>

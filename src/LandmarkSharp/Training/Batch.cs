@@ -31,7 +31,8 @@ public sealed class Batch(int rows, int length)
     /// <summary>
     /// The regular token that comes next, past a landmark if one stands between; <see cref="Ignored"/> at landmarks
     /// (paper section 4.1: a landmark is never predicted, nor predicts). With <see cref="LandmarkLoss.Predicted"/>, whatever
-    /// comes next: the token before a landmark predicts it, and the landmark the token after.
+    /// comes next: the token before a landmark predicts it, and the landmark the token after. With
+    /// <see cref="LandmarkLoss.Predicting"/> a landmark predicts that too, and is never predicted.
     /// </summary>
     public int[] Targets { get; } = new int[rows * length];
 
@@ -43,6 +44,15 @@ public sealed class Batch(int rows, int length)
 
     /// <summary>What each row asks for; null where it is a window of text. Tasks come first.</summary>
     public TaskFamily?[] Families { get; } = new TaskFamily?[rows];
+
+    /// <summary>Where each row's documents begin, if they are kept apart: multiples of a block; null if text is one stream.</summary>
+    public IReadOnlyList<int>[]? Documents { get; internal set; }
+
+    /// <summary>The position that each place stands at for the model, where positions jump after landmarks; null for 0, 1, 2 …</summary>
+    public long[]? Positions { get; internal set; }
+
+    /// <summary>Of what is drawn while the batch is trained on.</summary>
+    public int Seed { get; internal set; }
 
     /// <summary>How many of the rows are retrieval tasks.</summary>
     public int TaskRows => Families.Count(f => f is not null);

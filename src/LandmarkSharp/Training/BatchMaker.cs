@@ -3,6 +3,16 @@ using LandmarkSharp.Training.Tasks;
 
 namespace LandmarkSharp.Training;
 
+/// <summary>How documents share a row.</summary>
+public enum DocumentPacking
+{
+    /// <summary>One stream: a block may have the end of a document and the beginning of the next, and each is seen by the other.</summary>
+    Joined,
+
+    /// <summary>Each begins a block, what is left of the block before is filled up, and nothing is seen of the documents before.</summary>
+    Separate,
+}
+
 /// <summary>How batches are made.</summary>
 public sealed record BatchOptions
 {
@@ -27,6 +37,12 @@ public sealed record BatchOptions
     /// <summary>What landmarks' places teach.</summary>
     public LandmarkLoss LandmarkLoss { get; init; } = LandmarkLoss.Ignored;
 
+    /// <summary>How documents share a row.</summary>
+    public DocumentPacking Documents { get; init; } = DocumentPacking.Joined;
+
+    /// <summary>After a landmark, positions go on 0 to p − 1 further than they would, drawn each time (the paper's appendix E); 0 for never.</summary>
+    public int PositionJump { get; init; }
+
     /// <summary>The share of rows that are retrieval tasks.</summary>
     public double TaskShare { get; init; }
 
@@ -43,7 +59,8 @@ public sealed record BatchOptions
 /// <summary>A stream of tokens and its share of the windows.</summary>
 /// <param name="Tokens">The stream.</param>
 /// <param name="Weight">Its share; weights need not sum to 1.</param>
-public sealed record WeightedSource(TokenSource Tokens, double Weight);
+/// <param name="Documents">Where its documents start, rising; needed where they are kept apart.</param>
+public sealed record WeightedSource(TokenSource Tokens, double Weight, IReadOnlyList<long>? Documents = null);
 
 /// <summary>
 /// Makes batches: windows of the sources and rows of retrieval tasks, with landmarks after every ℓ tokens (paper
@@ -71,7 +88,9 @@ public sealed class BatchMaker
                 + "cannot be made; rows must be at least 1, positions 2 and the block length 0.");
         if (sources.Count == 0 && tasks is null)
             throw new LandmarkException("There is nothing to make batches of; give a source of text or tasks.");
-        foreach (var (source, weight) in sources)
+        if (options.Documents == DocumentPacking.Separate && options.BlockLength == 0)
+            throw new LandmarkException("Documents are kept apart by blocks; without landmarks there are none.");
+        foreach (var (source, weight, _) in sources)
             if (source.Count <= options.Length || !(weight > 0))
                 throw new LandmarkException(
                     $"A source of {source.Count} tokens with weight {weight} cannot give windows of {options.Length} "
@@ -97,7 +116,12 @@ public sealed class BatchMaker
     {
         var random = new CounterRandom(options.Seed, index);
         var first = options.BlockLength == 0 ? int.MaxValue : 1 + random.Next(block);
+        var separate = options.Documents == DocumentPacking.Separate;
+        if (separate) first = block;
         batch.FirstBlockLength = Math.Min(first, options.Length);
+        var later = new CounterRandom(options.Seed, index, 1);      // apart, so that what is drawn here does not change the windows
+        batch.Seed = (int)later.NextBits();
+        batch.Documents = separate ? new IReadOnlyList<int>[options.Rows] : null;
         // The target of the last regular token lies one past the window.
         var regular = options.Length - Landmarks(first) + 1;
         var taskRows = TaskRows(random.NextDouble());
@@ -109,17 +133,74 @@ public sealed class BatchMaker
             {
                 var task = tasks!.Row(options.Seed, index * options.Rows + row, regular);
                 batch.Families[row] = task.Family;
+                if (separate) batch.Documents![row] = [0];
                 Write(batch, row, first, task.Tokens, task.Kinds);
             }
             else
             {
-                var source = sources[random.Weighted(weights)].Tokens;
+                var source = sources[random.Weighted(weights)];
                 batch.Families[row] = null;
-                source.Window(random.Next(source.Count - regular + 1), window);
+                var start = random.Next(source.Tokens.Count - regular + 1);
+                source.Tokens.Window(start, window);
                 if (options.BeginOfText is { } mark && random.Chance(MarkedShare)) window[0] = mark;
-                Write(batch, row, first, window, kinds: default);
+                if (separate) WriteDocuments(batch, row, window, start, source.Documents);
+                else Write(batch, row, first, window, kinds: default);
             }
         }
+        batch.Positions = options.PositionJump > 0 ? Jumping(batch, later) : null;
+    }
+
+    /// <summary>Positions that go on a little further after each landmark.</summary>
+    private long[] Jumping(Batch batch, CounterRandom random)
+    {
+        var positions = new long[batch.Inputs.Length];
+        for (var at = 1; at < positions.Length; at++)
+        {
+            if (at % options.Length == 0) continue;                                         // a row begins at 0
+            var jump = batch.Inputs[at - 1] == options.LandmarkId ? random.Next(options.PositionJump) : 0;
+            positions[at] = positions[at - 1] + 1 + jump;
+        }
+        return positions;
+    }
+
+    /// <summary>Writes a window of a source, each document from a block's beginning on; what a block has left is the document's last token again.</summary>
+    private void WriteDocuments(Batch batch, int row, ReadOnlySpan<int> tokens, long start, IReadOnlyList<long>? starts)
+    {
+        if (starts is null) throw new LandmarkException("Documents can be kept apart only where it is known where they start; give sources that tell it.");
+        var document = FirstAfter(starts, start);
+        var (next, ended) = (0, false);
+        List<int> begins = [0];
+        for (var position = 0; position < options.Length; position++)
+        {
+            if (position % block == 0 && ended)
+            {
+                begins.Add(position);
+                document++;
+                ended = false;
+            }
+            var (at, isLandmark) = ((row * options.Length) + position, position % block == block - 1);
+            var filling = ended && !isLandmark;
+            batch.Inputs[at] = isLandmark ? options.LandmarkId : filling ? tokens[next - 1] : tokens[next++];
+            ended = document < starts.Count && start + next == starts[document];
+            var ignored = ended || (isLandmark && options.LandmarkLoss == LandmarkLoss.Ignored);
+            var toLandmark = options.LandmarkLoss == LandmarkLoss.Predicted && position % block == block - 2;
+            batch.Targets[at] = ignored ? Batch.Ignored : toLandmark ? options.LandmarkId : tokens[next];
+            batch.Answers[at] = false;
+            batch.Weights[at] = ignored ? 0 : 1;
+        }
+        batch.Documents![row] = begins;
+    }
+
+    private static int FirstAfter(IReadOnlyList<long> starts, long at)
+    {
+        var (low, high) = (0, starts.Count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (starts[middle] > at) high = middle;
+            else low = middle + 1;
+        }
+        return low;
     }
 
     private int TaskRows(double dither)
@@ -137,15 +218,15 @@ public sealed class BatchMaker
 
         var start = row * options.Length;
         var next = 0;
-        var predicted = options.LandmarkLoss == LandmarkLoss.Predicted;
+        var policy = options.LandmarkLoss;
         for (var position = 0; position < options.Length; position++)
         {
             var at = start + position;
             var isLandmark = IsLandmark(position);
             batch.Inputs[at] = isLandmark ? options.LandmarkId : tokens[next++];
             // A landmark is a target where the policy says so, and never part of an answer.
-            var toLandmark = predicted && IsLandmark(position + 1);
-            var ignored = isLandmark && !predicted;
+            var toLandmark = policy == LandmarkLoss.Predicted && IsLandmark(position + 1);
+            var ignored = isLandmark && policy == LandmarkLoss.Ignored;
             batch.Targets[at] = ignored ? Batch.Ignored : toLandmark ? options.LandmarkId : tokens[next];
             var kind = ignored || toLandmark || kinds.IsEmpty ? TokenKind.Text : kinds[next];
             batch.Answers[at] = kind == TokenKind.Answer;

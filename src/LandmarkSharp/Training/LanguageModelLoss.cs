@@ -14,20 +14,23 @@ internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answe
 
 /// <summary>
 /// Cross-entropy of a decoder over batches whose rows have their landmarks at the same places: the layout of each phase is
-/// made once.
+/// made once, and that of documents or positions of a batch's own for each.
 /// </summary>
 /// <param name="decoder">The model; its landmark configuration gives the block.</param>
-internal sealed class LanguageModelLoss(Decoder decoder) : IDisposable
+/// <param name="dropout">The probability of a gate to be dropped in training.</param>
+/// <param name="recompute">Whether layers are computed again in the backward pass.</param>
+internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false) : IDisposable
 {
-    private readonly Dictionary<(int Length, int First), (BlockLayout Layout, DenseAttention Attention)> phases = [];
+    private readonly Dictionary<(int Length, int First), Phase> phases = [];
+    private Phase? own;     // of the batch before: its backward pass may need it
 
-    /// <summary>The loss of a batch.</summary>
+    /// <summary>The loss of a batch, in training.</summary>
     /// <param name="batch">Rows of one phase.</param>
     /// <param name="weight">What the weighted sum is divided by: the step's weight over all its batches.</param>
     public BatchLoss Of(PackedBatch batch, double weight)
     {
         using var scope = NewDisposeScope();
-        var (cross, _) = CrossEntropy(batch, predictions: false);
+        var (cross, _) = CrossEntropy(batch, predictions: false, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
         var sums = batch.Parts.to(decoder.Device, non_blocking: true).mv(cross);            // [3, R·T] · [R·T]
         return new BatchLoss(
             (sums[0] / weight).MoveToOuterDisposeScope(),
@@ -37,13 +40,15 @@ internal sealed class LanguageModelLoss(Decoder decoder) : IDisposable
 
     /// <summary>Cross-entropy of each position, and the likeliest token there.</summary>
     /// <returns>Float32 [R·T], 0 where nothing is predicted, and int64 [R·T] or null.</returns>
-    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions)
+    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions, GateDropout? dropped = null)
     {
         using var scope = NewDisposeScope();
-        var (rows, length, first) = (batch.Batch.Rows, batch.Batch.Length, batch.Batch.FirstBlockLength);
+        var (rows, length) = (batch.Batch.Rows, batch.Batch.Length);
         var ids = batch.Ids.to(decoder.Device, non_blocking: true).to(ScalarType.Int64);    // [2, R·T]
         var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
-        var hidden = decoder.Forward(inputs, Attention(length, first));
+        var attention = Of(batch.Batch).Attention;
+        attention.Dropout = dropped;
+        var hidden = decoder.Forward(inputs, attention, recompute);
         var logits = decoder.Logits(hidden).flatten(0, 1).to(ScalarType.Float32);           // [R·T, V]
         var cross = F.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: nn.Reduction.None);
         return (cross.MoveToOuterDisposeScope(), predictions ? logits.argmax(-1).MoveToOuterDisposeScope() : null);
@@ -52,20 +57,38 @@ internal sealed class LanguageModelLoss(Decoder decoder) : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (layout, attention) in phases.Values)
-        {
-            attention.Dispose();
-            layout.Dispose();
-        }
+        own?.Dispose();
+        foreach (var phase in phases.Values) phase.Dispose();
     }
 
-    private DenseAttention Attention(int length, int first)
+    private Phase Of(Batch batch)
     {
-        if (!phases.TryGetValue((length, first), out var phase))
+        var (block, device) = (decoder.Config.Landmark!.BlockLength, decoder.Device);
+        var (length, first) = (batch.Length, batch.FirstBlockLength);
+        if (batch.Documents is null && batch.Positions is null)
         {
-            var layout = BlockLayout.Regular(length, length, decoder.Config.Landmark!.BlockLength, first, decoder.Device);
-            phases[(length, first)] = phase = (layout, new DenseAttention(decoder.Rotary, layout));
+            if (!phases.TryGetValue((length, first), out var phase))
+                phases[(length, first)] = phase = new Phase(decoder.Rotary, BlockLayout.Regular(length, length, block, first, device), null);
+            return phase;
         }
-        return phase.Attention;
+        own?.Dispose();
+        var layout = batch.Documents is { } documents
+            ? BlockLayout.Packed(length, length, block, documents, device)
+            : BlockLayout.Regular(length, length, block, first, device);
+        var positions = batch.Positions is { } p ? tensor(p, ScalarType.Int64, device).view(batch.Rows, length).DetachFromDisposeScope() : null;
+        return own = new Phase(decoder.Rotary, layout, positions);
+    }
+
+    /// <summary>Attention over windows whose blocks, documents and positions lie alike.</summary>
+    private sealed class Phase(Rotary rotary, BlockLayout layout, Tensor? positions) : IDisposable
+    {
+        public DenseAttention Attention { get; } = new(rotary, layout, positions);
+
+        public void Dispose()
+        {
+            Attention.Dispose();
+            positions?.Dispose();
+            layout.Dispose();
+        }
     }
 }

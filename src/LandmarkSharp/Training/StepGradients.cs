@@ -19,7 +19,8 @@ internal sealed class StepGradients : IDisposable
     /// <summary>Copies the model to the devices that are to help.</summary>
     /// <param name="model">The model; its parameters require gradients.</param>
     /// <param name="others">Further devices.</param>
-    public StepGradients(Decoder model, IEnumerable<Device> others)
+    /// <param name="options">Of the recipe.</param>
+    public StepGradients(Decoder model, IEnumerable<Device> others, TrainingOptions options)
     {
         this.model = model;
         try
@@ -32,7 +33,7 @@ internal sealed class StepGradients : IDisposable
             Dispose();      // the copies before the one that did not fit
             throw;
         }
-        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m))];
+        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers))];
         threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 

@@ -106,7 +106,7 @@ public sealed class Trainer : IDisposable
                         + "give another output folder.");
                 if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
             }
-            gradients = new StepGradients(decoder, run.Devices.Skip(1));
+            gradients = new StepGradients(decoder, run.Devices.Skip(1), options);
         }
         catch
         {
@@ -134,7 +134,12 @@ public sealed class Trainer : IDisposable
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
         using var metrics = new MetricsFile(run.Output, Step);
-        var rate = new LearningRate(options.PeakRate, options.FinalRate, options.WarmUp, options.Steps);
+        var rate = new LearningRate(options.PeakRate, options.FinalRate, options.WarmUp, options.Steps)
+        {
+            Start = options.StartRate,
+            CosineWarmUp = options.CosineWarmUp,
+            Cycles = options.Cycles,
+        };
         var clock = Stopwatch.StartNew();
         var (lastSeconds, lastPositions) = (0.0, Positions);
         BatchPrefetcher? batches = null;

@@ -42,7 +42,7 @@ internal sealed class TrainingData : IDisposable
 
     /// <summary>Makes the batches of a stage.</summary>
     public BatchMaker Maker(TrainingStage stage) => new(
-        Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => new WeightedSource(shards[s.Key], s.Value))], tasks);
+        Batches(stage, options.Seed + stage.FromStep), [.. options.Sources.Select(s => Source(shards, s.Key, s.Value))], tasks);
 
     /// <summary>
     /// Judges a stage by held-out texts, and where it asks tasks by tasks of held-out wordings, in windows as long as those it
@@ -50,8 +50,8 @@ internal sealed class TrainingData : IDisposable
     /// </summary>
     public Validation? Validation(TrainingStage stage)
     {
-        var judging = Batches(stage with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed);
-        WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => new WeightedSource(heldOut![s.Name], 1))];
+        var judging = Batches(stage with { Rows = run.ValidationRows, TaskShare = 0 }, ValidationSeed) with { PositionJump = 0 };
+        WeightedSource[] text = [.. (heldOut?.Meta.Sources ?? []).Select(s => Source(heldOut!, s.Name, 1))];
         var asks = stage.TaskShare > 0;
         if (text.Length == 0 && !asks) return null;
         return new Validation(
@@ -65,6 +65,9 @@ internal sealed class TrainingData : IDisposable
         heldOut?.Dispose();
         shards.Dispose();
     }
+
+    private static WeightedSource Source(TokenShards shards, string name, double weight) =>
+        new(shards[name], weight, shards.Meta.Sources.First(s => s.Name == name).Documents);
 
     private int? Mark => tokenizer.AddsBos ? tokenizer.BosId : null;
 
@@ -94,6 +97,8 @@ internal sealed class TrainingData : IDisposable
         BlockLength = options.BlockTokens,
         LandmarkId = Model.Landmark!.Id,
         LandmarkLoss = options.LandmarkLoss,
+        Documents = options.Documents,
+        PositionJump = options.PositionJump,
         BeginOfText = Mark,
         Seed = seed,
         TaskShare = stage.TaskShare,

@@ -73,6 +73,15 @@ public sealed record TrainingOptions
     /// <summary>What landmarks' places teach; generation with the model follows it.</summary>
     public LandmarkLoss LandmarkLoss { get; init; } = LandmarkLoss.Ignored;
 
+    /// <summary>How documents share a window.</summary>
+    public DocumentPacking Documents { get; init; } = DocumentPacking.Joined;
+
+    /// <summary>After each landmark positions go on up to so many less one further, drawn each time (the paper's appendix E); 0 for never.</summary>
+    public int PositionJump { get; init; }
+
+    /// <summary>The probability of a query's gate of an earlier block to be dropped (group dropout, landmark-attention.md 1.7).</summary>
+    public double GroupDropout { get; init; }
+
     /// <summary>Sources of text, by their names in the shards, and their weights.</summary>
     public IReadOnlyDictionary<string, double> Sources { get; init; } = new Dictionary<string, double>();
 
@@ -91,14 +100,23 @@ public sealed record TrainingOptions
     /// <summary>Optimizer steps.</summary>
     public long Steps { get; init; } = 1000;
 
-    /// <summary>Steps over which the learning rate rises from 0.</summary>
+    /// <summary>Steps over which the learning rate rises.</summary>
     public long WarmUp { get; init; } = 100;
+
+    /// <summary>Learning rate where the warm-up begins.</summary>
+    public double StartRate { get; init; }
+
+    /// <summary>Whether the warm-up rises by half a cosine, as the paper's does from scratch; else evenly.</summary>
+    public bool CosineWarmUp { get; init; }
 
     /// <summary>Learning rate after the warm-up.</summary>
     public double PeakRate { get; init; } = 2e-3;
 
-    /// <summary>Learning rate at the end of the cosine.</summary>
+    /// <summary>Learning rate at the end of half a cosine.</summary>
     public double FinalRate { get; init; } = 4e-5;
+
+    /// <summary>Periods of the cosine after the warm-up: 0.5 ends at the final rate, the paper's 0.4 for fine-tuning before that.</summary>
+    public double Cycles { get; init; } = 0.5;
 
     /// <summary>AdamW's β₁.</summary>
     public double Beta1 { get; init; } = 0.9;
@@ -126,6 +144,9 @@ public sealed record TrainingOptions
     /// other. Master weights and moments are float32.
     /// </summary>
     public string ComputeType { get; init; } = "auto";
+
+    /// <summary>Whether layers keep their inputs alone and are computed again in the backward pass: less memory, a third more work.</summary>
+    public bool RecomputeLayers { get; init; }
 
     /// <summary>Seed of the weights and of every batch.</summary>
     public long Seed { get; init; } = 1;
@@ -198,6 +219,8 @@ public sealed record TrainingOptions
         Require(
             PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0,
             "rates and clip must be above 0 and weight_decay 0 or more");
+        Require(StartRate >= 0 && Cycles is > 0 and <= 0.5, "start_rate must be 0 or more, and cycles above 0 and at most 0.5");
+        Require(PositionJump >= 0 && GroupDropout is >= 0 and < 1, "position_jump must be 0 or more, and group_dropout from 0 to below 1");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
         Require(TaskSources.All(s => s is not null), "task_sources must be names of sources");

@@ -25,7 +25,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
     {
         using var quiet = no_grad();
         using var loss = new LanguageModelLoss(decoder);
-        var landmark = decoder.Config.Landmark!.Id;
+        var landmark = decoder.Config.Landmark!;
         var (textSum, textCount, answerSum, answerCount, right, asked) = (0.0, 0L, 0.0, 0L, 0, 0);
         for (var i = 0; i < batches; i++)
         {
@@ -34,9 +34,10 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
                 using var scope = NewDisposeScope();
                 using var batch = new PackedBatch(text.Make(i), pinned: false);
                 var losses = loss.CrossEntropy(batch, predictions: false).Cross.cpu().data<float>().ToArray();
-                foreach (var (target, nats) in batch.Batch.Targets.Zip(losses).Where(x => IsRegular(x.First, landmark)))
+                for (var at = 0; at < losses.Length; at++)
                 {
-                    textSum += nats;
+                    if (!IsJudged(batch.Batch, at, landmark)) continue;
+                    textSum += losses[at];
                     textCount++;
                 }
             }
@@ -48,7 +49,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             var (each, likeliest) = (cross.cpu().data<float>().ToArray(), predicted!.cpu().data<long>().ToArray());
             for (var at = 0; at < each.Length; at++)
             {
-                if (!rows.Answers[at]) continue;
+                if (!rows.Answers[at] || !IsJudged(rows, at, landmark)) continue;
                 answerSum += each[at];
                 answerCount++;
             }
@@ -64,18 +65,23 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             asked > 0 ? right / (double)asked : null);
     }
 
-    /// <summary>Whether a target is a token of the text: landmarks, where they are predicted, are not judged.</summary>
-    private static bool IsRegular(int target, int landmark) => target != Batch.Ignored && target != landmark;
+    /// <summary>
+    /// Whether a position's prediction is one of the text's tokens: landmarks, where they are predicted, are not judged, and
+    /// where two positions predict a token, the landmark is, whose prediction generation follows.
+    /// </summary>
+    private static bool IsJudged(Batch batch, int at, LandmarkConfig landmark) =>
+        batch.Targets[at] != Batch.Ignored && batch.Targets[at] != landmark.Id
+        && !(landmark.Loss == LandmarkLoss.Predicting && (at + 1) % batch.Length != 0 && batch.Inputs[at + 1] == landmark.Id);
 
     /// <summary>The positions that each answer's tokens are predicted from; a landmark inside does not end it.</summary>
-    private static IEnumerable<List<int>> Answers(Batch batch, int landmark)
+    private static IEnumerable<List<int>> Answers(Batch batch, LandmarkConfig landmark)
     {
         for (var row = 0; row < batch.Rows; row++)
         {
             List<int> answer = [];
             for (var at = row * batch.Length; at < (row + 1) * batch.Length; at++)
             {
-                if (!IsRegular(batch.Targets[at], landmark)) continue;
+                if (!IsJudged(batch, at, landmark)) continue;
                 if (batch.Answers[at]) answer.Add(at);
                 else if (answer.Count > 0)
                 {

@@ -116,6 +116,10 @@ public sealed class ConfigFileTests : IDisposable
             WindowPositions = 64,
         }, given);
         Assert.Equal(16, given.BlockLength);
+        Assert.Equal(given with { Loss = LandmarkLoss.Predicting }, Read("llama_with_landmark", """
+            "mem_id": 49, "mem_freq": 15, "train_context_length": 128, "include_landmark_in_loss": false, "landmark_predicts": true,
+            "inference": { "top_k": 3, "chunk_tokens_with_landmarks": 64 }
+            """).Landmark!);
 
         // 512 less 512 mod 51, less k + 1 = 5 blocks of 51.
         var official = Read("llama_with_landmark", "\"mem_id\": 49, \"mem_freq\": 50").Landmark!;

@@ -28,6 +28,27 @@ public sealed class LearningRateTests
             if (steps > warmUp + 1) Assert.Equal(peak * share, rates[^1], 1e-12);
         });
 
+    /// <summary>torch.optim.lr_scheduler.OneCycleLR(max_lr=2e-3, total_steps=100, pct_start=.05, div_factor=100, final_div_factor=.05).</summary>
+    [Fact]
+    public void OneCycleIsTheOfficialTrainings()
+    {
+        var rate = new LearningRate(2e-3, 4e-4, WarmUp: 5, Steps: 100) { Start = 2e-5, CosineWarmUp = true };
+        double Between(double from, double to, double share) => to + ((from - to) * (1 + Math.Cos(Math.PI * share)) / 2);
+        for (var step = 0; step < 5; step++) Assert.Equal(Between(2e-5, 2e-3, step / 4.0), rate.At(step), 1e-15);
+        Assert.Equal(2e-3, rate.At(4), 1e-15);
+        Assert.Equal(4e-4, rate.At(99), 1e-15);
+    }
+
+    /// <summary>Transformers' get_cosine_schedule_with_warmup(num_cycles=0.4), as LLaMA was fine-tuned: it ends at 9.5 % of the peak.</summary>
+    [Fact]
+    public void FourTenthsOfACycleEndAboveTheFinalRate()
+    {
+        var rate = new LearningRate(2e-5, 0, WarmUp: 450, Steps: 15_000) { Cycles = 0.4 };
+        Assert.Equal(2e-5 * (1 + Math.Cos(0.8 * Math.PI)) / 2, rate.At(14_999), 1e-15);
+        Assert.InRange(rate.At(14_999) / 2e-5, 0.095, 0.096);
+        Assert.Equal(1e-5, rate.At(224), 1e-15);
+    }
+
     [Theory]
     [InlineData(0, 1)]
     [InlineData(5, 5)]

@@ -35,6 +35,26 @@ public sealed class TrainerResumeTests : IDisposable
             File.ReadAllBytes(Path.Combine(tiny["stopped"], "model", "model.safetensors")));
     }
 
+    /// <summary>What is drawn for a batch is drawn again: gates, positions, where documents lie.</summary>
+    [Fact]
+    public void AStoppedRunDrawsWhatItWouldHaveDrawn()
+    {
+        var recipe = Recipe with { GroupDropout = 0.3, PositionJump = 20, Documents = DocumentPacking.Separate };
+        Run("whole", recipe.Steps, recipe: recipe);
+        Run("stopped", 3, recipe: recipe);
+        Run("stopped", recipe.Steps, recipe: recipe);
+        Assert.Equal(tiny.Metrics("whole"), tiny.Metrics("stopped"));
+    }
+
+    [Fact]
+    public void LayersComputedAgainChangeNothing()
+    {
+        var recipe = Recipe with { GroupDropout = 0.3 };
+        Run("kept", recipe.Steps, recipe: recipe);
+        Run("again", recipe.Steps, recipe: recipe with { RecomputeLayers = true });
+        Assert.Equal(tiny.Metrics("kept"), tiny.Metrics("again"));
+    }
+
     [Fact]
     public void WorkAfterTheCheckpointIsDoneAgainAndStandsOnceInTheCurve()
     {
@@ -124,10 +144,10 @@ public sealed class TrainerResumeTests : IDisposable
         Assert.DoesNotContain('\n', error.Message);
     }
 
-    private void Run(string name, long steps, int saveEvery = 1000)
+    private void Run(string name, long steps, int saveEvery = 1000, TrainingOptions? recipe = null)
     {
         using var stop = new CancellationTokenSource();
-        using var trainer = new Trainer(Recipe, tiny.Into(name) with { SaveEvery = saveEvery });
+        using var trainer = new Trainer(recipe ?? Recipe, tiny.Into(name) with { SaveEvery = saveEvery });
         var done = trainer.Run(p => { if (p.Line.Step == steps) stop.Cancel(); }, stop.Token);
         Assert.Equal(steps, trainer.Step);
         Assert.Equal(steps == Recipe.Steps, done);
