@@ -5,10 +5,7 @@ using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Training.Corpus;
 
-/// <summary>
-/// Arrow's IPC: a column of text or bytes, a record batch at a time. A file is a stream between two marks, so both are read
-/// forwards, and the table of contents at a file's end is not needed.
-/// </summary>
+/// <summary>Arrow's IPC, file or stream: a column of text or bytes, a record batch at a time.</summary>
 internal static class ArrowRows
 {
     private static ReadOnlySpan<byte> FileMark => "ARROW1"u8;
@@ -25,8 +22,10 @@ internal static class ArrowRows
             yield return CorpusRow.Without(null, "is no Arrow IPC file or stream");
             yield break;
         }
-        using var content = isFile ? stream : new ReplayStream(start, stream);
-        using var reader = new ArrowStreamReader(content, new CompressionCodecFactory(), leaveOpen: true);
+        using var forwards = new ReplayStream(start, stream);
+        using var content = !isFile ? forwards : stream.CanSeek ? stream : UnpackedFile.Of(forwards);
+        using var reader = isFile
+            ? new ArrowFileReader(content, new CompressionCodecFactory()) : new ArrowStreamReader(content, new CompressionCodecFactory());
         var columns = reader.Schema.FieldsList;
         if (columns.FirstOrDefault(f => f.Name == column) is not { } field)
         {
@@ -45,7 +44,6 @@ internal static class ArrowRows
             }
             for (var i = 0; i < cells.Length; i++) yield return read(i, ++row);
         }
-        if (isFile && !EndsWithMark(content)) yield return CorpusRow.Without(null, $"breaks off after row {row}");
 
         // How to read a cell; null where they are no text.
         Func<int, long, CorpusRow>? Cells(IArrowArray cells)
@@ -69,18 +67,5 @@ internal static class ArrowRows
         }
 
         CorpusRow Cell(ReadOnlySpan<byte> utf8, bool isNull, long row) => isNull ? CorpusRow.Null(row, column) : CorpusRow.Of(row, utf8);
-    }
-
-    /// <summary>Whether what is left of a file ends as one that was written to its end.</summary>
-    private static bool EndsWithMark(Stream stream)
-    {
-        var (buffer, held) = (new byte[1 << 16], 0);
-        while (stream.Read(buffer, held, buffer.Length - held) is > 0 and var read)
-        {
-            var kept = Math.Min(held + read, FileMark.Length);
-            buffer.AsSpan(held + read - kept, kept).CopyTo(buffer);
-            held = kept;
-        }
-        return buffer.AsSpan(0, held).SequenceEqual(FileMark);
     }
 }

@@ -9,7 +9,7 @@ internal static class ParquetRows
 {
     public static IEnumerable<CorpusRow> Read(Stream stream, string column)
     {
-        using var seekable = Seekable(stream);
+        using var seekable = UnpackedFile.Of(stream);
         var reader = ParquetReader.CreateAsync(seekable).GetAwaiter().GetResult();
         // As text the library would replace what is no UTF-8 in silence, and cut prefixes (DELTA_BYTE_ARRAY) by characters where
         // the format counts bytes. Columns that do not say that they are text come as the bytes they are.
@@ -18,7 +18,7 @@ internal static class ParquetRows
 
         var fields = reader.Schema.Fields;
         var found = fields.FirstOrDefault(f => f.Name == column);
-        if (found is not DataField { IsArray: false } field || field.ClrType != typeof(byte[]))
+        if (found is not DataField { IsArray: false } field || field.ClrType != typeof(ReadOnlyMemory<byte>))
         {
             yield return found is null
                 ? CorpusRow.NoColumn(column, fields.Select(f => f.Name))
@@ -35,27 +35,6 @@ internal static class ParquetRows
             var next = 0;
             for (var i = 0; i < values.Length; i++)
                 yield return levels is null || levels[i] > 0 ? CorpusRow.Of(++row, values[next++].Span) : CorpusRow.Null(++row, column);
-        }
-    }
-
-    /// <summary>A table's description stands at its end: what can only be read forwards is unpacked on the disk first.</summary>
-    private static Stream Seekable(Stream stream)
-    {
-        if (stream.CanSeek) return stream;
-        var path = Path.GetTempFileName();
-        var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite);
-        // Without its name it is gone with the process, however that ends.
-        File.Delete(path);
-        try
-        {
-            stream.CopyTo(file);
-            file.Position = 0;
-            return file;
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
         }
     }
 }
