@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Turns a folder of corpora (NAME/train/*.txt and, for some, NAME/validation/*.txt) into token shards.
+# Turns a folder of corpora (NAME/train and, for some, NAME/validation, folders of texts in any format of docs/training-data.md)
+# into token shards.
 # usage: eng/prepare-data.sh LANDMARK TEXTS OUT      LANDMARK: the tool's program; leaves OUT/train and OUT/validation
 set -euo pipefail
 landmark=$1 texts=$2 out=$3

@@ -54,25 +54,34 @@ internal sealed class Output(bool json)
     }
 
     /// <summary>Runs work that tells how far it is, under a progress bar if someone is there to see it.</summary>
-    public T Progress<T>(string label, long total, Func<IProgress<long>, T> work)
+    public T Progress<T>(string label, long total, Func<IProgress<long>, T> work) =>
+        Progress(label, value => (value, label), total, work);
+
+    /// <summary>The same for work that tells more than a number: what it tells becomes a place on the bar and a label.</summary>
+    public T Progress<TTold, T>(string label, Func<TTold, (long Value, string Label)> show, long total, Func<IProgress<TTold>, T> work)
     {
-        if (!IsLive) return work(new Silent());
+        if (!IsLive) return work(new Silent<TTold>());
         return AnsiConsole.Progress().AutoClear(true)
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
             .Start(context =>
             {
                 var task = context.AddTask(Markup.Escape(label), maxValue: Math.Max(1, total));
-                return work(new Bar(task));
+                return work(new Bar<TTold>(task, show));
             });
     }
 
-    private sealed class Silent : IProgress<long>
+    private sealed class Silent<T> : IProgress<T>
     {
-        public void Report(long value) { }
+        public void Report(T value) { }
     }
 
-    private sealed class Bar(ProgressTask task) : IProgress<long>
+    private sealed class Bar<T>(ProgressTask task, Func<T, (long Value, string Label)> show) : IProgress<T>
     {
-        public void Report(long value) => task.Value = value;
+        public void Report(T value)
+        {
+            var (place, label) = show(value);
+            task.Value = place;
+            task.Description = Markup.Escape(label);
+        }
     }
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using LandmarkSharp.Text;
-using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Cli.Commands;
 
@@ -10,14 +9,14 @@ internal static class TokenizerCommand
 {
     public static Command Create() => new("tokenizer", "Works with a model's tokenizer.")
     {
-        new Encode(), new Decode(), new Show(), new Shards(),
+        new Encode(), new Decode(), new Show(), new TokenShardsCommand(),
         new HelpWithExamples("landmark tokenizer encode \"The grass is green.\"", "landmark tokenizer info --json").Option,
     };
 
-    private static Option<string?> PathOption() =>
+    internal static Option<string?> PathOption() =>
         new("--tokenizer") { Description = "Tokenizer file or model folder; the model that ships when not given.", HelpName = "PATH" };
 
-    private static Tokenizer Load(ParseResult parsed, Option<string?> path) =>
+    internal static Tokenizer Load(ParseResult parsed, Option<string?> path) =>
         Tokenizer.Load(parsed.GetValue(path) ?? ModelOptions.Shipped);
 
     private sealed class Encode : LandmarkCommand
@@ -95,41 +94,6 @@ internal static class TokenizerCommand
                 ["kind", t.Kind], ["tokens", $"{t.VocabularySize}"], ["begins a text", $"{t.BosId}{(t.AddsBos ? ", put first" : "")}"],
                 ["ends a text", $"{t.EosId}"], ["fingerprint", t.Fingerprint],
             ]);
-            return Tool.Success;
-        }
-    }
-
-    private sealed class Shards : LandmarkCommand
-    {
-        private readonly Option<string?> path = PathOption();
-        private readonly Option<string> folder = new("--out") { Description = "Folder to write.", Required = true, HelpName = "DIR" };
-        private readonly Option<string[]> sources = new("--source")
-        {
-            Description = "A name, and a text file or a folder of *.txt files; once for each source.",
-            Required = true,
-            HelpName = "NAME=PATH",
-        };
-
-        public Shards()
-            : base(
-                "shards", "Turns text files into token shards for training.",
-                "tokenizer shards --tokenizer tokenizer.model --out tokens/train --source books=books/train --source math=math/train")
-        {
-            Options.Add(path);
-            Options.Add(folder);
-            Options.Add(sources);
-        }
-
-        protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
-        {
-            var named = Array.ConvertAll(parsed.GetValue(sources)!, source =>
-                source.Split('=', 2) is [{ Length: > 0 } name, { Length: > 0 } from]
-                    ? (name, from)
-                    : throw new LandmarkException($"The source '{source}' has no name; write NAME=PATH."));
-            var meta = new TokenShardsBuilder(Load(parsed, path)).Build(parsed.GetValue(folder)!, named, cancel);
-            output.Event(new { sources = meta.Sources.Select(s => new { s.Name, s.Tokens, documents = s.Documents.Count }) });
-            output.Table(["source", "documents", "tokens"],
-                meta.Sources.Select(s => new[] { s.Name, $"{s.Documents.Count}", $"{s.Tokens:N0}" }));
             return Tool.Success;
         }
     }

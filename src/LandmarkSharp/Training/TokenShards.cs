@@ -4,32 +4,32 @@ using System.Text.Json.Serialization;
 namespace LandmarkSharp.Training;
 
 /// <summary>
-/// A folder of tokenised text: one flat file of token ids for each source (<c>NAME.bin</c>, documents one after the
-/// other, each followed by the end-of-text token) and <c>tokens.json</c>, which says what they are. The files are
-/// mapped into memory: opening costs nothing and a window is read where it lies.
+/// A folder of tokenised text: for each source a flat file of token ids (<c>NAME.bin</c>, documents one after the
+/// other, each followed by the end-of-text token) and one of where each document starts (<c>NAME.docs</c>), and
+/// <c>tokens.json</c>, which says what they are. The files are mapped into memory: opening costs nothing and a window is
+/// read where it lies.
 /// </summary>
 public sealed class TokenShards : IDisposable
 {
     internal const string MetaFile = "tokens.json";
 
-    private readonly Dictionary<string, TokenSource> sources;
+    /// <summary>How the files are laid out; another number for every change of it. The first had the starts in tokens.json.</summary>
+    internal const int Layout = 2;
 
-    private TokenShards(TokenShardsMeta meta, Dictionary<string, TokenSource> sources)
-    {
-        Meta = meta;
-        this.sources = sources;
-    }
+    private readonly Dictionary<string, (TokenSource Tokens, DocumentStarts Starts)> sources = new(StringComparer.Ordinal);
+
+    private TokenShards(TokenShardsMeta meta) => Meta = meta;
 
     /// <summary>What <c>tokens.json</c> says.</summary>
     public TokenShardsMeta Meta { get; }
 
     /// <summary>The stream of the source of this name.</summary>
     /// <exception cref="LandmarkException">There is no such source.</exception>
-    public TokenSource this[string name] =>
-        sources.TryGetValue(name, out var source)
-            ? source
-            : throw new LandmarkException(
-                $"The token shards have no source '{name}'; they have {string.Join(", ", sources.Keys)}.");
+    public TokenSource this[string name] => Source(name).Tokens;
+
+    /// <summary>Where the documents of the source of this name start.</summary>
+    /// <exception cref="LandmarkException">There is no such source.</exception>
+    public DocumentStarts Documents(string name) => Source(name).Starts;
 
     /// <summary>Opens a folder that <see cref="TokenShardsBuilder"/> wrote.</summary>
     /// <param name="folder">The folder.</param>
@@ -45,24 +45,48 @@ public sealed class TokenShards : IDisposable
                 $"The token shards in {folder} were made with another tokenizer (vocabulary {meta.Vocabulary}, this "
                 + $"one is {vocabulary}); make them again with this tokenizer.");
 
-        var sources = new Dictionary<string, TokenSource>(StringComparer.Ordinal);
-        foreach (var source in meta.Sources)
+        var shards = new TokenShards(meta);
+        try
         {
-            var path = Path.Combine(folder, source.File);
-            var found = new FileInfo(path) is { Exists: true } file ? file.Length : -1;
-            if (found != source.Tokens * meta.BytesPerToken)
-                throw new LandmarkException(
-                    $"The token file {path} has {(found < 0 ? "gone" : $"{found} bytes")}, expected "
-                    + $"{source.Tokens * meta.BytesPerToken} bytes; make the shards again.");
-            sources.Add(source.Name, TokenSource.Map(path, meta.BytesPerToken));
+            foreach (var source in meta.Sources)
+            {
+                var (tokens, starts) = (Path.Combine(folder, source.File), Path.Combine(folder, source.Starts));
+                CheckSize(tokens, source.Tokens * meta.BytesPerToken);
+                CheckSize(starts, source.DocumentCount * sizeof(long));
+                shards.sources.Add(
+                    source.Name, (TokenSource.Map(tokens, meta.BytesPerToken), new DocumentStarts(starts, source.DocumentCount)));
+            }
+            return shards;
         }
-        return new TokenShards(meta, sources);
+        catch
+        {
+            shards.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc />
     public void Dispose()
     {
-        foreach (var source in sources.Values) source.Dispose();
+        foreach (var (tokens, starts) in sources.Values)
+        {
+            tokens.Dispose();
+            starts.Dispose();
+        }
+    }
+
+    private (TokenSource Tokens, DocumentStarts Starts) Source(string name) =>
+        sources.TryGetValue(name, out var source)
+            ? source
+            : throw new LandmarkException(
+                $"The token shards have no source '{name}'; they have {string.Join(", ", sources.Keys)}.");
+
+    private static void CheckSize(string path, long expected)
+    {
+        var found = new FileInfo(path) is { Exists: true } file ? file.Length : -1;
+        if (found != expected)
+            throw new LandmarkException(
+                $"The token file {path} has {(found < 0 ? "gone" : $"{found} bytes")}, expected {expected} bytes; make the shards again.");
     }
 
     private static TokenShardsMeta ReadMeta(string path)
@@ -70,8 +94,12 @@ public sealed class TokenShards : IDisposable
         try
         {
             var meta = JsonSerializer.Deserialize(File.ReadAllBytes(path), TokenShardsJson.Default.TokenShardsMeta);
+            if (meta is { Vocabulary: not null, Sources: not null } && meta.Layout != Layout)
+                throw new LandmarkException(
+                    $"The token shards at {path} have layout {Math.Max(1, meta.Layout)}, and this version reads {Layout}; "
+                    + "make the shards again.");
             if (meta is { Vocabulary: not null, BytesPerToken: 2 or 4, Sources.Count: > 0 }
-                && meta.Sources.All(s => s is { Name: not null, File: not null, Tokens: > 0, Documents: not null })
+                && meta.Sources.All(s => s is { Name: not null, File: not null, Starts: not null, Tokens: > 0, DocumentCount: > 0 })
                 && meta.Sources.DistinctBy(s => s.Name).Count() == meta.Sources.Count) return meta;
             throw new LandmarkException($"The file {path} does not describe token shards; make the shards again.");
         }
@@ -87,19 +115,25 @@ public sealed class TokenShards : IDisposable
 }
 
 /// <summary>What <c>tokens.json</c> beside the shards says.</summary>
+/// <param name="Layout">The number of the layout of the files.</param>
 /// <param name="Vocabulary">A fingerprint of the tokenizer that made the tokens.</param>
 /// <param name="BytesPerToken">2 or 4: ids are little-endian unsigned integers of this size.</param>
 /// <param name="EndOfText">The token after each document.</param>
 /// <param name="Sources">The sources, in the order in which they were given.</param>
 public sealed record TokenShardsMeta(
-    string Vocabulary, int BytesPerToken, int EndOfText, IReadOnlyList<TokenShard> Sources);
+    int Layout, string Vocabulary, int BytesPerToken, int EndOfText, IReadOnlyList<TokenShard> Sources);
 
 /// <summary>One source of text in the shards.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="File">Its file, beside <c>tokens.json</c>.</param>
+/// <param name="File">Its file of tokens, beside <c>tokens.json</c>.</param>
 /// <param name="Tokens">The number of tokens, the end-of-text tokens counted.</param>
-/// <param name="Documents">Where each document starts, in tokens.</param>
-public sealed record TokenShard(string Name, string File, long Tokens, IReadOnlyList<long> Documents);
+/// <param name="Starts">Its file of where each document starts, in tokens: little-endian 64-bit integers.</param>
+/// <param name="DocumentCount">The number of documents.</param>
+public sealed record TokenShard(string Name, string File, long Tokens, string Starts, long DocumentCount)
+{
+    /// <summary>A source of this name that holds nothing yet.</summary>
+    internal static TokenShard Named(string name) => new(name, name + ".bin", 0, name + ".docs", 0);
+}
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(TokenShardsMeta))]

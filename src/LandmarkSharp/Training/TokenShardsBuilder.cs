@@ -1,11 +1,11 @@
-using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using LandmarkSharp.Text;
+using LandmarkSharp.Training.Corpus;
 
 namespace LandmarkSharp.Training;
 
-/// <summary>Turns folders of text files into <see cref="TokenShards"/>.</summary>
+/// <summary>Turns files of texts into <see cref="TokenShards"/>.</summary>
 /// <param name="encode">The tokenizer's encoding of a text, without special tokens around it; thread-safe.</param>
 /// <param name="vocabularySize">The number of token ids: up to 65,536 are stored in 2 bytes each.</param>
 /// <param name="endOfText">The token put after each document.</param>
@@ -13,7 +13,6 @@ namespace LandmarkSharp.Training;
 public sealed class TokenShardsBuilder(
     Func<string, int[]> encode, int vocabularySize, int endOfText, string vocabulary)
 {
-    private const int ChunkCharacters = 1 << 18;
     private const string Partial = ".partial";
 
     private readonly FragmentEncoder encoder = new(encode);
@@ -30,10 +29,19 @@ public sealed class TokenShardsBuilder(
     {
     }
 
+    /// <summary>The field of JSON Lines, or the column of Parquet and Arrow, that holds the text.</summary>
+    public string Column { get; init; } = "text";
+
+    /// <summary>Whether a file or row that gives no document is an error; otherwise it is skipped and counted.</summary>
+    public bool Strict { get; init; }
+
+    /// <summary>Is told how far the work is, from time to time.</summary>
+    public IProgress<TokenShardsProgress>? Progress { get; init; }
+
     /// <summary>
-    /// Encodes every source and writes the folder. A source is a text file or a folder whose <c>*.txt</c> files, at any
-    /// depth, are its documents in the order of their paths. Text is read in pieces and encoded in parallel, so a file
-    /// may be larger than memory.
+    /// Encodes every source and writes the folder. A source is a file or a folder of files: text (<c>*.txt</c>, a document
+    /// each), JSON Lines, Parquet or Arrow (a document a row), each plain or compressed by zstd, in the order of their paths.
+    /// They are read in pieces and encoded in parallel, so a file may be larger than memory.
     /// </summary>
     /// <param name="output">
     /// The folder to write; made if it is not there. Files of the same names are replaced when all new ones are whole.
@@ -41,10 +49,38 @@ public sealed class TokenShardsBuilder(
     /// <param name="sources">Names (which become file names) and paths.</param>
     /// <param name="cancellation">Stops the work; the folder then has what it had before.</param>
     /// <exception cref="LandmarkException">
-    /// A name is no name or occurs twice, a source has no text, or a file of it is not text.
+    /// A name is no name or occurs twice, a source has no document, or with <see cref="Strict"/> anything of it is none.
     /// </exception>
-    public TokenShardsMeta Build(
+    public TokenShardsReport Build(
         string output, IReadOnlyList<(string Name, string Path)> sources, CancellationToken cancellation = default)
+    {
+        CheckNames(sources);
+        var files = sources.Select(s => CorpusFile.Enumerate(s.Path)).ToList();
+        Directory.CreateDirectory(output);
+        var meta = new TokenShardsMeta(
+            TokenShards.Layout, vocabulary, vocabularySize <= 1 << 16 ? 2 : 4, endOfText, [.. sources.Select(s => TokenShard.Named(s.Name))]);
+        string[] written =
+        [
+            .. meta.Sources.SelectMany(s => (string[])[s.File, s.Starts]).Append(TokenShards.MetaFile).Select(f => Path.Combine(output, f)),
+        ];
+        var work = new Work(this, meta.BytesPerToken, files, cancellation);
+        try
+        {
+            meta = meta with { Sources = [.. meta.Sources.Select((s, i) => work.Write(output, s, sources[i].Path, files[i]))] };
+            File.WriteAllBytes(written[^1] + Partial, JsonSerializer.SerializeToUtf8Bytes(meta, TokenShardsJson.Default.TokenShardsMeta));
+            // All is on the disk before the first old file goes. Killed in between, the folder has no description, and nobody
+            // takes the old one for that of the new files.
+            File.Delete(written[^1]);
+            foreach (var file in written) File.Move(file + Partial, file, overwrite: true);
+        }
+        finally
+        {
+            foreach (var file in written) File.Delete(file + Partial);
+        }
+        return work.Report;
+    }
+
+    private static void CheckNames(IReadOnlyList<(string Name, string Path)> sources)
     {
         foreach (var (name, _) in sources)
         {
@@ -56,102 +92,111 @@ public sealed class TokenShardsBuilder(
             if (sources.Count(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) > 1)
                 throw new LandmarkException($"There are several sources named '{name}'; give each its own name.");
         }
-        Directory.CreateDirectory(output);
-        var bytes = vocabularySize <= 1 << 16 ? 2 : 4;
-        var shards = new List<TokenShard>();
-        var meta = new TokenShardsMeta(vocabulary, bytes, endOfText, shards);
-        string[] files = [.. sources.Select(s => Path.Combine(output, s.Name + ".bin")), Path.Combine(output, TokenShards.MetaFile)];
-        try
-        {
-            foreach (var (name, path) in sources) shards.Add(Write(output, name, path, bytes, cancellation));
-            File.WriteAllBytes(files[^1] + Partial, JsonSerializer.SerializeToUtf8Bytes(meta, TokenShardsJson.Default.TokenShardsMeta));
-            // All is on the disk before the first old file goes. Killed in between, the folder has no description, and nobody
-            // takes the old one for that of the new files.
-            File.Delete(files[^1]);
-            foreach (var file in files) File.Move(file + Partial, file, overwrite: true);
-        }
-        catch (AggregateException e)
-        {
-            // What goes wrong on a worker thread comes wrapped.
-            ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
-        }
-        finally
-        {
-            foreach (var file in files) File.Delete(file + Partial);
-        }
-        return meta;
     }
 
-    private TokenShard Write(string output, string name, string path, int bytes, CancellationToken cancellation)
-    {
-        var documents = new List<long>();
-        var count = 0L;
-        var file = name + ".bin";
-        using var stream = File.Create(Path.Combine(output, file + Partial));
-        var encoded = Chunks(TextFile.Enumerate(path))
-            .AsParallel().AsOrdered().WithCancellation(cancellation)
-            .WithMergeOptions(ParallelMergeOptions.NotBuffered)
-            .Select(chunk => (chunk.StartsDocument, Tokens: Encode(chunk)));
-        foreach (var (startsDocument, tokens) in encoded)
-        {
-            if (startsDocument) documents.Add(count);
-            count += tokens.Count;
-            WriteTokens(stream, CollectionsMarshal.AsSpan(tokens), bytes);
-        }
-        return new TokenShard(name, file, count, documents);
-    }
+    /// <summary>The tokens of pieces, each by itself.</summary>
+    private List<int>?[] Encode(List<TextPiece?> pieces) => [.. pieces.Select(p => p is { } piece ? Encode(piece) : null)];
 
-    private List<int> Encode(Chunk chunk)
+    private List<int> Encode(TextPiece piece)
     {
-        var tokens = new List<int>(chunk.Text.Length / 3);
-        encoder.Append(chunk.Text, tokens, chunk.StartsDocument);
-        if (chunk.EndsDocument) tokens.Add(endOfText);
-        return tokens;
-    }
-
-    private void WriteTokens(Stream stream, ReadOnlySpan<int> tokens, int bytes)
-    {
+        var tokens = new List<int>(piece.Text.Length / 3);
+        encoder.Append(piece.Text, tokens, piece.StartsDocument);
+        if (piece.EndsDocument) tokens.Add(endOfText);
         foreach (var token in tokens)
             if ((uint)token >= (uint)vocabularySize)
                 throw new LandmarkException(
                     $"The tokenizer gave the token {token}, but its vocabulary has {vocabularySize}; check its files.");
-
-        if (bytes == 4)
-        {
-            stream.Write(MemoryMarshal.AsBytes(tokens));
-            return;
-        }
-        var narrow = new ushort[tokens.Length];
-        for (var i = 0; i < narrow.Length; i++) narrow[i] = (ushort)tokens[i];
-        stream.Write(MemoryMarshal.AsBytes<ushort>(narrow));
+        return tokens;
     }
 
-    private IEnumerable<Chunk> Chunks(IReadOnlyList<string> files)
+    /// <summary>One run of a builder: what it has read, written and skipped so far.</summary>
+    private sealed class Work
     {
-        var buffer = new char[2 * ChunkCharacters];
-        foreach (var file in files)
+        private readonly TokenShardsBuilder builder;
+        private readonly int bytesPerToken;
+        private readonly CancellationToken cancellation;
+        private readonly CorpusReader reader;
+        private readonly List<TokenShardsReport.Source> done = [];
+        private readonly List<SkippedText> named = [];
+        private readonly (int Files, long Bytes) all;
+        // Of the source that is being written.
+        private SkippedText? first;
+        private long skipped;
+
+        public Work(
+            TokenShardsBuilder builder, int bytesPerToken, List<IReadOnlyList<CorpusFile>> files, CancellationToken cancellation)
         {
-            using var reader = TextFile.Open(file);
-            var (held, first) = (0, true);
-            while (true)
+            (this.builder, this.bytesPerToken, this.cancellation) = (builder, bytesPerToken, cancellation);
+            all = (files.Sum(f => f.Count), files.Sum(f => f.Sum(file => file.Length)));
+            reader = new CorpusReader(new TextPieces(builder.encoder.IsBoundary), builder.Column, Skip);
+        }
+
+        public TokenShardsReport Report => new(done, named);
+
+        /// <summary>Writes the files of a source, under the names of unfinished ones.</summary>
+        public TokenShard Write(string output, TokenShard source, string path, IReadOnlyList<CorpusFile> files)
+        {
+            (first, skipped) = (null, 0);
+            using var writer = new ShardWriter(
+                Path.Combine(output, source.File + Partial), Path.Combine(output, source.Starts + Partial), bytesPerToken);
+            foreach (var (pieces, tokens) in InParallel(Batches(reader.Read(files)), builder.Encode))
             {
-                held += reader.ReadBlock(buffer.AsSpan(held));
-                if (held < buffer.Length)
+                foreach (var (piece, ids) in pieces.Zip(tokens))
                 {
-                    yield return new Chunk(new string(buffer, 0, held), first, EndsDocument: true);
-                    break;
+                    if (ids is null) writer.Forget();
+                    else writer.Append(CollectionsMarshal.AsSpan(ids));
+                    if (piece is { EndsDocument: true }) writer.End();
                 }
-                // Cut before a space, so that both sides encode as the whole would; text without any is cut anywhere but
-                // between the halves of a character.
-                var cut = held - 1;
-                while (cut > 1 && !(encoder.IsBoundary(buffer[cut]) && !encoder.IsBoundary(buffer[cut - 1]))) cut--;
-                if (cut <= 1) cut = char.IsHighSurrogate(buffer[held - 1]) ? held - 1 : held;
-                yield return new Chunk(new string(buffer, 0, cut), first, EndsDocument: false);
-                buffer.AsSpan(cut, held - cut).CopyTo(buffer);
-                (held, first) = (held - cut, false);
+                builder.Progress?.Report(new TokenShardsProgress(
+                    reader.FilesRead, all.Files, reader.BytesRead, all.Bytes,
+                    done.Sum(d => d.Documents) + writer.Documents, done.Sum(d => d.Tokens) + writer.Tokens));
+            }
+            if (writer.Documents == 0)
+                throw new LandmarkException(
+                    $"There is no document in '{path}', as {first?.ToString() ?? "its files have no rows"}"
+                    + $"{(skipped > 1 ? $" (and {skipped - 1:N0} more)" : "")}; give files with text in them.");
+            done.Add(new(source.Name, files.Count, writer.Documents, writer.Tokens, skipped));
+            return source with { Tokens = writer.Tokens, DocumentCount = writer.Documents };
+        }
+
+        /// <summary>Works on several items at a time, a few ahead of the one that is taken, and keeps their order.</summary>
+        private IEnumerable<(TIn Item, TOut Result)> InParallel<TIn, TOut>(IEnumerable<TIn> items, Func<TIn, TOut> work)
+        {
+            var ahead = new Queue<Task<(TIn, TOut)>>();
+            foreach (var item in items)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                ahead.Enqueue(Task.Run(() => (item, work(item)), CancellationToken.None));
+                if (ahead.Count > 2 * Environment.ProcessorCount) yield return ahead.Dequeue().GetAwaiter().GetResult();
+            }
+            while (ahead.TryDequeue(out var next))
+            {
+                yield return next.GetAwaiter().GetResult();
+                cancellation.ThrowIfCancellationRequested();
             }
         }
-    }
 
-    private readonly record struct Chunk(string Text, bool StartsDocument, bool EndsDocument);
+        /// <summary>Documents may be short: as much text at a time as is worth a task.</summary>
+        private static IEnumerable<List<TextPiece?>> Batches(IEnumerable<TextPiece?> pieces)
+        {
+            var (batch, characters) = (new List<TextPiece?>(), 0);
+            foreach (var piece in pieces)
+            {
+                batch.Add(piece);
+                characters += piece?.Text.Length ?? 0;
+                if (characters < TextPieces.Length) continue;
+                yield return batch;
+                (batch, characters) = ([], 0);
+            }
+            if (batch.Count > 0) yield return batch;
+        }
+
+        private void Skip(SkippedText text)
+        {
+            if (builder.Strict) throw new LandmarkException($"{text}; mend or remove it, or leave strict off to skip it.");
+            first ??= text;
+            skipped++;
+            if (named.Count < TokenShardsReport.MostNamed) named.Add(text);
+        }
+    }
 }

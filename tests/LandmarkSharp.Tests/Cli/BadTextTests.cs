@@ -34,7 +34,7 @@ public sealed class BadTextTests(ToolModel model) : IClassFixture<ToolModel>
         (await Run(folder["nowhere.txt"])).Says($"'{folder["nowhere.txt"]}'; check the path");
         // Those that take a folder of texts say what they miss in it.
         Directory.CreateDirectory(folder["empty"]);
-        (await Run(folder["empty"])).Says(words[0] is "ask" or "generate" ? "is a folder; give a text file" : "holds no *.txt file");
+        (await Run(folder["empty"])).Says(words[0] is "ask" or "generate" ? "is a folder; give a text file" : "holds no *.txt");
         Assert.False(Directory.Exists(folder["shards"]) && Directory.EnumerateFiles(folder["shards"]).Any());
 
         Task<ToolRun> Run(string text) => LandmarkTool.Run(

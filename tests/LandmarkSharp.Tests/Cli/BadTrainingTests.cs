@@ -59,7 +59,7 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
         File.WriteAllText(Path.Combine(tiny.Shards, "train.bin"), "short");
         (await Train("new")).Says("make the shards again");
         File.WriteAllText(Path.Combine(tiny.Shards, "tokens.json"),
-            """{"vocabulary": "v", "bytes_per_token": 2, "end_of_text": 2, "sources": [{}]}""");
+            """{"vocabulary": "v", "layout": 2, "bytes_per_token": 2, "end_of_text": 2, "sources": [{}]}""");
         (await Train("new")).Says("does not describe token shards");
         Assert.False(Directory.Exists(tiny["new"]));
     }

@@ -1,3 +1,5 @@
+using System.Text;
+using ZstdSharp;
 
 namespace LandmarkSharp.Tests.Cli;
 
@@ -49,6 +51,21 @@ public sealed class HugeTextTests(ToolModel model) : IClassFixture<ToolModel>, I
             .Says("a text of about 2,147,483,647 tokens takes");
         (await LandmarkTool.Run("recall", "--tokens", $"{int.MaxValue}", "--model", model.Path, "--json"))
             .SaysAsJson("a text of about 2,147,483,647 tokens takes");
+    }
+
+    /// <summary>Half a gigabyte of rows, packed into little.</summary>
+    [Fact]
+    public async Task TokenShardsAreMadeOfMoreTextThanFitsInMemory()
+    {
+        const int rows = 120_000;
+        var row = Encoding.UTF8.GetBytes(
+            $$"""{"id": 1, "text": "{{string.Concat(Enumerable.Repeat("The grass is green, and the sky is blue. ", 100))}}"}""" + "\n");
+        using (var packed = new CompressionStream(File.Create(folder["huge.jsonl.zst"]), leaveOpen: false))
+            for (var i = 0; i < rows; i++) packed.Write(row);
+        var told = (await LandmarkTool.Run(
+            "tokenizer", "shards", "--out", folder["shards"], "--source", "huge=" + folder["huge.jsonl.zst"], "--json")).Json;
+        Assert.Equal(rows, told.GetProperty("sources")[0].GetProperty("documents").GetInt64());
+        Assert.Equal(8L * rows, new FileInfo(Path.Combine(folder["shards"], "huge.docs")).Length);
     }
 
     private static void Write(string path)

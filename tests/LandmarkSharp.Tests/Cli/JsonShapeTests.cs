@@ -31,6 +31,27 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     }
 
     [Fact]
+    public async Task TokenShardsTellWhatWasSkipped()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.Write("rows.jsonl", "{\"body\": \"one\"}\n{\"body\": null}\n");
+        folder.Write("wrong.parquet", "no table");
+        string[] line = ["tokenizer", "shards", "--out", folder["out"], "--source", "rows=" + folder.Path, "--column", "body"];
+        var told = (await LandmarkTool.Run([.. line, "--json"])).Json;
+        Has(told, "sources", "skipped", "seconds", "tokens_per_second");
+        var source = told.GetProperty("sources")[0];
+        Has(source, "name", "files", "documents", "tokens", "skipped");
+        Assert.Equal((2, 1, 2), (source.GetProperty("files").GetInt32(), source.GetProperty("documents").GetInt32(),
+            source.GetProperty("skipped").GetInt32()));
+        var skipped = told.GetProperty("skipped");
+        Has(skipped[0], "file", "row", "reason");
+        Assert.Equal((path, 2), (skipped[0].GetProperty("file").GetString(), skipped[0].GetProperty("row").GetInt32()));
+        Has(skipped[1], "file", "reason");
+        Assert.Contains("has null for 'body'.\n", (await LandmarkTool.Run(line)).Output, StringComparison.Ordinal);
+        (await LandmarkTool.Run([.. line, "--strict"])).Says($"Line 2 of '{path}' has null for 'body'; mend");
+    }
+
+    [Fact]
     public async Task RecallTellsTheSame() => Has(
         (await Run("recall", "--tokens", "3000", "--trials", "1")).Json,
         "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");

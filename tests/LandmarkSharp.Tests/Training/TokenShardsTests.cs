@@ -24,7 +24,10 @@ public sealed class TokenShardsTests : IDisposable
         var tokens = new int[shards["tiny"].Count];
         shards["tiny"].Window(0, tokens);
         Assert.Equal(expected, tokens);
-        Assert.Equal([0, first.Length + 1], shards.Meta.Sources[0].Documents);
+        var starts = shards.Documents("tiny");
+        Assert.Equal([0, first.Length + 1], [starts[0], starts[1]]);
+        Assert.Equal((2, 2), (starts.Count, shards.Meta.Sources[0].DocumentCount));
+        Assert.Throws<ArgumentOutOfRangeException>(() => starts[2]);
         Assert.Equal(2, shards.Meta.BytesPerToken);
 
         var window = new int[5];
@@ -60,7 +63,7 @@ public sealed class TokenShardsTests : IDisposable
         Write("bad/a.txt", "");
         Fails("a.txt' is empty", () => Build("bad", "bad"));
         File.Delete(Path.Combine(folder, "bad/a.txt"));
-        Fails("no *.txt file", () => Build("bad", "bad"));
+        Fails("holds no *.txt, ", () => Build("bad", "bad"));
         Fails("no file or folder", () => Build("bad", "nowhere"));
         Fails("no token shards", () => TokenShards.Open(Path.Combine(folder, "nowhere")));
     }
@@ -71,8 +74,13 @@ public sealed class TokenShardsTests : IDisposable
         Write("a.txt", "Some text to be kept.");
         Build("a", "a.txt");
         Fails("another tokenizer", () => TokenShards.Open(Out, "other"));
+        File.WriteAllBytes(Path.Combine(Out, "a.docs"), [1, 2]);
+        Fails("a.docs has 2 bytes, expected 8", () => TokenShards.Open(Out));
         File.WriteAllBytes(Path.Combine(Out, "a.bin"), [1, 2]);
-        Fails("expected", () => TokenShards.Open(Out));
+        Fails("a.bin has 2 bytes, expected", () => TokenShards.Open(Out));
+        File.WriteAllText(Path.Combine(Out, "tokens.json"),
+            """{"vocabulary": "words", "bytes_per_token": 2, "end_of_text": 2, "sources": [{"name": "a", "file": "a.bin", "tokens": 1, "documents": [0]}]}""");
+        Fails("have layout 1, and this version reads 2; make the shards again", () => TokenShards.Open(Out));
         File.WriteAllText(Path.Combine(Out, "tokens.json"), "{");
         Fails("not valid JSON", () => TokenShards.Open(Out));
         Fails("vocabulary has 5", () => Build("a", "a.txt", vocabulary: 5));
@@ -122,7 +130,7 @@ public sealed class TokenShardsTests : IDisposable
         Fails("It stopped", () => failed.Build(Out, sources, Cancellation));
         Assert.Equal(before, Files());
         Builder(tokenizer.Encode).Build(Out, sources, Cancellation);
-        Assert.Equal(["a.bin", "stop.bin", "tokens.json"], Files().Keys);
+        Assert.Equal(["a.bin", "a.docs", "stop.bin", "stop.docs", "tokens.json"], Files().Keys);
         TokenShards.Open(Out).Dispose();
 
         int[] Encode(string text, Action stop)
