@@ -1,9 +1,10 @@
+using System.Collections;
 using System.IO.MemoryMappedFiles;
 
 namespace LandmarkSharp.Training;
 
 /// <summary>Where the documents of a source start, in tokens: a file of little-endian 64-bit integers, mapped, not loaded.</summary>
-public sealed class DocumentStarts : IDisposable
+public sealed class DocumentStarts : IReadOnlyList<long>, IDisposable
 {
     private readonly MemoryMappedFile file;
     private readonly MemoryMappedViewAccessor view;
@@ -29,6 +30,18 @@ public sealed class DocumentStarts : IDisposable
             return view.ReadInt64(document * sizeof(long));
         }
     }
+
+    int IReadOnlyCollection<long>.Count => checked((int)Count);
+
+    long IReadOnlyList<long>.this[int document] => this[(long)document];
+
+    /// <inheritdoc />
+    public IEnumerator<long> GetEnumerator()
+    {
+        for (var document = 0L; document < Count; document++) yield return this[document];
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <inheritdoc />
     public void Dispose()

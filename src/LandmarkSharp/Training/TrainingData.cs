@@ -67,7 +67,7 @@ internal sealed class TrainingData : IDisposable
     }
 
     private static WeightedSource Source(TokenShards shards, string name, double weight) =>
-        new(shards[name], weight, shards.Meta.Sources.First(s => s.Name == name).Documents);
+        new(shards[name], weight, shards.Documents(name));
 
     private int? Mark => tokenizer.AddsBos ? tokenizer.BosId : null;
 
