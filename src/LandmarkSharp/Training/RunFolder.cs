@@ -52,6 +52,7 @@ public sealed record RunFolder(string Path, RunRecord? Record, RunMetrics Metric
         };
         return [.. new[] { RunRecord.FileName, MetricsFile.Name }
             .SelectMany(name => Directory.EnumerateFiles(root, name, everywhere))
-            .Select(file => System.IO.Path.GetDirectoryName(file)!).Distinct().Order(StringComparer.Ordinal)];
+            .Select(file => System.IO.Path.GetDirectoryName(file)!).Select(f => f.StartsWith("./", StringComparison.Ordinal) ? f[2..] : f)
+            .Distinct().Order(StringComparer.Ordinal)];
     }
 }

@@ -81,7 +81,7 @@ public sealed record RunRecord
         }
         catch (JsonException e)
         {
-            throw new LandmarkException($"{path} is no record of a run ({e.InBrief()}); train into this folder again, or remove it.", e);
+            throw new LandmarkException($"{path} is no record of a run, by its line {e.LineNumber + 1}; train into this folder again, or remove it.", e);
         }
     }
 
