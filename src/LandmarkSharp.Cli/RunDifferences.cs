@@ -30,7 +30,8 @@ internal static class RunDifferences
             ("positions a second", r => r.PositionsPerSecond is { } speed ? Axis.Label(speed) : null),
             ("hours", r => r.Duration is { TotalSeconds: > 0 and var seconds } ? $"{seconds / 3600:G3}" : null),
         ];
-        return [.. rows.Select(row => (row.Field, Values: runs.Select(row.Value).ToArray())).Where(row => row.Values.Any(v => v is not null))];
+        return [.. rows.Select(row => (row.Field, Values: runs.Select(row.Value).ToArray()))
+            .Where(row => row.Values.Any(v => v is not null))];
     }
 
     private static string? Last(RunFolder run, string metric) =>
@@ -59,7 +60,8 @@ internal static class RunDifferences
     private static void Flatten(string name, JsonElement value, Dictionary<string, string?> fields)
     {
         if (value.ValueKind == JsonValueKind.Object)
-            foreach (var field in value.EnumerateObject()) Flatten(name.Length == 0 ? field.Name : $"{name}.{field.Name}", field.Value, fields);
+            foreach (var field in value.EnumerateObject())
+                Flatten(name.Length == 0 ? field.Name : $"{name}.{field.Name}", field.Value, fields);
         else if (value.ValueKind == JsonValueKind.Array)
             foreach (var (i, item) in value.EnumerateArray().Index()) Flatten($"{name}[{i}]", item, fields);
         else

@@ -52,7 +52,8 @@ internal sealed class TrainingDisplay(Trainer trainer, TrainingOptions options, 
     {
         var done = progress.Line.Step / (double)progress.Steps;
         var bar = (int)(30 * done);
-        yield return ("step", $"{progress.Line.Step:N0} of {progress.Steps:N0}  [blue]{new string('━', bar)}[/][grey]{new string('━', 30 - bar)}[/] "
+        yield return ("step", $"{progress.Line.Step:N0} of {progress.Steps:N0}  "
+            + $"[blue]{new string('━', bar)}[/][grey]{new string('━', 30 - bar)}[/] "
             + $"{done:P0}, {(long)progress.Left.TotalHours:00}:{progress.Left:mm\\:ss} left");
         if (step is { Loss: { } loss })
         {
@@ -69,9 +70,8 @@ internal sealed class TrainingDisplay(Trainer trainer, TrainingOptions options, 
             ];
             yield return ("held out", $"{string.Join(", ", told.OfType<string>())}, at step {validation.Step:N0}");
         }
-        var share = peak is { } most
-            ? $", {progress.PositionsPerSecond * ModelWork.FlopsPerPosition(trainer.Decoder.Config, options.Stage(Math.Max(0, trainer.Step - 1)).Window) / most:P1} of the peak"
-            : "";
+        var work = ModelWork.FlopsPerPosition(trainer.Decoder.Config, options.Stage(trainer.Step - 1).Window);
+        var share = peak is { } most ? $", {progress.PositionsPerSecond * work / most:P1} of the peak" : "";
         yield return ("speed", $"{progress.PositionsPerSecond / 1e3:N1} k positions/s{share}");
         var cards = run.Devices.Select(ProcessMemory.CardBytes).OfType<long>().Select(b => $", {b / 1e9:N1} GB on a card");
         yield return ("memory", $"{ProcessMemory.ResidentBytes / 1e9:N1} GB resident{string.Concat(cards)}");

@@ -66,7 +66,8 @@ internal sealed class TerminalPlot
         owner[y / 4, x / 2] = index;
         // Each curve's letters are at columns of its own, so that they do not hide each other.
         var isLettered = chart.Curves.Count > 1 && x / 2 % LetterEvery == LetterEvery * (index + 1) / (chart.Curves.Count + 1);
-        if (isLettered && Enumerable.Range(0, rows).All(r => letters[r, x / 2] != Chart.Letter(index))) letters[y / 4, x / 2] = Chart.Letter(index);
+        if (isLettered && Enumerable.Range(0, rows).All(r => letters[r, x / 2] != Chart.Letter(index)))
+            letters[y / 4, x / 2] = Chart.Letter(index);
     }
 
     private string Row(int row)
@@ -77,7 +78,8 @@ internal sealed class TerminalPlot
         for (var c = 0; c < columns; c++)
         {
             var shown = letters[row, c] != 0 ? letters[row, c] : dots[row, c] == 0 ? ' ' : (char)(0x2800 + dots[row, c]);
-            line.Append(owner[row, c] < 0 ? $"{shown}" : $"[{Colour(letters[row, c] != 0 ? letters[row, c] - 'A' : owner[row, c])}]{shown}[/]");
+            var curve = letters[row, c] != 0 ? letters[row, c] - 'A' : owner[row, c];
+            line.Append(curve < 0 ? $"{shown}" : $"[{Colour(curve)}]{shown}[/]");
         }
         if (ends[row].Length > 0) line.Append(' ').Append(ends[row].Length > 3 ? ends[row][..3] : ends[row]);
         return line.ToString().TrimEnd();

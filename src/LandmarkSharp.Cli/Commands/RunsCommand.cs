@@ -15,7 +15,9 @@ internal sealed class RunsCommand : LandmarkCommand
     };
 
     public RunsCommand()
-        : base("runs", "Lists training runs: how far they are and how well they do.", "runs", "runs runs/ablations --json", "runs compare runs/first runs/second")
+        : base(
+            "runs", "Lists training runs: how far they are and how well they do.", "runs", "runs runs/ablations --json",
+            "runs compare runs/first runs/second")
     {
         Arguments.Add(folders);
         Subcommands.Add(new RunsCompareCommand());
@@ -62,7 +64,8 @@ internal sealed class RunsCommand : LandmarkCommand
     private static string[] Row(RunFolder run) =>
     [
         run.Path,
-        $"{run.State.ToString().ToLowerInvariant()} {run.Step}{(run.State != RunState.Done && run.Record is { } record ? $"/{record.Steps}" : "")}",
+        $"{run.State.ToString().ToLowerInvariant()} {run.Step}"
+            + (run.State != RunState.Done && run.Record is { } record ? $"/{record.Steps}" : ""),
         Axis.Label(run.Positions),
         run.Metrics.Recent("loss") is { } loss ? $"{loss:F3}" : "-",
         run.Best is { } best ? $"{best.Loss:F3} @{best.Step}" : "-",

@@ -17,7 +17,8 @@ internal sealed class RunsCompareCommand : LandmarkCommand
         DefaultValueFactory = _ => ["loss"],
         HelpName = "NAME",
     };
-    private readonly Option<string> by = new("--by") { Description = "What it goes by: steps or positions.", DefaultValueFactory = _ => "steps" };
+    private readonly Option<string> by =
+        new("--by") { Description = "What it goes by: steps or positions.", DefaultValueFactory = _ => "steps" };
     private readonly Option<bool> log = new("--log") { Description = "Make its vertical axis logarithmic." };
     private readonly Option<string?> svg = new("--svg") { Description = "Write the chart as an SVG too.", HelpName = "FILE" };
 
@@ -38,7 +39,8 @@ internal sealed class RunsCompareCommand : LandmarkCommand
         var metrics = parsed.GetValue(metric)!;
         foreach (var name in metrics.Where(m => runs.All(r => r.Metrics[m].Count == 0)))
             throw new LandmarkException(
-                $"No run has a metric '{name}'; give one of {string.Join(", ", runs.SelectMany(r => r.Metrics.Names).Distinct().DefaultIfEmpty("none yet"))}.");
+                $"No run has a metric '{name}'; give one of those in metrics.jsonl: "
+                + $"{string.Join(", ", runs.SelectMany(r => r.Metrics.Names).Distinct().DefaultIfEmpty("there is none yet"))}.");
         var byPositions = parsed.GetValue(by) == "positions";
         Curve[] curves =
         [

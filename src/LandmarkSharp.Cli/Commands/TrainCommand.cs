@@ -47,7 +47,8 @@ internal sealed class TrainCommand : LandmarkCommand
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda:0,cuda:1")
     {
         Arguments.Add(recipe);
-        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, sample, save, keep])
+        foreach (var option in (IEnumerable<Option>)
+            [tokenizer, shards, validation, folder, start, limit, report, validate, sample, save, keep])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -58,7 +59,8 @@ internal sealed class TrainCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         if (parsed.GetResult(sample) is { Implicit: false } && parsed.GetValue(sample) > 0 && parsed.GetValue(validation) is null)
-            throw new LandmarkException("Samples go on with held-out texts, and there are none; give --validation, or leave out --sample-every.");
+            throw new LandmarkException(
+                "Samples go on with held-out texts, and there are none; give --validation, or leave out --sample-every.");
         var options = TrainingOptions.Load(parsed.GetValue(recipe)!);
         var run = new TrainingRun
         {

@@ -18,9 +18,9 @@ public sealed record RunFolder(string Path, RunRecord? Record, RunMetrics Metric
     /// <summary>Positions a second in its newest session; null where nothing was reported.</summary>
     public double? PositionsPerSecond => Record?.Sessions is [.., var last] ? last.PositionsPerSecond : null;
 
-    /// <summary>How long it trained; null where that is not recorded. A session that was killed has no end and is not counted.</summary>
+    /// <summary>How long it trained; null where that is not recorded. A session that was killed has no end and does not count.</summary>
     public TimeSpan? Duration => Record?.Sessions.Aggregate(
-        TimeSpan.Zero, (sum, s) => sum + ((s.Ended ?? (s.State == RunState.Running && s.IsAlive ? DateTimeOffset.Now : s.Started)) - s.Started));
+        TimeSpan.Zero, (sum, s) => sum + ((s.Ended ?? (s.IsAlive ? DateTimeOffset.Now : s.Started)) - s.Started));
 
     /// <summary>The model of the lowest held-out loss, by the record or else by the metrics.</summary>
     public BestModel? Best => Record?.Best
@@ -32,10 +32,12 @@ public sealed record RunFolder(string Path, RunRecord? Record, RunMetrics Metric
     public static RunFolder Read(string path)
     {
         if (!Directory.Exists(path)) throw new LandmarkException($"There is no folder '{path}'; check the path.");
-        var (hasRecord, metrics) = (File.Exists(System.IO.Path.Combine(path, RunRecord.FileName)), System.IO.Path.Combine(path, MetricsFile.Name));
+        var metrics = System.IO.Path.Combine(path, MetricsFile.Name);
+        var hasRecord = File.Exists(System.IO.Path.Combine(path, RunRecord.FileName));
         if (!hasRecord && !File.Exists(metrics))
             throw new LandmarkException(
-                $"{path} is no folder of a run: it has neither {RunRecord.FileName} nor {MetricsFile.Name}; give one that 'landmark train' wrote.");
+                $"{path} is no folder of a run: it has neither {RunRecord.FileName} nor {MetricsFile.Name}; "
+                + "give one that 'landmark train' wrote.");
         return new RunFolder(path, hasRecord ? RunRecord.Load(path) : null, RunMetrics.Read(metrics));
     }
 
@@ -52,7 +54,8 @@ public sealed record RunFolder(string Path, RunRecord? Record, RunMetrics Metric
         };
         return [.. new[] { RunRecord.FileName, MetricsFile.Name }
             .SelectMany(name => Directory.EnumerateFiles(root, name, everywhere))
-            .Select(file => System.IO.Path.GetDirectoryName(file)!).Select(f => f.StartsWith("./", StringComparison.Ordinal) ? f[2..] : f)
+            .Select(file => System.IO.Path.GetDirectoryName(file)!)
+            .Select(folder => folder.StartsWith("./", StringComparison.Ordinal) ? folder[2..] : folder)
             .Distinct().Order(StringComparer.Ordinal)];
     }
 }

@@ -66,7 +66,7 @@ public sealed record RunRecord
 
     /// <summary>How it is: a session that has no end is over when its process is.</summary>
     public RunState State => Sessions is not [.., var last] ? RunState.Unknown
-        : last.State == RunState.Running && !last.IsAlive ? RunState.Killed
+        : last is { State: RunState.Running, IsAlive: false } ? RunState.Killed
         : last.State;
 
     /// <summary>Reads a folder's run.json.</summary>
@@ -81,7 +81,8 @@ public sealed record RunRecord
         }
         catch (JsonException e)
         {
-            throw new LandmarkException($"{path} is no record of a run, by its line {e.LineNumber + 1}; train into this folder again, or remove it.", e);
+            throw new LandmarkException(
+                $"{path} is no record of a run, by its line {e.LineNumber + 1}; train into this folder again, or remove it.", e);
         }
     }
 
@@ -167,6 +168,7 @@ public sealed record RunSession
     {
         get
         {
+            if (State != RunState.Running) return false;
             if (Machine != Environment.MachineName) return true;
             try
             {

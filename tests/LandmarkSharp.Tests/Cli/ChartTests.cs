@@ -7,7 +7,8 @@ namespace LandmarkSharp.Tests.Cli;
 /// <summary>Charts of curves that are known.</summary>
 public sealed class ChartTests
 {
-    private static readonly Curve Falling = new("falling", [.. Enumerable.Range(0, 200).Select(i => ((double)i * 10, 1 + (8 * Math.Exp(-i / 30.0))))]);
+    private static readonly Curve Falling = new(
+        "falling", [.. Enumerable.Range(0, 200).Select(i => ((double)i * 10, 1 + (8 * Math.Exp(-i / 30.0))))]);
     private static readonly Curve Flat = new("<flat> & [[odd]]", [(0, 3), (1990, 3)]);
 
     [Fact]

@@ -54,14 +54,16 @@ public sealed class RunsCommandTests : IDisposable
         Train("a", 12);
         Train("b", 12, TinyRun.Recipe with { PeakRate = 5e-3, Stages = [new TrainingStage { Window = 96, Rows = 2, TaskShare = 0 }] });
         var told = (await LandmarkTool.Run("runs", "compare", tiny["a"], tiny["b"], "--svg", tiny["c.svg"], "--json")).Json;
-        var differences = told.GetProperty("differences").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.EnumerateArray().Select(v => v.GetString()).ToArray());
+        var differences = told.GetProperty("differences").EnumerateObject()
+            .ToDictionary(p => p.Name, p => p.Value.EnumerateArray().Select(v => v.GetString()).ToArray());
         Assert.Equal(["peak_rate", "stages[0].window"], differences.Keys.Order());
         Assert.Equal(["0.01", "0.005"], differences["peak_rate"]);
         Assert.Equal(["done", "done"], told.GetProperty("results").GetProperty("state").EnumerateArray().Select(v => v.GetString()));
         Assert.Equal(12, told.GetProperty("curves")[1].GetProperty("points").GetArrayLength());
         Assert.Equal("svg", XDocument.Load(tiny["c.svg"]).Root!.Name.LocalName);
 
-        var shown = await LandmarkTool.Run("runs", "compare", tiny["a"], tiny["b"], "--metric", "validation_loss", "--by", "positions", "--log");
+        var shown = await LandmarkTool.Run(
+            "runs", "compare", tiny["a"], tiny["b"], "--metric", "validation_loss", "--by", "positions", "--log");
         Assert.Equal((0, ""), (shown.Code, shown.Error));
         Assert.Contains("validation_loss by positions", shown.Output, StringComparison.Ordinal);
         Assert.Contains('┬', shown.Output);
@@ -82,7 +84,8 @@ public sealed class RunsCommandTests : IDisposable
     public void WhoWatchesSeesHowFarItIs()
     {
         var (run, screen) = (Run("watched"), new StringWriter());
-        var terminal = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(screen), ColorSystem = ColorSystemSupport.NoColors });
+        var terminal = AnsiConsole.Create(
+            new AnsiConsoleSettings { Out = new AnsiConsoleOutput(screen), ColorSystem = ColorSystemSupport.NoColors });
         using var trainer = new Trainer(TinyRun.Recipe, run);
         var display = new TrainingDisplay(trainer, TinyRun.Recipe, run);
         trainer.Run(p => terminal.Write(display.See(p)), TestContext.Current.CancellationToken);

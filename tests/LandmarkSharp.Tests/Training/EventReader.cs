@@ -25,7 +25,7 @@ internal static class EventReader
         return events;
     }
 
-    /// <summary>What TensorBoard shows of a folder: files in the order of their names, a start dropping its step and all later ones.</summary>
+    /// <summary>What TensorBoard shows of a folder: files in the order of names, a start dropping its step and later ones.</summary>
     public static List<(long Step, string Tag, float Value)> Shown(string folder)
     {
         List<(long Step, string Tag, float Value)> shown = [];

@@ -32,7 +32,7 @@ public sealed class RunLogTests : IDisposable
         Assert.Matches("^[0-9a-f]{64}$", record.Shards.Fingerprint);
         Assert.NotEqual(record.Shards.Fingerprint, record.Validation!.Fingerprint);
         Assert.Equal(new FileInfo(Path.Combine(tiny.Shards, "train.bin")).Length / 2, record.Shards.Tokens["train"]);
-        Assert.Equal((1, 4, 3, 1000, 2), (record.Every.Report, record.Every.Validate, record.Every.Sample, record.Every.Save, record.Every.Keep));
+        Assert.Equal(new RunIntervals(Report: 1, Validate: 4, Sample: 3, Save: 1000, Keep: 2, LimitSeconds: null), record.Every);
         Assert.Equal([(0L, 5L, RunState.Stopped), (5L, 12L, RunState.Done)], record.Sessions.Select(s => (s.FromStep, s.Step, s.State)));
         foreach (var session in record.Sessions)
         {
@@ -61,7 +61,8 @@ public sealed class RunLogTests : IDisposable
 
         var path = Path.Combine(tiny["failed"], "run.json");
         var running = File.ReadAllText(path).Replace("\"failed\"", "\"running\"", StringComparison.Ordinal);
-        File.WriteAllText(path, running.Replace($"\"process\": {Environment.ProcessId}", "\"process\": 2147483000", StringComparison.Ordinal));
+        File.WriteAllText(
+            path, running.Replace($"\"process\": {Environment.ProcessId}", "\"process\": 2147483000", StringComparison.Ordinal));
         Assert.Equal(RunState.Killed, RunFolder.Read(tiny["failed"]).State);
         // A record that is damaged is written anew: what is computed does not depend on it.
         File.WriteAllText(path, running[..200]);
@@ -118,7 +119,8 @@ public sealed class RunLogTests : IDisposable
         Assert.Contains(samples, s => s.GetProperty("text").GetString()!.Length > 10);
 
         // What the model writes does not change what it learns.
-        using (var trainer = new Trainer(Recipe, Options("without") with { SampleEvery = 0 })) trainer.Run(cancel: TestContext.Current.CancellationToken);
+        using (var trainer = new Trainer(Recipe, Options("without") with { SampleEvery = 0 }))
+            trainer.Run(cancel: TestContext.Current.CancellationToken);
         Assert.Equal(tiny.Metrics("run"), tiny.Metrics("without"));
         Assert.False(File.Exists(Path.Combine(tiny["without"], "samples.jsonl")));
     }
@@ -128,7 +130,8 @@ public sealed class RunLogTests : IDisposable
     {
         // With such a rate it is best before its end.
         using (var trainer = new Trainer(
-            Recipe with { Steps = 20, WarmUp = 10, PeakRate = 1, FinalRate = 1 }, Options("run") with { ValidateEvery = 2, SaveEvery = 5, Keep = 1, SampleEvery = 0 }))
+            Recipe with { Steps = 20, WarmUp = 10, PeakRate = 1, FinalRate = 1 },
+            Options("run") with { ValidateEvery = 2, SaveEvery = 5, Keep = 1, SampleEvery = 0 }))
             trainer.Run(cancel: TestContext.Current.CancellationToken);
         var run = RunFolder.Read(tiny["run"]);
         var least = run.Metrics["validation_loss"].MinBy(p => p.Value);
@@ -166,7 +169,9 @@ public sealed class RunLogTests : IDisposable
         }
         Assert.Equal(new BestModel(8, 2), BestModel.Of(folder));
         new BestModel(10, 1).Keep(folder, Write);
-        Assert.Equal(["best-00000010", "best-of-all"], Directory.EnumerateDirectories(folder).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["best-00000010", "best-of-all"],
+            Directory.EnumerateDirectories(folder).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal));
         BestModel.Clear(folder);
         Assert.Equal("best-of-all", Path.GetFileName(Assert.Single(Directory.EnumerateDirectories(folder))));
     }
