@@ -50,7 +50,11 @@ internal sealed class Output(bool json)
         var table = new Table().Border(TableBorder.Simple);
         foreach (var column in columns) table.AddColumn(Markup.Escape(column));
         foreach (var row in rows) table.AddRow(row.Select(Markup.Escape).ToArray());
+        // Where there is no terminal, nobody's lines are too long.
+        var width = AnsiConsole.Profile.Width;
+        if (!AnsiConsole.Profile.Out.IsTerminal) AnsiConsole.Profile.Width = Math.Max(width, 1000);
         AnsiConsole.Write(table);
+        AnsiConsole.Profile.Width = width;
     }
 
     /// <summary>Runs work that tells how far it is, under a progress bar if someone is there to see it.</summary>

@@ -24,6 +24,7 @@ internal static class Tool
             new PerplexityCommand(),
             new VerifyCommand(),
             new TrainCommand(),
+            new RunsCommand(),
             TokenizerCommand.Create(),
             BenchCommand.Create(),
             new InfoCommand(),

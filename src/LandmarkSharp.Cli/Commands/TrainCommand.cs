@@ -20,7 +20,7 @@ internal sealed class TrainCommand : LandmarkCommand
     private readonly Option<string?> validation = new("--validation") { Description = "Token shards of held-out texts.", HelpName = "DIR" };
     private readonly Option<string> folder = new("--out")
     {
-        Description = "Folder for checkpoints, metrics and the model; a run found there goes on.",
+        Description = "Folder for all that the run leaves; a run found there goes on.",
         Required = true,
         HelpName = "DIR",
     };
@@ -33,6 +33,8 @@ internal sealed class TrainCommand : LandmarkCommand
         new("--limit") { Description = "Stop with a checkpoint after so many seconds.", HelpName = "SECONDS" };
     private readonly Option<int> report = Every("--report-every", 20, "Steps between reports.");
     private readonly Option<int> validate = Every("--validate-every", 500, "Steps between validations.");
+    private readonly Option<int> sample = Every(
+        "--sample-every", 500, "Steps between samples: how the model goes on with held-out texts (--validation); 0 for none.", least: 0);
     private readonly Option<int> save = Every("--save-every", 1000, "Steps between checkpoints.");
     private readonly Option<int> keep = Every("--max-keep", 2, "Checkpoints to keep.");
     private readonly DeviceOptions device = new(several: true);
@@ -45,7 +47,8 @@ internal sealed class TrainCommand : LandmarkCommand
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda:0,cuda:1")
     {
         Arguments.Add(recipe);
-        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, save, keep])
+        foreach (var option in (IEnumerable<Option>)
+            [tokenizer, shards, validation, folder, start, limit, report, validate, sample, save, keep])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -55,6 +58,9 @@ internal sealed class TrainCommand : LandmarkCommand
 
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
+        if (parsed.GetResult(sample) is { Implicit: false } && parsed.GetValue(sample) > 0 && parsed.GetValue(validation) is null)
+            throw new LandmarkException(
+                "Samples go on with held-out texts, and there are none; give --validation, or leave out --sample-every.");
         var options = TrainingOptions.Load(parsed.GetValue(recipe)!);
         var run = new TrainingRun
         {
@@ -66,6 +72,7 @@ internal sealed class TrainCommand : LandmarkCommand
             Devices = device.Devices(parsed),
             ReportEvery = parsed.GetValue(report),
             ValidateEvery = parsed.GetValue(validate),
+            SampleEvery = parsed.GetValue(sample),
             SaveEvery = parsed.GetValue(save),
             Keep = parsed.GetValue(keep),
             Limit = Limit(parsed.GetValue(limit)),
@@ -73,7 +80,9 @@ internal sealed class TrainCommand : LandmarkCommand
         using var trainer = new Trainer(options, run);
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
         output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
-        var done = trainer.Run(p => Report(output, p), cancel);
+        var done = output.IsLive
+            ? new TrainingDisplay(trainer, options, run).Show(report => trainer.Run(report, cancel))
+            : trainer.Run(p => Report(output, p), cancel);
         output.Event(new
         {
             @event = "end",
@@ -131,12 +140,12 @@ internal sealed class TrainCommand : LandmarkCommand
         _ => throw new LandmarkException($"The limit is {seconds} seconds; it must be above 0 and below a billion."),
     };
 
-    private static Option<int> Every(string name, int value, string description)
+    private static Option<int> Every(string name, int value, string description, int least = 1)
     {
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value, HelpName = "N" };
         option.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() < 1) result.AddError($"{name} must be at least 1");
+            if (result.GetValueOrDefault<int>() < least) result.AddError($"{name} must be at least {least}");
         });
         return option;
     }

@@ -1,3 +1,6 @@
+using LandmarkSharp.Tensors.Cuda;
+using TorchSharp;
+
 namespace LandmarkSharp.Tensors;
 
 /// <summary>How much memory this process takes.</summary>
@@ -5,6 +8,13 @@ public static class ProcessMemory
 {
     /// <summary>The most memory the process has had resident so far, in bytes (the kernel's VmHWM).</summary>
     public static long PeakResidentBytes => ProcFile.KilobytesOf("/proc/self/status", "VmHWM:") ?? Environment.WorkingSet;
+
+    /// <summary>The memory that the process has resident now, in bytes.</summary>
+    public static long ResidentBytes => ProcFile.KilobytesOf("/proc/self/status", "VmRSS:") ?? Environment.WorkingSet;
+
+    /// <summary>Bytes of a card's memory that are taken, by whatever program; null for a device that is no card.</summary>
+    public static long? CardBytes(torch.Device device) =>
+        device.type == DeviceType.CUDA ? CudaContext.Of(Math.Max(0, device.index)).UsedBytes : null;
 
     /// <summary>The memory in bytes that the process can still take: what the system can give, within its container's limit.</summary>
     public static long AvailableBytes =>

@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-
 namespace LandmarkSharp.Training;
 
 /// <summary>A line of a run's metrics: a step, or a validation after it.</summary>
@@ -38,47 +35,11 @@ public sealed record MetricsLine
 }
 
 /// <summary>metrics.jsonl of a run: one curve, whatever stops there were.</summary>
-internal sealed class MetricsFile : IDisposable
+internal static class MetricsFile
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    };
+    /// <summary>Its name in the run's folder.</summary>
+    public const string Name = "metrics.jsonl";
 
-    private readonly StreamWriter writer;
-
-    /// <summary>Opens the file; lines after <paramref name="step"/> are of work that was lost, and go.</summary>
-    public MetricsFile(string folder, long step)
-    {
-        Directory.CreateDirectory(folder);
-        var path = Path.Combine(folder, "metrics.jsonl");
-        var kept = File.Exists(path) ? File.ReadAllLines(path).Where(l => Step(l) <= step).ToArray() : [];
-        File.WriteAllLines(path + ".partial", kept);
-        File.Move(path + ".partial", path, overwrite: true);
-        writer = new StreamWriter(path, append: true);
-    }
-
-    /// <summary>Adds lines and puts them on the disk.</summary>
-    public void Add(IEnumerable<MetricsLine> lines)
-    {
-        foreach (var line in lines) writer.WriteLine(JsonSerializer.Serialize(line, Json));
-        writer.Flush();
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => writer.Dispose();
-
-    /// <summary>A line's step; a line that a kill cut short is past every step.</summary>
-    private static long Step(string line)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<MetricsLine>(line, Json)?.Step ?? long.MaxValue;
-        }
-        catch (JsonException)
-        {
-            return long.MaxValue;
-        }
-    }
+    /// <summary>Opens it to go on after a step.</summary>
+    public static StepFile Open(string folder, long step) => new(Path.Combine(folder, Name), step);
 }

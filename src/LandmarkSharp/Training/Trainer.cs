@@ -9,7 +9,7 @@ namespace LandmarkSharp.Training;
 /// <summary>Where a run finds its data and puts its results, and how often; nothing here changes what is computed.</summary>
 public sealed record TrainingRun
 {
-    /// <summary>Folder for checkpoints, metrics and the finished model.</summary>
+    /// <summary>Folder for run.json, metrics, samples, events, checkpoints, the best model and the finished one.</summary>
     public required string Output { get; init; }
 
     /// <summary>Tokenizer file or folder.</summary>
@@ -38,6 +38,9 @@ public sealed record TrainingRun
 
     /// <summary>Rows of a validation batch.</summary>
     public int ValidationRows { get; init; } = 32;
+
+    /// <summary>Steps between samples of what the model writes after beginnings of held-out texts; 0 for none.</summary>
+    public int SampleEvery { get; init; }
 
     /// <summary>Steps between checkpoints.</summary>
     public int SaveEvery { get; init; } = 1000;
@@ -133,13 +136,8 @@ public sealed class Trainer : IDisposable
     /// <exception cref="IOException">Metrics, a checkpoint or the model cannot be written.</exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
-        using var metrics = new MetricsFile(run.Output, Step);
-        var rate = new LearningRate(options.PeakRate, options.FinalRate, options.WarmUp, options.Steps)
-        {
-            Start = options.StartRate,
-            CosineWarmUp = options.CosineWarmUp,
-            Cycles = options.Cycles,
-        };
+        using var log = new RunLog(options, run, data, decoder, Step, Positions);
+        var rate = options.Rate;
         var clock = Stopwatch.StartNew();
         var (lastSeconds, lastPositions) = (0.0, Positions);
         BatchPrefetcher? batches = null;
@@ -167,17 +165,23 @@ public sealed class Trainer : IDisposable
                 if (Step % run.ReportEvery == 0 || validates || ends)
                 {
                     var lines = Read();
-                    metrics.Add(lines);
+                    log.Add(lines);
                     var speed = (Positions - lastPositions) / (clock.Elapsed.TotalSeconds - lastSeconds);
                     (lastSeconds, lastPositions) = (clock.Elapsed.TotalSeconds, Positions);
+                    log.Report(Step, Positions, speed);
                     var left = TimeSpan.FromSeconds((options.Steps - Step) * PositionsOf(stage) / speed);
                     report?.Invoke(new TrainingProgress(lines[^1], options.Steps, speed, left));
                     if (validates)
                     {
                         var line = Line(validation!.Run(decoder));
-                        metrics.Add([line]);
+                        log.Judge(line, Export);
                         report?.Invoke(new TrainingProgress(line, options.Steps, speed, left));
                     }
+                }
+                if (run.SampleEvery > 0 && Step % run.SampleEvery == 0)
+                {
+                    log.Add(Read());
+                    log.Sample(Step);
                 }
                 if (Step % run.SaveEvery == 0 || ends) Save();
             }
@@ -187,13 +191,14 @@ public sealed class Trainer : IDisposable
             batches?.Dispose();
         }
         if (saved != Step) Save();
-        if (Step < options.Steps) return false;
-        Export(Path.Combine(run.Output, ModelFolder));
-        return true;
+        var done = Step == options.Steps;
+        if (done) Export(Path.Combine(run.Output, ModelFolder));
+        log.End(Step, done);
+        return done;
 
         void Save()
         {
-            metrics.Add(Read());
+            log.Add(Read());
             checkpoints.Save(Step, decoder, optimizer, options, run.Keep);
             saved = Step;
         }

@@ -37,6 +37,15 @@ internal sealed class TrainingData : IDisposable
         }
     }
 
+    /// <summary>The run's tokenizer.</summary>
+    public Tokenizer Tokenizer => tokenizer;
+
+    /// <summary>The texts to train on.</summary>
+    public TokenShards Shards => shards;
+
+    /// <summary>The held-out texts; null for none.</summary>
+    public TokenShards? HeldOut => heldOut;
+
     /// <summary>The model that the recipe makes with this tokenizer.</summary>
     public ModelConfig Model { get; }
 

@@ -233,6 +233,9 @@ public sealed record TrainingOptions
         return this;
     }
 
+    /// <summary>The rate of each step.</summary>
+    internal LearningRate Rate => new(PeakRate, FinalRate, WarmUp, Steps) { Start = StartRate, CosineWarmUp = CosineWarmUp, Cycles = Cycles };
+
     /// <summary>The stage of a step.</summary>
     public TrainingStage Stage(long step) => Stages.Last(s => s.FromStep <= step);
 

@@ -48,7 +48,7 @@ public sealed class TrainerTests : IDisposable
         Assert.All(told, p => Assert.Equal(25, p.Steps));
         Assert.All(told, p => Assert.True(p.PositionsPerSecond > 0 && p.Left >= TimeSpan.Zero));
         Assert.Equal(TimeSpan.Zero, told[^1].Left);
-        Assert.Equal(["model", "step-00000020", "step-00000025"], Folders("run"));
+        Assert.Equal(["best-00000025", "model", "step-00000020", "step-00000025"], Folders("run"));
         Answers(trainer);
     }
 

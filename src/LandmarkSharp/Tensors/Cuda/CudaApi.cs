@@ -39,6 +39,9 @@ internal static unsafe partial class CudaApi
     [LibraryImport(Library, EntryPoint = "cuCtxPopCurrent_v2")]
     public static partial int cuCtxPopCurrent(out nint context);
 
+    [LibraryImport(Library, EntryPoint = "cuMemGetInfo_v2")]
+    public static partial int cuMemGetInfo(out nuint free, out nuint total);
+
     [LibraryImport(Library)]
     public static partial int cuModuleLoadData(out nint module, byte* image);
 

@@ -32,6 +32,17 @@ internal sealed class CudaContext
         }
     }
 
+    /// <summary>Bytes of the device's memory that are taken, by whatever program.</summary>
+    public long UsedBytes
+    {
+        get
+        {
+            using var entered = Enter();
+            CudaApi.Check(CudaApi.cuMemGetInfo(out var free, out var total), $"asking the device cuda:{Device} for its memory");
+            return (long)(total - free);
+        }
+    }
+
     /// <summary>The context of a device; it lives as long as the process.</summary>
     /// <exception cref="LandmarkException">The device does not start.</exception>
     public static CudaContext Of(int device) => Contexts.GetOrAdd(device, d => new(() => new CudaContext(d))).Value;

@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Text.Json;
+using LandmarkSharp.Models;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>What a run writes of itself as it goes: run.json, metrics, samples and TensorBoard's events.</summary>
+internal sealed class RunLog : IDisposable
+{
+    private readonly string folder;
+    private readonly StepFile metrics;
+    private readonly EventFile events;
+    private readonly Samples? samples;
+    private readonly StepFile? samplesFile;
+    private readonly Stopwatch clock = Stopwatch.StartNew();
+    private readonly long firstPositions;
+    private RunRecord record;
+
+    /// <summary>Begins, or goes on after a step: what stands in the folder of later ones was lost.</summary>
+    /// <param name="options">The recipe.</param>
+    /// <param name="run">Where and how often.</param>
+    /// <param name="data">Its data.</param>
+    /// <param name="decoder">Its model.</param>
+    /// <param name="step">Steps done.</param>
+    /// <param name="positions">Positions trained on.</param>
+    public RunLog(TrainingOptions options, TrainingRun run, TrainingData data, Decoder decoder, long step, long positions)
+    {
+        (folder, firstPositions) = (run.Output, positions);
+        metrics = MetricsFile.Open(folder, step);
+        events = new EventFile(folder, step);
+        if (run.SampleEvery > 0 && data.HeldOut is not null)
+        {
+            samples = new Samples(data, decoder, options.Seed);
+            samplesFile = new StepFile(Path.Combine(folder, "samples.jsonl"), step);
+        }
+        if (step == 0) BestModel.Clear(folder);
+        var before = step == 0 ? [] : SessionsBefore();
+        // A run that was done and is started again does nothing.
+        var session = step == options.Steps && before is [.., var last] ? last : RunSession.Begin(run.Devices, step);
+        record = new RunRecord
+        {
+            Recipe = JsonSerializer.Deserialize<JsonElement>(options.ToJson()),
+            Steps = options.Steps,
+            Parameters = decoder.Parameters.Values.Sum(p => p.numel()),
+            TokenizerFingerprint = data.Tokenizer.Fingerprint,
+            Shards = RunShards.Of(run.Shards, data.Shards),
+            Validation = data.HeldOut is { } held ? RunShards.Of(run.ValidationShards!, held) : null,
+            StartFrom = run.StartFrom,
+            Every = new RunIntervals(
+                run.ReportEvery, run.ValidateEvery, run.SampleEvery, run.SaveEvery, run.Keep, run.Limit?.TotalSeconds),
+            Sessions = before.Contains(session) ? before : [.. before, session],
+            Best = BestModel.Of(folder),
+        };
+        record.Save(folder);
+    }
+
+    /// <summary>Adds metrics.</summary>
+    public void Add(IReadOnlyList<MetricsLine> lines)
+    {
+        metrics.Add(lines);
+        events.Add(lines);
+    }
+
+    /// <summary>Notes how far the run is.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="positions">Positions trained on.</param>
+    /// <param name="speed">Positions a second since the last report.</param>
+    public void Report(long step, long positions, double speed)
+    {
+        events.Add(step, [("positions_per_second", speed)]);
+        Update(s => s with { Step = step, PositionsPerSecond = (positions - firstPositions) / clock.Elapsed.TotalSeconds });
+    }
+
+    /// <summary>Adds a validation's metrics, and keeps the model if it is the best so far.</summary>
+    public void Judge(MetricsLine line, Action<string> export)
+    {
+        Add([line]);
+        if ((line.ValidationLoss ?? line.ValidationAnswerLoss) is not { } loss) return;
+        record = record with { Best = new BestModel(line.Step, loss).Keep(folder, export) };
+        record.Save(folder);
+    }
+
+    /// <summary>Lets the model write, if the run has samples.</summary>
+    public void Sample(long step) => samplesFile?.Add(samples!.Draw(step));
+
+    /// <summary>Notes that the run ended as it should.</summary>
+    public void End(long step, bool done) => End(step, done ? RunState.Done : RunState.Stopped);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (record.Sessions[^1] is { State: RunState.Running, Step: var step }) End(step, RunState.Failed);
+        metrics.Dispose();
+        events.Dispose();
+        samplesFile?.Dispose();
+    }
+
+    private void End(long step, RunState state) =>
+        Update(s => s.State == RunState.Done ? s : s with { Step = step, State = state, Ended = DateTimeOffset.Now });
+
+    private void Update(Func<RunSession, RunSession> change)
+    {
+        record = record with { Sessions = [.. record.Sessions.SkipLast(1), change(record.Sessions[^1])] };
+        record.Save(folder);
+    }
+
+    /// <summary>The sessions so far; a record that cannot be read is written anew, for what is computed does not depend on it.</summary>
+    private IReadOnlyList<RunSession> SessionsBefore()
+    {
+        try
+        {
+            return RunRecord.Load(folder).Sessions;
+        }
+        catch (Exception e) when (e is LandmarkException or FileNotFoundException)
+        {
+            return [];
+        }
+    }
+}
