@@ -25,6 +25,7 @@ internal static class Tool
             new VerifyCommand(),
             new TrainCommand(),
             TokenizerCommand.Create(),
+            WeightsCommand.Create(),
             BenchCommand.Create(),
             new InfoCommand(),
             new CompletionCommand(),

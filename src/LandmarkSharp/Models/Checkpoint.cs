@@ -80,6 +80,6 @@ public static class Checkpoint
     }
 
     /// <summary>What old checkpoints carry beside their parameters: rotary tables, and the output matrix where it is the input's.</summary>
-    private static bool Derived(string name, ModelConfig config) =>
+    internal static bool Derived(string name, ModelConfig config) =>
         name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TiedEmbeddings && name == "lm_head.weight");
 }
