@@ -24,6 +24,7 @@ internal static class Tool
             new PerplexityCommand(),
             new VerifyCommand(),
             new TrainCommand(),
+            new FineTuneCommand(),
             TokenizerCommand.Create(),
             WeightsCommand.Create(),
             BenchCommand.Create(),

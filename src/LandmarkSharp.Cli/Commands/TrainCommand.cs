@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace LandmarkSharp.Cli.Commands;
 
 /// <summary><c>landmark train</c>: from a recipe and token shards to a model.</summary>
-internal sealed class TrainCommand : LandmarkCommand
+internal class TrainCommand : LandmarkCommand
 {
     private readonly Argument<string> recipe = new("RECIPE") { Description = "The recipe, a JSON file." };
     private readonly Option<string> tokenizer =
@@ -38,14 +38,22 @@ internal sealed class TrainCommand : LandmarkCommand
     private readonly DeviceOptions device = new(several: true);
 
     public TrainCommand()
-        : base(
+        : this(
             "train", "Trains a landmark model from scratch or from another's weights, or goes on with a run that stopped.",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out runs/first",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda:0,cuda:1")
     {
+        Options.Add(tokenizer);
+        Options.Add(start);
+    }
+
+    /// <summary>What every command that trains has.</summary>
+    protected TrainCommand(string name, string description, params string[] examples)
+        : base(name, description, examples)
+    {
         Arguments.Add(recipe);
-        foreach (var option in (IEnumerable<Option>)[tokenizer, shards, validation, folder, start, limit, report, validate, save, keep])
+        foreach (var option in (IEnumerable<Option>)[shards, validation, folder, limit, report, validate, save, keep])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -55,11 +63,10 @@ internal sealed class TrainCommand : LandmarkCommand
 
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var options = TrainingOptions.Load(parsed.GetValue(recipe)!);
-        var run = new TrainingRun
+        var (options, run) = Read(parsed, parsed.GetValue(recipe)!, new TrainingRun
         {
             Output = parsed.GetValue(folder)!,
-            Tokenizer = parsed.GetValue(tokenizer)!,
+            Tokenizer = parsed.GetValue(tokenizer) ?? "",
             Shards = parsed.GetValue(shards)!,
             ValidationShards = parsed.GetValue(validation),
             StartFrom = parsed.GetValue(start),
@@ -69,7 +76,7 @@ internal sealed class TrainCommand : LandmarkCommand
             SaveEvery = parsed.GetValue(save),
             Keep = parsed.GetValue(keep),
             Limit = Limit(parsed.GetValue(limit)),
-        };
+        });
         using var trainer = new Trainer(options, run);
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
         output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
@@ -87,6 +94,13 @@ internal sealed class TrainCommand : LandmarkCommand
             : $"Stopped at step {trainer.Step}; the same command goes on from there.");
         return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
     }
+
+    /// <summary>The recipe and the run of a command line.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="recipe">The recipe's path.</param>
+    /// <param name="run">What all commands that train have options for.</param>
+    protected virtual (TrainingOptions Options, TrainingRun Run) Read(ParseResult parsed, string recipe, TrainingRun run) =>
+        (TrainingOptions.Load(recipe), run);
 
     private static void Report(Output output, TrainingProgress progress)
     {

@@ -24,6 +24,11 @@ public sealed record TrainingRun
     /// <summary>Folder of a model whose weights the run begins with; null begins with random ones.</summary>
     public string? StartFrom { get; init; }
 
+    /// <summary>
+    /// Folder of a model without landmarks that the run fine-tunes, <see cref="Tokenizer"/> too; null trains a model of the recipe's shapes.
+    /// </summary>
+    public string? Base { get; init; }
+
     /// <summary>Where it runs: several devices share the batches that the recipe accumulates. None is the CPU.</summary>
     public IReadOnlyList<Device> Devices { get; init; } = [];
 
@@ -89,7 +94,8 @@ public sealed class Trainer : IDisposable
                     + $"batch{(stage.Accumulate == 1 ? "" : "es")}, which {run.Devices.Count} devices cannot share alike; "
                     + "set its accumulate to a multiple of them, or give fewer devices.");
             var device = run.Devices.FirstOrDefault(CPU);
-            decoder = Checkpoint.Create(model, device, options.Compute(device), options.Seed);
+            var type = options.Compute(device);
+            decoder = data.Base?.Load(model, device, type) ?? Checkpoint.Create(model, device, type, options.Seed);
             foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
             optimizer = new AdamW(decoder.Parameters, options);
             if (checkpoints.Latest is var (step, path))
@@ -197,6 +203,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Writes the model as it stands, bfloat16, with its tokenizer.</summary>
     public void Export(string folder)
     {
+        if (data.Base is { } from)
+        {
+            from.Save(decoder, folder);
+            return;
+        }
         Checkpoint.Save(decoder, folder, ScalarType.BFloat16);
         var files = Directory.Exists(run.Tokenizer)
             ? Directory.EnumerateFiles(run.Tokenizer, "tokenizer*")

@@ -28,7 +28,8 @@ internal sealed class TrainingData : IDisposable
         {
             heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
             tasks = Tasks(TaskSplit.Training);
-            Model = options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
+            Base = run.Base is { } folder ? new BaseModel(folder) : null;
+            Model = Base?.Model(options) ?? options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
         }
         catch
         {
@@ -37,7 +38,10 @@ internal sealed class TrainingData : IDisposable
         }
     }
 
-    /// <summary>The model that the recipe makes with this tokenizer.</summary>
+    /// <summary>The model that is fine-tuned; null where one is trained anew.</summary>
+    public BaseModel? Base { get; }
+
+    /// <summary>The model that the recipe makes of it, or with this tokenizer.</summary>
     public ModelConfig Model { get; }
 
     /// <summary>Makes the batches of a stage.</summary>

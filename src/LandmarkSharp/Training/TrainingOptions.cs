@@ -234,15 +234,19 @@ public sealed record TrainingOptions
             TiedEmbeddings = true,
             EosIds = endOfText is { } id ? [id] : [],
             TokenizerFingerprint = fingerprint,
-            Landmark = new LandmarkConfig
-            {
-                Id = vocabulary,
-                BlockTokens = BlockTokens,
-                TrainContext = context,
-                Loss = LandmarkLoss,
-                TopK = TopK,
-                WindowPositions = WindowBlocks * (BlockTokens + 1),
-            },
+            Landmark = Landmark(vocabulary),
         }.Checked("The recipe");
     }
+
+    /// <summary>The landmark side of the model that the recipe makes.</summary>
+    /// <param name="id">The landmark's token id.</param>
+    public LandmarkConfig Landmark(int id) => new()
+    {
+        Id = id,
+        BlockTokens = BlockTokens,
+        TrainContext = Stages.Max(s => s.Window),
+        Loss = LandmarkLoss,
+        TopK = TopK,
+        WindowPositions = WindowBlocks * (BlockTokens + 1),
+    };
 }

@@ -1,0 +1,121 @@
+using System.Text.Json;
+using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
+using LandmarkSharp.Text;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Training;
+
+/// <summary>
+/// The model that a run fine-tunes, of any family that the decoder reads: it gets a landmark, the first token id that its
+/// tokenizer does not use. Where the embedding was padded that row is there; else it is a new one. In both embeddings it begins as
+/// the mean of the tokens' rows, as in the official training.
+/// </summary>
+public sealed class BaseModel
+{
+    /// <summary>Fields of a recipe that a model which is there answers.</summary>
+    private static readonly string[] Shapes =
+        ["hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta"];
+
+    private static readonly string[] Embeddings = ["model.embed_tokens.weight", "lm_head.weight"];
+
+    private readonly string folder;
+    private readonly ModelConfig config;
+    private readonly Tokenizer tokenizer;
+
+    /// <summary>Reads what a model says of itself; its weights are read by the trainer.</summary>
+    /// <param name="folder">config.json, safetensors and a tokenizer.</param>
+    /// <exception cref="LandmarkException">The family is not known, a landmark is there already, or a file is missing or damaged.</exception>
+    public BaseModel(string folder)
+    {
+        this.folder = folder;
+        config = ConfigFile.Load(folder);
+        tokenizer = Tokenizer.Load(folder);
+        if (config.Landmark is not null || tokenizer.Find(LandmarkToken.Text) is not null)
+            throw new LandmarkException(
+                $"The model in {folder} has a landmark already, and gets no second one; fine-tune the model that it was made from.");
+        if (tokenizer.VocabularySize > config.VocabularySize)
+            throw new LandmarkException(
+                $"The tokenizer in {folder} has {tokenizer.VocabularySize} tokens and the model {config.VocabularySize}; "
+                + "put the model's own tokenizer there.");
+    }
+
+    /// <summary>Reads a recipe that says nothing of the model's shapes, and fills them in.</summary>
+    /// <exception cref="LandmarkException">It does, or it is no recipe.</exception>
+    public TrainingOptions Recipe(string path)
+    {
+        var options = TrainingOptions.Load(path);
+        using var given = JsonDocument.Parse(
+            File.ReadAllText(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        if (Shapes.FirstOrDefault(s => given.RootElement.TryGetProperty(s, out _)) is { } shape)
+            throw new LandmarkException($"The recipe '{path}' gives {shape}, which the model in {folder} has already; take the field out.");
+        return options with
+        {
+            HiddenSize = config.HiddenSize,
+            IntermediateSize = config.IntermediateSize,
+            Layers = config.Layers,
+            Heads = config.Heads,
+            KeyValueHeads = config.KeyValueHeads,
+            HeadDim = config.HeadDim,
+            RopeTheta = config.Rotary.Theta,
+        };
+    }
+
+    /// <summary>The model with its landmark. Where layers slid over a window, landmarks now take that place.</summary>
+    public ModelConfig Model(TrainingOptions options) => (config with
+    {
+        VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + 1),
+        SlidingWindow = null,
+        TokenizerFingerprint = tokenizer.Fingerprint,
+        Landmark = options.Landmark(tokenizer.VocabularySize),
+    }).Checked("The recipe");
+
+    /// <summary>Reads the weights as float32, the landmark's rows added.</summary>
+    /// <param name="model">What <see cref="Model"/> gave.</param>
+    /// <param name="device">Where the parameters go.</param>
+    /// <param name="computeType">Type of the activations.</param>
+    /// <exception cref="LandmarkException">A tensor is missing, misshapen or not supported.</exception>
+    public Decoder Load(ModelConfig model, Device device, ScalarType computeType)
+    {
+        using var weights = Weights.Open(folder);
+        var decoder = new Decoder(model, (name, shape) =>
+        {
+            using var scope = NewDisposeScope();
+            var read = Embeddings.Contains(name)
+                ? WithLandmark(weights.Get(name, [config.VocabularySize, config.HiddenSize]), model.Landmark!.Id)
+                : weights.Get(name, shape);
+            return read.to(ScalarType.Float32, device, copy: true).MoveToOuterDisposeScope();
+        }, computeType);
+        try
+        {
+            Checkpoint.RequireAllRead(weights, config, folder, "config.json and the weights do not belong together");
+        }
+        catch
+        {
+            decoder.Dispose();
+            throw;
+        }
+        return decoder;
+    }
+
+    /// <summary>
+    /// Writes the tuned model, bfloat16: transformers reads the folder as the base's family, with its tokenizer that knows the landmark.
+    /// </summary>
+    /// <exception cref="IOException">A file cannot be written.</exception>
+    public void Save(Decoder decoder, string output)
+    {
+        Checkpoint.Save(decoder, output, ScalarType.BFloat16);
+        ModelFiles.CopyBeside(folder, output);
+        LandmarkToken.AddTo(output, decoder.Config.Landmark!.Id);
+        ConfigFile.SaveOver(folder, decoder.Config with { TokenizerFingerprint = Tokenizer.Load(output).Fingerprint }, output);
+    }
+
+    /// <summary>[V, D] with the mean of the tokens' rows as row <paramref name="id"/>, in place of padding or after all.</summary>
+    private static Tensor WithLandmark(Tensor read, long id)
+    {
+        var rows = read.to(ScalarType.Float32);
+        var padding = Math.Max(0, rows.shape[0] - id - 1);
+        return cat([rows[..(int)id], rows[..(int)id].mean([0], keepdim: true), rows.narrow(0, rows.shape[0] - padding, padding)]);
+    }
+}
