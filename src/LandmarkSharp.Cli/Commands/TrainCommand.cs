@@ -90,7 +90,7 @@ internal class TrainCommand : LandmarkCommand
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
         });
         output.Line(done
-            ? $"Done: the model is in {Markup.Escape(Path.Combine(run.Output, "model"))}."
+            ? $"Done: {(options.Lora is null ? "the model" : "the adapter")} is in {Markup.Escape(trainer.Finished)}."
             : $"Stopped at step {trainer.Step}; the same command goes on from there.");
         return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
     }

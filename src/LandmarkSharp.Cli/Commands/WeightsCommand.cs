@@ -9,7 +9,7 @@ internal static class WeightsCommand
 {
     public static Command Create() => new("weights", "Makes models from others, weight by weight.")
     {
-        new Diff(), new Recover(),
+        new Diff(), new Recover(), new Merge(),
         new HelpWithExamples("landmark weights recover --base llama-7b --diff landmark-attention-llama7b-wdiff --out landmark-7b").Option,
     };
 
@@ -94,6 +94,30 @@ internal static class WeightsCommand
             var result = output.Progress("tensors", Count(model),
                 p => WeightDifference.Recover(bases, model, folder, dtype, parsed.GetValue(sum), p, cancel));
             Tell(output, result, folder);
+            return Tool.Success;
+        }
+    }
+
+    private sealed class Merge : LandmarkCommand
+    {
+        private readonly Option<string> from = Base();
+        private readonly Option<string> adapter = Folder("--adapter", "Folder of the adapter.");
+        private readonly Option<string> to = Out();
+
+        public Merge()
+            : base(
+                "merge", "Writes the model that a base and an adapter trained beside it are together.",
+                "weights merge --base llama-3.2-1b --adapter runs/llama/adapter --out llama-3.2-1b-landmark")
+        {
+            foreach (var option in (IEnumerable<Option>)[from, adapter, to]) Options.Add(option);
+        }
+
+        protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
+        {
+            var (bases, learned, folder) = (parsed.GetValue(from)!, parsed.GetValue(adapter)!, parsed.GetValue(to)!);
+            var tensors = output.Progress("tensors", Count(bases), p => LoraFolder.Merge(bases, learned, folder, p, cancel));
+            output.Event(new { tensors });
+            output.Text($"{tensors} tensors in {folder}.\n");
             return Tool.Success;
         }
     }

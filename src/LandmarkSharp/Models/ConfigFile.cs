@@ -53,14 +53,14 @@ public static class ConfigFile
 
     /// <summary>
     /// Writes another model's configuration with what differs in one that was tuned from it: the landmark's fields, the size of the
-    /// vocabulary, the type of the weights, and no sliding window. All other fields stay as they are.
+    /// vocabulary, the type of the weights unless an adapter leaves them as they are, and no sliding window. All other fields stay as they are.
     /// </summary>
     internal static void SaveOver(string baseFolder, ModelConfig config, string folder)
     {
         var json = JsonNode.Parse(File.ReadAllText(Path.Combine(baseFolder, Name)))!.AsObject();
         foreach (var (name, value) in Write(config))
             if (name is "vocab_size" or "tokenizer_fingerprint" || LandmarkFields.Contains(name)) json[name] = value?.DeepClone();
-        json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = "bfloat16";
+        if (config.Lora is null) json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = "bfloat16";
         if (config.Family == ModelFamily.Mistral) json["sliding_window"] = null;
         if (json.ContainsKey("use_sliding_window")) json["use_sliding_window"] = false;
         if (json["layer_types"] is JsonArray kinds)

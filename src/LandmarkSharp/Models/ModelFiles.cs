@@ -14,7 +14,7 @@ internal static class ModelFiles
         {
             var name = Path.GetFileName(file);
             if (Kinds.Contains(Path.GetExtension(name)) && !name.EndsWith(".index.json", StringComparison.Ordinal)
-                && name != WeightDifference.SumFile)
+                && name is not (WeightDifference.SumFile or LoraFolder.ConfigName))
                 File.Copy(file, Path.Combine(to, name), overwrite: true);
         }
     }

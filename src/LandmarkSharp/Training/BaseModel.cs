@@ -67,25 +67,29 @@ public sealed class BaseModel
     {
         VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + 1),
         SlidingWindow = null,
-        TokenizerFingerprint = tokenizer.Fingerprint,
+        TokenizerFingerprint = tokenizer.FingerprintWithLandmark(),
         Landmark = options.Landmark(tokenizer.VocabularySize),
+        Lora = options.Lora,
     }).Checked("The recipe");
 
-    /// <summary>Reads the weights as float32, the landmark's rows added.</summary>
+    /// <summary>
+    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type.
+    /// </summary>
     /// <param name="model">What <see cref="Model"/> gave.</param>
     /// <param name="device">Where the parameters go.</param>
     /// <param name="computeType">Type of the activations.</param>
+    /// <param name="seed">Seed of an adapter.</param>
     /// <exception cref="LandmarkException">A tensor is missing, misshapen or not supported.</exception>
-    public Decoder Load(ModelConfig model, Device device, ScalarType computeType)
+    public Decoder Load(ModelConfig model, Device device, ScalarType computeType, long seed)
     {
+        var frozen = model.Lora is null ? ScalarType.Float32 : computeType;
+        using var random = new Generator((ulong)seed, CPU);
         using var weights = Weights.Open(folder);
         var decoder = new Decoder(model, (name, shape) =>
         {
             using var scope = NewDisposeScope();
-            var read = Embeddings.Contains(name)
-                ? WithLandmark(weights.Get(name, [config.VocabularySize, config.HiddenSize]), model.Landmark!.Id)
-                : weights.Get(name, shape);
-            return read.to(ScalarType.Float32, device, copy: true).MoveToOuterDisposeScope();
+            var type = LoraOptions.IsAdapter(name) ? ScalarType.Float32 : frozen;
+            return Read(name, shape).to(type, device, copy: true).MoveToOuterDisposeScope();
         }, computeType);
         try
         {
@@ -97,25 +101,35 @@ public sealed class BaseModel
             throw;
         }
         return decoder;
+
+        Tensor Read(string name, long[] shape)
+        {
+            if (name.EndsWith(LandmarkRow.Suffix, StringComparison.Ordinal))
+                return Mean(Rows(name.Replace(LandmarkRow.Suffix, ".weight", StringComparison.Ordinal)));
+            if (name.EndsWith(LoraPair.A, StringComparison.Ordinal))
+                return ((rand(shape, generator: random) * 2) - 1) / Math.Sqrt(shape[1]);     // as PEFT begins
+            if (name.EndsWith(LoraPair.B, StringComparison.Ordinal)) return zeros(shape);
+            if (!Embeddings.Contains(name)) return weights.Get(name, shape);
+            var rows = Rows(name);
+            return LandmarkRow.Put(rows, model.Landmark!.Id, Mean(rows));
+        }
+
+        Tensor Rows(string name) => weights.Get(name, [config.VocabularySize, config.HiddenSize]).to(ScalarType.Float32);
+
+        Tensor Mean(Tensor rows) => rows[..model.Landmark!.Id].mean([0], keepdim: true);
     }
 
     /// <summary>
     /// Writes the tuned model, bfloat16: transformers reads the folder as the base's family, with its tokenizer that knows the landmark.
+    /// Of an adapter, writes that in PEFT's layout.
     /// </summary>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public void Save(Decoder decoder, string output)
     {
-        Checkpoint.Save(decoder, output, ScalarType.BFloat16);
+        if (decoder.Config.Lora is null) Checkpoint.Save(decoder, output, ScalarType.BFloat16);
+        else LoraFolder.Save(decoder, folder, output);
         ModelFiles.CopyBeside(folder, output);
         LandmarkToken.AddTo(output, decoder.Config.Landmark!.Id);
-        ConfigFile.SaveOver(folder, decoder.Config with { TokenizerFingerprint = Tokenizer.Load(output).Fingerprint }, output);
-    }
-
-    /// <summary>[V, D] with the mean of the tokens' rows as row <paramref name="id"/>, in place of padding or after all.</summary>
-    private static Tensor WithLandmark(Tensor read, long id)
-    {
-        var rows = read.to(ScalarType.Float32);
-        var padding = Math.Max(0, rows.shape[0] - id - 1);
-        return cat([rows[..(int)id], rows[..(int)id].mean([0], keepdim: true), rows.narrow(0, rows.shape[0] - padding, padding)]);
+        ConfigFile.SaveOver(folder, decoder.Config, output);
     }
 }

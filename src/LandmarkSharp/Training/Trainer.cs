@@ -21,7 +21,10 @@ public sealed record TrainingRun
     /// <summary>Token shards of held-out texts; null for none. All their sources count alike.</summary>
     public string? ValidationShards { get; init; }
 
-    /// <summary>Folder of a model whose weights the run begins with; null begins with random ones.</summary>
+    /// <summary>
+    /// Folder of a model whose weights the run begins with, or of an adapter where one is trained; null begins with random ones, or
+    /// with the base's.
+    /// </summary>
     public string? StartFrom { get; init; }
 
     /// <summary>
@@ -67,8 +70,6 @@ public sealed record TrainingProgress(MetricsLine Line, long Steps, double Posit
 /// </summary>
 public sealed class Trainer : IDisposable
 {
-    private const string ModelFolder = "model";
-
     private readonly TrainingOptions options;
     private readonly TrainingRun run;
     private readonly TrainingData data;
@@ -95,9 +96,9 @@ public sealed class Trainer : IDisposable
                     + "set its accumulate to a multiple of them, or give fewer devices.");
             var device = run.Devices.FirstOrDefault(CPU);
             var type = options.Compute(device);
-            decoder = data.Base?.Load(model, device, type) ?? Checkpoint.Create(model, device, type, options.Seed);
-            foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
-            optimizer = new AdamW(decoder.Parameters, options);
+            decoder = data.Base?.Load(model, device, type, options.Seed) ?? Checkpoint.Create(model, device, type, options.Seed);
+            foreach (var parameter in decoder.Trainable.Values) parameter.requires_grad_();
+            optimizer = new AdamW(decoder.Trainable, options);
             if (checkpoints.Latest is var (step, path))
             {
                 TrainingCheckpoints.Restore(path, decoder, optimizer, options);
@@ -106,7 +107,7 @@ public sealed class Trainer : IDisposable
             else
             {
                 // It would be replaced at the end, and nobody would know by what.
-                if (Directory.Exists(Path.Combine(run.Output, ModelFolder)))
+                if (Directory.Exists(Finished))
                     throw new LandmarkException(
                         $"The folder {run.Output} has a finished model and no checkpoint to go on from; "
                         + "give another output folder.");
@@ -128,13 +129,16 @@ public sealed class Trainer : IDisposable
     /// <summary>Positions trained on, landmarks counted.</summary>
     public long Positions { get; private set; }
 
+    /// <summary>The folder of the finished model, or of the finished adapter.</summary>
+    public string Finished => Path.Combine(run.Output, options.Lora is null ? "model" : "adapter");
+
     /// <summary>The model as it stands.</summary>
     public Decoder Decoder => decoder;
 
     /// <summary>Trains to the end of the recipe, the limit or a cancellation, and leaves a checkpoint.</summary>
     /// <param name="report">Told of progress and validations.</param>
     /// <param name="cancel">Stops after the step at hand.</param>
-    /// <returns>Whether the recipe is done; the finished model is then in the output folder's <c>model</c>.</returns>
+    /// <returns>Whether the recipe is done; the finished model is then in <see cref="Finished"/>.</returns>
     /// <exception cref="LandmarkException">A loss is no number, a batch cannot be made, or a source is shorter than a window.</exception>
     /// <exception cref="IOException">Metrics, a checkpoint or the model cannot be written.</exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
@@ -189,7 +193,7 @@ public sealed class Trainer : IDisposable
         }
         if (saved != Step) Save();
         if (Step < options.Steps) return false;
-        Export(Path.Combine(run.Output, ModelFolder));
+        Export(Finished);
         return true;
 
         void Save()

@@ -28,6 +28,8 @@ internal sealed class TrainingData : IDisposable
         {
             heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
             tasks = Tasks(TaskSplit.Training);
+            if (options.Lora is not null && run.Base is null)
+                throw new LandmarkException("The recipe has lora, which adapts a model that is there; fine-tune one with it.");
             Base = run.Base is { } folder ? new BaseModel(folder) : null;
             Model = Base?.Model(options) ?? options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
         }

@@ -127,6 +127,9 @@ public sealed record TrainingOptions
     /// </summary>
     public string ComputeType { get; init; } = "auto";
 
+    /// <summary>An adapter that is trained beside the frozen weights of a model that is fine-tuned; null trains all weights.</summary>
+    public LoraOptions? Lora { get; init; }
+
     /// <summary>Seed of the weights and of every batch.</summary>
     public long Seed { get; init; } = 1;
 
@@ -206,6 +209,7 @@ public sealed record TrainingOptions
             "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
+        Lora?.Checked("The recipe cannot be trained");
         _ = Compute(CPU);
         return this;
     }

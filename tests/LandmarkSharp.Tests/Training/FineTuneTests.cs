@@ -139,20 +139,26 @@ public sealed class FineTuneTests : IDisposable
             ["finetune", tiny["recipe.json"], "--model", folder, "--shards", from.Shards, "--out", tiny[output], "--threads", "1", .. more]);
     }
 
-    private static TrainingOptions Recipe(BaseFolder from, long steps = 4)
+    internal static TrainingOptions Recipe(BaseFolder from, long steps = 4, string more = "")
     {
         var path = Path.Combine(from.Path, "..", Path.GetFileName(from.Path) + "-recipe");
-        File.WriteAllText(path, BaseFolder.Recipe(steps));
-        var options = new BaseModel(from.Path).Recipe(path);
-        File.Delete(path);
-        return options;
+        File.WriteAllText(path, BaseFolder.Recipe(steps, more));
+        try
+        {
+            return new BaseModel(from.Path).Recipe(path);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
-    private static Tensor Logits(Decoder decoder)
+    /// <summary>Logits of some tokens run plain, the landmark among them if asked.</summary>
+    internal static Tensor Logits(Decoder decoder, bool landmark = false)
     {
         using var quiet = no_grad();
         using var memory = new PlainMemory(decoder.Config.Layers, decoder.Rotary, null);
-        long[] tokens = [.. Enumerable.Range(0, 40).Select(i => (long)(i * 37 % BaseFolder.Tokens))];
+        long[] tokens = [.. Enumerable.Range(0, 40).Select(i => (long)(i * 37 % BaseFolder.Tokens)), .. landmark ? [BaseFolder.Tokens, 5L] : Array.Empty<long>()];
         memory.Begin(tokens.Length);
         var logits = decoder.Logits(decoder.Forward(tensor(tokens).unsqueeze(0), memory))[0];
         memory.End();
