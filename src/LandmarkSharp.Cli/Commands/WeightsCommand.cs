@@ -115,7 +115,7 @@ internal static class WeightsCommand
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var (bases, learned, folder) = (parsed.GetValue(from)!, parsed.GetValue(adapter)!, parsed.GetValue(to)!);
-            var tensors = output.Progress("tensors", Count(bases), p => LoraFolder.Merge(bases, learned, folder, p, cancel));
+            var tensors = output.Progress("tensors", Count(bases), p => LoraMerge.Write(bases, learned, folder, p, cancel));
             output.Event(new { tensors });
             output.Text($"{tensors} tensors in {folder}.\n");
             return Tool.Success;

@@ -168,7 +168,8 @@ internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapt
         : this(
             source($"{name}.weight", [outputs, inputs]),
             bias ? source($"{name}.bias", [outputs]) : null,
-            lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null) { }
+            lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null)
+    { }
 
     public Tensor Forward(Tensor x) => adapter is null ? Whole(x) : Whole(x) + adapter.Forward(x);
 

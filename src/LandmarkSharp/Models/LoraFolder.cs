@@ -10,12 +10,13 @@ namespace LandmarkSharp.Models;
 /// Adapters in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>, whose names are the decoder's after
 /// <c>base_model.model.</c>. The configuration of the tuned model lies beside them.
 /// </summary>
-public static class LoraFolder
+internal static class LoraFolder
 {
-    internal const string ConfigName = "adapter_config.json";
-    internal const string WeightsName = "adapter_model.safetensors";
+    public const string ConfigName = "adapter_config.json";
+    public const string WeightsName = "adapter_model.safetensors";
 
-    private const string Prefix = "base_model.model.";
+    /// <summary>What stands before the decoder's names.</summary>
+    public const string Prefix = "base_model.model.";
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
@@ -30,7 +31,7 @@ public static class LoraFolder
     /// <param name="decoder">The model with its adapter.</param>
     /// <param name="baseFolder">The model that is adapted.</param>
     /// <param name="folder">The folder; made if it is not there.</param>
-    internal static void Save(Decoder decoder, string baseFolder, string folder)
+    public static void Save(Decoder decoder, string baseFolder, string folder)
     {
         ConfigFile.Save(decoder.Config, folder);
         var (lora, id) = (decoder.Config.Lora!, decoder.Config.Landmark!.Id);
@@ -54,7 +55,7 @@ public static class LoraFolder
 
     /// <summary>Reads an adapter into a decoder that has one of the same rank and targets.</summary>
     /// <exception cref="LandmarkException">There is none, it is damaged, or it is of another model or another kind.</exception>
-    internal static void Restore(string folder, Decoder decoder)
+    public static void Restore(string folder, Decoder decoder)
     {
         var (ours, theirs) = (decoder.Config.Lora!, Options(folder));
         if (theirs.Rank != ours.Rank || theirs.Alpha != ours.Alpha || !theirs.Targets.Order().SequenceEqual(ours.Targets.Order()))
@@ -71,69 +72,23 @@ public static class LoraFolder
         RequireAllRead(weights, folder);
     }
 
-    /// <summary>
-    /// Writes the model that a base and an adapter are together, W + α/r · B·A, tensor by tensor in the base's types.
-    /// </summary>
-    /// <exception cref="LandmarkException">The adapter is of another model or another kind, or a file is missing or damaged.</exception>
-    public static int Merge(
-        string baseFolder, string folder, string output, IProgress<long>? progress = null, CancellationToken cancel = default)
-    {
-        LibTorch.Load();
-        var (options, config) = (Options(folder), ConfigFile.Load(folder));
-        using var bases = Weights.Open(baseFolder);
-        using var adapter = Open(folder);
-        var id = config.Landmark?.Id ?? throw new LandmarkException(
-            $"The adapter in {folder} has no landmark; give one that fine-tuning made here.");
-        var done = 0;
-        var plan = bases.Names.Where(n => !Checkpoint.Derived(n, config)).Select(Planned).ToArray();
-        RequireAllRead(adapter, folder);
-        ModelFiles.WriteNew(output, () =>
-        {
-            SafeTensors.WriteSharded(output, plan, 5L << 30);
-            ModelFiles.CopyBeside(folder, output);
-        });
-        return plan.Length;
-
-        PlannedTensor Planned(string name)
-        {
-            var entry = bases.Entry(name);
-            var module = Prefix + name[..^".weight".Length];
-            var isMatrix = name.EndsWith(".weight", StringComparison.Ordinal) && entry.Shape.Length == 2;
-            Func<Tensor, Tensor> change = w => w;
-            var shape = entry.Shape;
-            if (isMatrix && adapter.Contains(module + LandmarkRow.Suffix))
-            {
-                var row = adapter.Get(module + LandmarkRow.Suffix, [1, shape[1]]);
-                shape = [Math.Max(shape[0], id + 1), shape[1]];
-                change = w => LandmarkRow.Put(w, id, row);
-            }
-            else if (isMatrix && adapter.Contains(module + LoraPair.A))
-            {
-                var a = adapter.Get(module + LoraPair.A, [options.Rank, shape[1]]);
-                var b = adapter.Get(module + LoraPair.B, [shape[0], options.Rank]);
-                change = w => w + (b.matmul(a) * options.Scale);
-            }
-            return new PlannedTensor(name, entry.Type, shape, () =>
-            {
-                cancel.ThrowIfCancellationRequested();
-                progress?.Report(++done);
-                return change(bases.Get(name, entry.Shape).to(ScalarType.Float32)).to(entry.Type);
-            });
-        }
-    }
-
-    private static Weights Open(string folder) => File.Exists(Path.Combine(folder, WeightsName))
+    /// <summary>Opens an adapter's tensors.</summary>
+    /// <exception cref="LandmarkException">There are none, or the file is damaged.</exception>
+    public static Weights Open(string folder) => File.Exists(Path.Combine(folder, WeightsName))
         ? Weights.Open(Path.Combine(folder, WeightsName))
         : throw new LandmarkException($"{folder} is no adapter's folder: there is no {WeightsName} in it; give a folder in PEFT's layout.");
 
-    private static void RequireAllRead(Weights adapter, string folder)
+    /// <summary>Throws when a tensor of an adapter was left unread.</summary>
+    public static void RequireAllRead(Weights adapter, string folder)
     {
         if (adapter.Unread() is [var left, ..])
             throw new LandmarkException(
                 $"The adapter in {folder} has a tensor '{left}' that the model has no place for; give the model that it was made from.");
     }
 
-    private static LoraOptions Options(string folder)
+    /// <summary>What an adapter's configuration says, where it means what is done here.</summary>
+    /// <exception cref="LandmarkException">There is none, it is damaged, or it is of another kind.</exception>
+    public static LoraOptions Options(string folder)
     {
         var path = Path.Combine(folder, ConfigName);
         if (!File.Exists(path))

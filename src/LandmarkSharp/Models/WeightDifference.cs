@@ -21,7 +21,7 @@ public sealed record WeightDifferenceResult(int Tensors, long AddedRows, double 
 /// <remarks>
 /// Float32 weights come back to the bit where the difference is exact: where a tuned weight is between half and twice the base's,
 /// as nearly all are; else to half a unit in the last place of the larger. 16-bit weights, written in their own type again, come
-/// back to the bit unless a weight is 2¹⁶ times smaller than the base's.
+/// back to the bit unless a weight is smaller than the base's by 2¹³ times (float16) or 2¹⁶ (bfloat16).
 /// </remarks>
 public static class WeightDifference
 {

@@ -46,7 +46,7 @@ public sealed class LoraTests : IDisposable
 
         // Its rows are the landmark's; the embeddings have that row for others who read them.
         Assert.Equal(Path.Combine(tiny["run"], "adapter"), trainer.Finished);
-        LoraFolder.Merge(from.Path, trainer.Finished, tiny["merged"]);
+        LoraMerge.Write(from.Path, trainer.Finished, tiny["merged"]);
         using var merged = LandmarkEngine.Load(tiny["merged"]);
         RowByRow.Close(FineTuneTests.Logits(decoder, landmark: true), FineTuneTests.Logits(merged.Decoder, landmark: true), 1e-4);
         Assert.Equal(15, merged.Config.Landmark!.BlockTokens);
@@ -134,14 +134,16 @@ public sealed class LoraTests : IDisposable
             FineTuneTests.Recipe(from, 2, Some.Replace("12", "6", StringComparison.Ordinal)), from.Into(tiny, "new") with { StartFrom = adapter }));
         Refused("the model needs [40, 3]", () => new Trainer(
             FineTuneTests.Recipe(other, 2, Some), other.Into(tiny, "new") with { StartFrom = adapter }));
-        Refused("the model needs [40, 3]", () => LoraFolder.Merge(other.Path, adapter, tiny["new"]));
-        Refused("no adapter's folder", () => LoraFolder.Merge(from.Path, from.Path, tiny["new"]));
+        Refused("the model needs [40, 3]", () => LoraMerge.Write(other.Path, adapter, tiny["new"]));
+        using (var wider = new BaseFolder(tiny, "llama", padding: 4))
+            Refused("was made for 258 with the landmark's", () => LoraMerge.Write(wider.Path, adapter, tiny["new"]));
+        Refused("no adapter's folder", () => LoraMerge.Write(from.Path, from.Path, tiny["new"]));
         Refused("fine-tune one with it", () => new Trainer(FineTuneTests.Recipe(from, 2, Some), tiny.Into("new")));
         Refused("targets among q_proj", () => FineTuneTests.Recipe(from, 2, """, "lora": {"targets": ["lm_head"]}"""));
         Refused("rank of 1 or more", () => FineTuneTests.Recipe(from, 2, """, "lora": {"rank": 0}"""));
         var config = Path.Combine(adapter, "adapter_config.json");
         File.WriteAllText(config, File.ReadAllText(config).Replace("\"bias\"", "\"use_dora\": true, \"bias\"", StringComparison.Ordinal));
-        Refused("use_dora is True", () => LoraFolder.Merge(from.Path, adapter, tiny["new"]));
+        Refused("use_dora is True", () => LoraMerge.Write(from.Path, adapter, tiny["new"]));
         Assert.False(Directory.Exists(tiny["new"]));
 
         static void Refused(string part, Func<object> act) =>
