@@ -26,7 +26,7 @@ internal sealed class FineTuneCommand : TrainCommand
             "finetune recipe.json --model llama-3.2-1b --shards tokens/train --validation tokens/validation --out runs/llama --device cuda",
             "finetune lora.json --model llama-3.2-1b --shards tokens/train --out runs/more --from runs/llama/adapter")
     {
-        Options.Add(model);
+        Options.Insert(0, model);
         Options.Add(start);
     }
 

@@ -44,7 +44,7 @@ internal class TrainCommand : LandmarkCommand
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda:0,cuda:1")
     {
-        Options.Add(tokenizer);
+        Options.Insert(0, tokenizer);       // what a run begins with is asked for first
         Options.Add(start);
     }
 

@@ -65,6 +65,19 @@ public sealed class LoraTests : IDisposable
         Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData(Some)]
+    public void TheLossFalls(string lora)
+    {
+        using var from = new BaseFolder(tiny, "qwen3");
+        var recipe = FineTuneTests.Recipe(from, 40, lora) with { PeakRate = 1e-2, FinalRate = 1e-3 };
+        using var trainer = new Trainer(recipe, from.Into(tiny, "run"));
+        Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        var losses = tiny.Metrics("run").Select(l => ToolRun.Parse(l).GetProperty("loss").GetDouble()).ToArray();
+        Assert.True(losses[^5..].Average() < 0.8 * losses[..5].Average(), string.Join(' ', losses));
+    }
+
     [Fact]
     public void AnAdapterIsLaidOutAsPeftDoes()
     {
