@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace LandmarkSharp.Cli.Commands;
 
 /// <summary><c>landmark train</c>: from a recipe and token shards to a model.</summary>
-internal sealed class TrainCommand : LandmarkCommand
+internal class TrainCommand : LandmarkCommand
 {
     private readonly Argument<string> recipe = new("RECIPE") { Description = "The recipe, a JSON file." };
     private readonly Option<string> tokenizer =
@@ -40,15 +40,22 @@ internal sealed class TrainCommand : LandmarkCommand
     private readonly DeviceOptions device = new(several: true);
 
     public TrainCommand()
-        : base(
+        : this(
             "train", "Trains a landmark model from scratch or from another's weights, or goes on with a run that stopped.",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out runs/first",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda --limit 600 --json",
             "train recipe.json --tokenizer tokenizer.model --shards tokens/train --out runs/first --device cuda:0,cuda:1")
     {
+        Options.Insert(0, tokenizer);       // what a run begins with is asked for first
+        Options.Add(start);
+    }
+
+    /// <summary>What every command that trains has.</summary>
+    protected TrainCommand(string name, string description, params string[] examples)
+        : base(name, description, examples)
+    {
         Arguments.Add(recipe);
-        foreach (var option in (IEnumerable<Option>)
-            [tokenizer, shards, validation, folder, start, limit, report, validate, sample, save, keep])
+        foreach (var option in (IEnumerable<Option>)[shards, validation, folder, limit, report, validate, sample, save, keep])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -61,11 +68,10 @@ internal sealed class TrainCommand : LandmarkCommand
         if (parsed.GetResult(sample) is { Implicit: false } && parsed.GetValue(sample) > 0 && parsed.GetValue(validation) is null)
             throw new LandmarkException(
                 "Samples go on with held-out texts, and there are none; give --validation, or leave out --sample-every.");
-        var options = TrainingOptions.Load(parsed.GetValue(recipe)!);
-        var run = new TrainingRun
+        var (options, run) = Read(parsed, parsed.GetValue(recipe)!, new TrainingRun
         {
             Output = parsed.GetValue(folder)!,
-            Tokenizer = parsed.GetValue(tokenizer)!,
+            Tokenizer = parsed.GetValue(tokenizer) ?? "",
             Shards = parsed.GetValue(shards)!,
             ValidationShards = parsed.GetValue(validation),
             StartFrom = parsed.GetValue(start),
@@ -76,7 +82,7 @@ internal sealed class TrainCommand : LandmarkCommand
             SaveEvery = parsed.GetValue(save),
             Keep = parsed.GetValue(keep),
             Limit = Limit(parsed.GetValue(limit)),
-        };
+        });
         using var trainer = new Trainer(options, run);
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
         output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
@@ -92,10 +98,17 @@ internal sealed class TrainCommand : LandmarkCommand
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
         });
         output.Line(done
-            ? $"Done: the model is in {Markup.Escape(Path.Combine(run.Output, "model"))}."
+            ? $"Done: {(options.Lora is null ? "the model" : "the adapter")} is in {Markup.Escape(trainer.Finished)}."
             : $"Stopped at step {trainer.Step}; the same command goes on from there.");
         return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
     }
+
+    /// <summary>The recipe and the run of a command line.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="recipe">The recipe's path.</param>
+    /// <param name="run">What all commands that train have options for.</param>
+    protected virtual (TrainingOptions Options, TrainingRun Run) Read(ParseResult parsed, string recipe, TrainingRun run) =>
+        (TrainingOptions.Load(recipe), run);
 
     private static void Report(Output output, TrainingProgress progress)
     {

@@ -64,9 +64,10 @@ public static class Checkpoint
     public static void Save(Decoder decoder, string folder, ScalarType type)
     {
         ConfigFile.Save(decoder.Config, folder);
-        using var scope = NewDisposeScope();
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" };
-        SafeTensors.WriteSharded(folder, decoder.Parameters.Select(p => (p.Key, p.Value.detach().to(type))), ShardBytes, metadata);
+        SafeTensors.WriteSharded(
+            folder, decoder.Parameters.Select(p => new PlannedTensor(p.Key, type, p.Value.shape, () => p.Value.detach().to(type))),
+            ShardBytes, metadata);
     }
 
     /// <summary>Throws when a tensor was left unread that the model of <paramref name="config"/> has no other use for.</summary>
@@ -80,6 +81,6 @@ public static class Checkpoint
     }
 
     /// <summary>What old checkpoints carry beside their parameters: rotary tables, and the output matrix where it is the input's.</summary>
-    private static bool Derived(string name, ModelConfig config) =>
+    internal static bool Derived(string name, ModelConfig config) =>
         name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal) || (config.TiedEmbeddings && name == "lm_head.weight");
 }

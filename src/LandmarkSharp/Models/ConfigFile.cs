@@ -15,6 +15,9 @@ public static class ConfigFile
 
     private const string LandmarkType = "llama_with_landmark";
 
+    private static readonly string[] LandmarkFields =
+        ["mem_id", "mem_freq", "train_context_length", "include_landmark_in_loss", "inference"];
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Fields that do not change what the decoder computes.</summary>
@@ -46,12 +49,23 @@ public static class ConfigFile
     }
 
     /// <summary>Writes a configuration that transformers reads as the plain family, with the landmark's fields added.</summary>
-    public static void Save(ModelConfig config, string folder)
+    public static void Save(ModelConfig config, string folder) => Write(Write(config), folder);
+
+    /// <summary>
+    /// Writes another model's configuration with what differs in one that was tuned from it: the landmark's fields, the size of the
+    /// vocabulary, the type of the weights unless an adapter leaves them as they are, and no sliding window. All other fields stay as they are.
+    /// </summary>
+    internal static void SaveOver(string baseFolder, ModelConfig config, string folder)
     {
-        Directory.CreateDirectory(folder);
-        var path = Path.Combine(folder, Name);
-        File.WriteAllText(path + ".partial", Write(config).ToJsonString(Indented) + "\n");
-        File.Move(path + ".partial", path, overwrite: true);
+        var json = JsonNode.Parse(File.ReadAllText(Path.Combine(baseFolder, Name)))!.AsObject();
+        foreach (var (name, value) in Write(config))
+            if (name is "vocab_size" or "tokenizer_fingerprint" || LandmarkFields.Contains(name)) json[name] = value?.DeepClone();
+        if (config.Lora is null) json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = "bfloat16";
+        if (config.Family == ModelFamily.Mistral) json["sliding_window"] = null;
+        if (json.ContainsKey("use_sliding_window")) json["use_sliding_window"] = false;
+        if (json["layer_types"] is JsonArray kinds)
+            json["layer_types"] = new JsonArray([.. kinds.Select(_ => (JsonNode)"full_attention")]);
+        Write(json, folder);
     }
 
     internal static ModelConfig Parse(JsonElement root, string path)
@@ -180,6 +194,14 @@ public static class ConfigFile
             TopK = topK,
             WindowPositions = window,
         };
+    }
+
+    private static void Write(JsonObject json, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, Name);
+        File.WriteAllText(path + ".partial", json.ToJsonString(Indented) + "\n");
+        File.Move(path + ".partial", path, overwrite: true);
     }
 
     private static JsonObject Write(ModelConfig c)

@@ -21,6 +21,7 @@ public sealed class Decoder : IDisposable
     private readonly Layer[] layers;
     private readonly RmsNorm norm;
     private readonly Linear head;
+    private readonly LandmarkRow? inputRow, outputRow;      // beside frozen embeddings
 
     /// <summary>Builds the decoder from a source of parameters.</summary>
     /// <param name="config">Shapes and constants.</param>
@@ -44,7 +45,10 @@ public sealed class Decoder : IDisposable
             norm = new RmsNorm("model.norm", config.HiddenSize, config.RmsNormEpsilon, Own);
             head = config.TiedEmbeddings
                 ? new Linear(embedding)
-                : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, Own);
+                : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, null, Own);
+            if (config.Lora is null) return;
+            inputRow = new LandmarkRow("model.embed_tokens", config, Own);
+            outputRow = config.TiedEmbeddings ? inputRow : new LandmarkRow("lm_head", config, Own);
         }
         catch
         {
@@ -68,6 +72,11 @@ public sealed class Decoder : IDisposable
     /// <summary>Parameters by name, in the order of use.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
 
+    /// <summary>The parameters that training changes: all, or those of the adapter beside frozen ones.</summary>
+    public IReadOnlyDictionary<string, Tensor> Trainable => Config.Lora is null
+        ? parameters
+        : parameters.Where(p => LoraOptions.IsAdapter(p.Key)).ToDictionary(StringComparer.Ordinal);
+
     /// <summary>Runs the layers.</summary>
     /// <param name="tokens">[B, T] int64, landmarks included.</param>
     /// <param name="attention">What each layer asks for its attention.</param>
@@ -77,6 +86,7 @@ public sealed class Decoder : IDisposable
     {
         using var scope = NewDisposeScope();
         var x = Aten.Embedding(embedding, tokens).to(ComputeType);
+        x = inputRow?.Embed(x, tokens) ?? x;
         foreach (var layer in layers)
             x = recompute ? Recomputed.Apply(y => layer.Forward(y, attention), x) : layer.Forward(x, attention);
         return norm.Forward(x).MoveToOuterDisposeScope();
@@ -85,7 +95,11 @@ public sealed class Decoder : IDisposable
     /// <summary>Scores of the next token.</summary>
     /// <param name="hidden">[..., D].</param>
     /// <returns>[..., vocabulary].</returns>
-    public Tensor Logits(Tensor hidden) => head.Forward(hidden);
+    public Tensor Logits(Tensor hidden)
+    {
+        var logits = head.Forward(hidden);
+        return outputRow?.Score(logits, hidden) ?? logits;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -114,10 +128,10 @@ internal sealed class Layer(int index, ModelConfig c, ParameterSource source)
 /// <summary>Projects to queries, keys and values, asks the context, projects back.</summary>
 internal sealed class AttentionLayer(int index, ModelConfig c, ParameterSource source)
 {
-    private readonly Linear query = new("self_attn.q_proj", c.HiddenSize, c.Heads * c.HeadDim, c.QueryKeyValueBias, source);
-    private readonly Linear key = new("self_attn.k_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, source);
-    private readonly Linear value = new("self_attn.v_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, source);
-    private readonly Linear output = new("self_attn.o_proj", c.Heads * c.HeadDim, c.HiddenSize, c.OutputBias, source);
+    private readonly Linear query = new("self_attn.q_proj", c.HiddenSize, c.Heads * c.HeadDim, c.QueryKeyValueBias, c.Lora, source);
+    private readonly Linear key = new("self_attn.k_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, c.Lora, source);
+    private readonly Linear value = new("self_attn.v_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, c.Lora, source);
+    private readonly Linear output = new("self_attn.o_proj", c.Heads * c.HeadDim, c.HiddenSize, c.OutputBias, c.Lora, source);
     private readonly RmsNorm? queryNorm = c.QueryKeyNorm ? new("self_attn.q_norm", c.HeadDim, c.RmsNormEpsilon, source) : null;
     private readonly RmsNorm? keyNorm = c.QueryKeyNorm ? new("self_attn.k_norm", c.HeadDim, c.RmsNormEpsilon, source) : null;
 
@@ -139,20 +153,28 @@ internal sealed class AttentionLayer(int index, ModelConfig c, ParameterSource s
 /// <summary>SwiGLU: down(silu(gate(x)) · up(x)).</summary>
 internal sealed class FeedForward(ModelConfig c, ParameterSource source)
 {
-    private readonly Linear gate = new("mlp.gate_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, source);
-    private readonly Linear up = new("mlp.up_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, source);
-    private readonly Linear down = new("mlp.down_proj", c.IntermediateSize, c.HiddenSize, c.FeedForwardBias, source);
+    private readonly Linear gate = new("mlp.gate_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, c.Lora, source);
+    private readonly Linear up = new("mlp.up_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, c.Lora, source);
+    private readonly Linear down = new("mlp.down_proj", c.IntermediateSize, c.HiddenSize, c.FeedForwardBias, c.Lora, source);
 
     public Tensor Forward(Tensor x) => down.Forward(nn.functional.silu(gate.Forward(x)) * up.Forward(x));
 }
 
-/// <summary>x·Wᵀ + b in x's type: the weight is cast on the way, which takes the place of autocasting.</summary>
-internal sealed class Linear(Tensor weight, Tensor? bias = null)
+/// <summary>
+/// x·Wᵀ + b in x's type: the weight is cast on the way, which takes the place of autocasting. An adapter adds what it learned.
+/// </summary>
+internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapter = null)
 {
-    public Linear(string name, int inputs, int outputs, bool bias, ParameterSource source)
-        : this(source($"{name}.weight", [outputs, inputs]), bias ? source($"{name}.bias", [outputs]) : null) { }
+    public Linear(string name, int inputs, int outputs, bool bias, LoraOptions? lora, ParameterSource source)
+        : this(
+            source($"{name}.weight", [outputs, inputs]),
+            bias ? source($"{name}.bias", [outputs]) : null,
+            lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null)
+    { }
 
-    public Tensor Forward(Tensor x)
+    public Tensor Forward(Tensor x) => adapter is null ? Whole(x) : Whole(x) + adapter.Forward(x);
+
+    private Tensor Whole(Tensor x)
     {
         if (!CpuLinear.Serves(x, weight)) return nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
         var y = CpuLinear.Forward(x, weight);

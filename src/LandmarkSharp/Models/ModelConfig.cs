@@ -84,6 +84,9 @@ public sealed record ModelConfig
     /// <summary>The landmark side; null for a plain model.</summary>
     public LandmarkConfig? Landmark { get; init; }
 
+    /// <summary>What is learned beside frozen weights; null for a model of its own. No field of config.json.</summary>
+    public LoraOptions? Lora { get; init; }
+
     /// <summary>Throws when shapes do not fit together.</summary>
     internal ModelConfig Checked(string where)
     {

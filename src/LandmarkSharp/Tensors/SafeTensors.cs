@@ -34,7 +34,7 @@ public static class SafeTensors
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         LibTorch.Load();
-        var plan = Plan(path, tensors);
+        var plan = Plan(path, Planned(tensors));
         WritePartial(path, file => WriteTensors(file, plan, metadata));
         Commit(path);
     }
@@ -50,6 +50,15 @@ public static class SafeTensors
     public static void WriteSharded(
         string folder,
         IEnumerable<(string Name, Tensor Tensor)> tensors,
+        long maxShardBytes,
+        IReadOnlyDictionary<string, string>? metadata = null) =>
+        WriteSharded(folder, Planned(tensors), maxShardBytes, metadata);
+
+    /// <summary>The same for tensors that are made one after the other: a model larger than the memory is written.</summary>
+    /// <inheritdoc cref="WriteSharded(string, IEnumerable{ValueTuple{string, Tensor}}, long, IReadOnlyDictionary{string, string})"/>
+    public static void WriteSharded(
+        string folder,
+        IEnumerable<PlannedTensor> tensors,
         long maxShardBytes,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -99,17 +108,21 @@ public static class SafeTensors
         RemoveOthers(folder, files);
     }
 
-    private static List<Item> Plan(string path, IEnumerable<(string Name, Tensor Tensor)> tensors)
+    private static IEnumerable<PlannedTensor> Planned(IEnumerable<(string Name, Tensor Tensor)> tensors) =>
+        tensors.Select(t => new PlannedTensor(t.Name, t.Tensor.dtype, t.Tensor.shape, () => t.Tensor));
+
+    private static List<Item> Plan(string path, IEnumerable<PlannedTensor> tensors)
     {
         var items = new List<Item>();
         var names = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var (name, tensor) in tensors)
+        foreach (var tensor in tensors)
         {
-            if (!names.Add(name) || name == "__metadata__")
-                throw new LandmarkException($"{path} cannot have a second tensor '{name}': give each its own name.");
-            var type = SafeTensorTypes.NameOf(tensor.dtype) ?? throw new LandmarkException(
-                $"Tensor '{name}' for {path} is {tensor.dtype}, and only {SafeTensorTypes.Names} are written.");
-            items.Add(new Item(name, type, tensor, tensor.numel() * SafeTensorTypes.Size(tensor.dtype)));
+            if (!names.Add(tensor.Name) || tensor.Name == "__metadata__")
+                throw new LandmarkException($"{path} cannot have a second tensor '{tensor.Name}': give each its own name.");
+            var type = SafeTensorTypes.NameOf(tensor.Type) ?? throw new LandmarkException(
+                $"Tensor '{tensor.Name}' for {path} is {tensor.Type}, and only {SafeTensorTypes.Names} are written.");
+            var elements = tensor.Shape.Aggregate(1L, (product, size) => product * size);
+            items.Add(new Item(tensor, type, elements * SafeTensorTypes.Size(tensor.Type)));
         }
 
         return items;
@@ -155,10 +168,10 @@ public static class SafeTensors
     private static void WriteTensors(FileStream file, List<Item> items, IReadOnlyDictionary<string, string>? metadata)
     {
         // Wider elements first: then every tensor starts at a multiple of its element's size.
-        List<Item> ordered = [.. items.OrderByDescending(item => SafeTensorTypes.Size(item.Tensor.dtype))];
+        List<Item> ordered = [.. items.OrderByDescending(item => SafeTensorTypes.Size(item.Tensor.Type))];
         file.Write(Header(ordered, metadata));
         foreach (var item in ordered)
-            WriteBytes(file, item.Tensor);
+            WriteBytes(file, item.Tensor.Make);
     }
 
     private static byte[] Header(List<Item> items, IReadOnlyDictionary<string, string>? metadata)
@@ -178,10 +191,10 @@ public static class SafeTensors
             var at = 0L;
             foreach (var item in items)
             {
-                writer.WriteStartObject(item.Name);
+                writer.WriteStartObject(item.Tensor.Name);
                 writer.WriteString("dtype", item.Type);
                 writer.WriteStartArray("shape");
-                foreach (var dimension in item.Tensor.shape)
+                foreach (var dimension in item.Tensor.Shape)
                     writer.WriteNumberValue(dimension);
                 writer.WriteEndArray();
                 writer.WriteStartArray("data_offsets");
@@ -202,11 +215,11 @@ public static class SafeTensors
         return header;
     }
 
-    private static unsafe void WriteBytes(FileStream file, Tensor tensor)
+    private static unsafe void WriteBytes(FileStream file, Func<Tensor> make)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var plain = tensor.detach().to(CPU).contiguous();
+        var plain = make().detach().to(CPU).contiguous();
         var bytes = plain.numel() * SafeTensorTypes.Size(plain.dtype);
         var data = (byte*)Aten.DataPointer(plain);
         for (var at = 0L; at < bytes; at += ChunkBytes)
@@ -220,7 +233,7 @@ public static class SafeTensors
         for (var i = 0; i < files.Length; i++)
         {
             foreach (var item in shards[i])
-                map[item.Name] = files[i];
+                map[item.Tensor.Name] = files[i];
         }
 
         var total = shards.Sum(shard => shard.Sum(item => item.Bytes));
@@ -274,5 +287,5 @@ public static class SafeTensors
         }
     }
 
-    private sealed record Item(string Name, string Type, Tensor Tensor, long Bytes);
+    private sealed record Item(PlannedTensor Tensor, string Type, long Bytes);
 }

@@ -122,6 +122,10 @@ public sealed class Tokenizer
     /// <summary>Whether a token is a mark that is never shown as text.</summary>
     public bool IsSpecial(int id) => parts.Vocabulary[id]?.Kind == PieceKind.Control;
 
+    /// <summary>The fingerprint that this tokenizer has once the landmark is added to its files.</summary>
+    internal string FingerprintWithLandmark() => parts.Vocabulary
+        .With(VocabularySize, new VocabularyEntry(LandmarkToken.Text, PieceKind.Control, [])).Fingerprint();
+
     internal int LongestAddedToken => addedTokens.LongestOrdinary;
 
     internal IEnumerable<Fragment> Fragments(string text, bool atStart, bool parseSpecial)

@@ -31,6 +31,17 @@ internal sealed class Vocabulary
 
     public int? Find(string text) => ids.TryGetValue(text, out var id) ? id : null;
 
+    /// <summary>This vocabulary with one piece more.</summary>
+    public Vocabulary With(int id, VocabularyEntry entry)
+    {
+        var pieces = new Dictionary<int, VocabularyEntry> { [id] = entry };
+        for (var i = 0; i < entries.Length; i++)
+        {
+            if (entries[i] is { } known) pieces[i] = known;
+        }
+        return new Vocabulary(pieces);
+    }
+
     /// <summary>SHA-256 over every id, kind and spelling, in lower-case hexadecimal.</summary>
     public string Fingerprint()
     {

@@ -17,7 +17,7 @@ internal sealed class StepGradients : IDisposable
     private readonly DeviceThread[] threads = [];          // one for each of several: a single one would serve them one after the other
 
     /// <summary>Copies the model to the devices that are to help.</summary>
-    /// <param name="model">The model; its parameters require gradients.</param>
+    /// <param name="model">The model; its trainable parameters require gradients.</param>
     /// <param name="others">Further devices.</param>
     /// <param name="options">Of the recipe.</param>
     public StepGradients(Decoder model, IEnumerable<Device> others, TrainingOptions options)
@@ -53,7 +53,7 @@ internal sealed class StepGradients : IDisposable
             () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
         using var quiet = no_grad();
         foreach (var copy in copies)
-            foreach (var (name, parameter) in copy.Parameters)
+            foreach (var (name, parameter) in copy.Trainable)
             {
                 model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
                 parameter.grad = null;
@@ -67,7 +67,7 @@ internal sealed class StepGradients : IDisposable
     {
         using var quiet = no_grad();
         foreach (var copy in copies)
-            foreach (var (name, parameter) in copy.Parameters)
+            foreach (var (name, parameter) in copy.Trainable)
                 parameter.copy_(model.Parameters[name]);
     }
 
@@ -82,7 +82,7 @@ internal sealed class StepGradients : IDisposable
     private static Tensor Copy(Tensor parameter, Device device)
     {
         using var detached = parameter.detach();
-        return detached.to(ScalarType.Float32, device, copy: true).requires_grad_();
+        return detached.to(detached.dtype, device, copy: true).requires_grad_(parameter.requires_grad);
     }
 
     private static Tensor Backward(LanguageModelLoss loss, IEnumerable<PackedBatch> batches, double weight)

@@ -21,8 +21,16 @@ public sealed record TrainingRun
     /// <summary>Token shards of held-out texts; null for none. All their sources count alike.</summary>
     public string? ValidationShards { get; init; }
 
-    /// <summary>Folder of a model whose weights the run begins with; null begins with random ones.</summary>
+    /// <summary>
+    /// Folder of a model whose weights the run begins with, or of an adapter where one is trained; null begins with random ones, or
+    /// with the base's.
+    /// </summary>
     public string? StartFrom { get; init; }
+
+    /// <summary>
+    /// Folder of a model without landmarks that the run fine-tunes, <see cref="Tokenizer"/> too; null trains a model of the recipe's shapes.
+    /// </summary>
+    public string? Base { get; init; }
 
     /// <summary>Where it runs: several devices share the batches that the recipe accumulates. None is the CPU.</summary>
     public IReadOnlyList<Device> Devices { get; init; } = [];
@@ -65,8 +73,6 @@ public sealed record TrainingProgress(MetricsLine Line, long Steps, double Posit
 /// </summary>
 public sealed class Trainer : IDisposable
 {
-    private const string ModelFolder = "model";
-
     private readonly TrainingOptions options;
     private readonly TrainingRun run;
     private readonly TrainingData data;
@@ -92,9 +98,10 @@ public sealed class Trainer : IDisposable
                     + $"batch{(stage.Accumulate == 1 ? "" : "es")}, which {run.Devices.Count} devices cannot share alike; "
                     + "set its accumulate to a multiple of them, or give fewer devices.");
             var device = run.Devices.FirstOrDefault(CPU);
-            decoder = Checkpoint.Create(model, device, options.Compute(device), options.Seed);
-            foreach (var parameter in decoder.Parameters.Values) parameter.requires_grad_();
-            optimizer = new AdamW(decoder.Parameters, options);
+            var type = options.Compute(device);
+            decoder = data.Base?.Load(model, device, type, options.Seed) ?? Checkpoint.Create(model, device, type, options.Seed);
+            foreach (var parameter in decoder.Trainable.Values) parameter.requires_grad_();
+            optimizer = new AdamW(decoder.Trainable, options);
             if (checkpoints.Latest is var (step, path))
             {
                 TrainingCheckpoints.Restore(path, decoder, optimizer, options);
@@ -103,7 +110,7 @@ public sealed class Trainer : IDisposable
             else
             {
                 // It would be replaced at the end, and nobody would know by what.
-                if (Directory.Exists(Path.Combine(run.Output, ModelFolder)))
+                if (Directory.Exists(Finished))
                     throw new LandmarkException(
                         $"The folder {run.Output} has a finished model and no checkpoint to go on from; "
                         + "give another output folder.");
@@ -125,13 +132,16 @@ public sealed class Trainer : IDisposable
     /// <summary>Positions trained on, landmarks counted.</summary>
     public long Positions { get; private set; }
 
+    /// <summary>The folder of the finished model, or of the finished adapter.</summary>
+    public string Finished => Path.Combine(run.Output, options.Lora is null ? "model" : "adapter");
+
     /// <summary>The model as it stands.</summary>
     public Decoder Decoder => decoder;
 
     /// <summary>Trains to the end of the recipe, the limit or a cancellation, and leaves a checkpoint.</summary>
     /// <param name="report">Told of progress and validations.</param>
     /// <param name="cancel">Stops after the step at hand.</param>
-    /// <returns>Whether the recipe is done; the finished model is then in the output folder's <c>model</c>.</returns>
+    /// <returns>Whether the recipe is done; the finished model is then in <see cref="Finished"/>.</returns>
     /// <exception cref="LandmarkException">A loss is no number, a batch cannot be made, or a source is shorter than a window.</exception>
     /// <exception cref="IOException">Metrics, a checkpoint or the model cannot be written.</exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
@@ -192,7 +202,7 @@ public sealed class Trainer : IDisposable
         }
         if (saved != Step) Save();
         var done = Step == options.Steps;
-        if (done) Export(Path.Combine(run.Output, ModelFolder));
+        if (done) Export(Finished);
         log.End(Step, done);
         return done;
 
@@ -207,6 +217,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Writes the model as it stands, bfloat16, with its tokenizer.</summary>
     public void Export(string folder)
     {
+        if (data.Base is { } from)
+        {
+            from.Save(decoder, folder);
+            return;
+        }
         Checkpoint.Save(decoder, folder, ScalarType.BFloat16);
         var files = Directory.Exists(run.Tokenizer)
             ? Directory.EnumerateFiles(run.Tokenizer, "tokenizer*")
@@ -232,7 +247,7 @@ public sealed class Trainer : IDisposable
     /// <summary>A model goes on with shorter windows, and still knows the longest it was trained on.</summary>
     private static ModelConfig AfterWindowsOf(string? path, ModelConfig model) =>
         path is not null && ConfigFile.Load(path).Landmark is { TrainContext: var longest } && longest > model.Landmark!.TrainContext
-            ? model with { MaxPositions = longest, Landmark = model.Landmark with { TrainContext = longest } }
+            ? model with { MaxPositions = Math.Max(model.MaxPositions, longest), Landmark = model.Landmark with { TrainContext = longest } }
             : model;
 
     private static long PositionsOf(TrainingStage stage) => (long)stage.Rows * stage.Window * stage.Accumulate;

@@ -34,7 +34,8 @@ public sealed class TrainingCheckpoints(string folder)
         using var scope = NewDisposeScope();
         if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
         Directory.CreateDirectory(Path.Combine(partial, OptimizerFolder));
-        Checkpoint.Save(decoder, partial, ScalarType.Float32);
+        if (decoder.Config.Lora is null) Checkpoint.Save(decoder, partial, ScalarType.Float32);
+        else LoraFolder.Save(decoder, "", partial);
         SafeTensors.WriteSharded(Path.Combine(partial, OptimizerFolder), optimizer.State, 1L << 30);
         File.WriteAllText(Path.Combine(partial, RecipeFile), options.ToJson());
         if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
@@ -57,6 +58,12 @@ public sealed class TrainingCheckpoints(string folder)
     public static void RestoreWeights(string path, Decoder decoder)
     {
         using var quiet = no_grad();
+        if (decoder.Config.Lora is not null)
+        {
+            RequireFitting(path, ConfigFile.Load(path), decoder.Config);
+            LoraFolder.Restore(path, decoder);
+            return;
+        }
         using var weights = Weights.Open(path);
         var config = ConfigFile.Load(path);
         RequireFitting(path, config, decoder.Config);

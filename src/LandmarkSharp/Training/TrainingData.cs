@@ -28,7 +28,10 @@ internal sealed class TrainingData : IDisposable
         {
             heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
             tasks = Tasks(TaskSplit.Training);
-            Model = options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
+            if (options.Lora is not null && run.Base is null)
+                throw new LandmarkException("The recipe has lora, which adapts a model that is there; fine-tune one with it.");
+            Base = run.Base is { } folder ? new BaseModel(folder) : null;
+            Model = Base?.Model(options) ?? options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
         }
         catch
         {
@@ -46,7 +49,10 @@ internal sealed class TrainingData : IDisposable
     /// <summary>The held-out texts; null for none.</summary>
     public TokenShards? HeldOut => heldOut;
 
-    /// <summary>The model that the recipe makes with this tokenizer.</summary>
+    /// <summary>The model that is fine-tuned; null where one is trained anew.</summary>
+    public BaseModel? Base { get; }
+
+    /// <summary>The model that the recipe makes of it, or with this tokenizer.</summary>
     public ModelConfig Model { get; }
 
     /// <summary>Makes the batches of a stage.</summary>

@@ -148,6 +148,9 @@ public sealed record TrainingOptions
     /// <summary>Whether layers keep their inputs alone and are computed again in the backward pass: less memory, a third more work.</summary>
     public bool RecomputeLayers { get; init; }
 
+    /// <summary>An adapter that is trained beside the frozen weights of a model that is fine-tuned; null trains all weights.</summary>
+    public LoraOptions? Lora { get; init; }
+
     /// <summary>Seed of the weights and of every batch.</summary>
     public long Seed { get; init; } = 1;
 
@@ -229,6 +232,7 @@ public sealed record TrainingOptions
             "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
+        Lora?.Checked("The recipe cannot be trained");
         _ = Compute(CPU);
         return this;
     }
@@ -260,15 +264,19 @@ public sealed record TrainingOptions
             TiedEmbeddings = true,
             EosIds = endOfText is { } id ? [id] : [],
             TokenizerFingerprint = fingerprint,
-            Landmark = new LandmarkConfig
-            {
-                Id = vocabulary,
-                BlockTokens = BlockTokens,
-                TrainContext = context,
-                Loss = LandmarkLoss,
-                TopK = TopK,
-                WindowPositions = WindowBlocks * (BlockTokens + 1),
-            },
+            Landmark = Landmark(vocabulary),
         }.Checked("The recipe");
     }
+
+    /// <summary>The landmark side of the model that the recipe makes.</summary>
+    /// <param name="id">The landmark's token id.</param>
+    public LandmarkConfig Landmark(int id) => new()
+    {
+        Id = id,
+        BlockTokens = BlockTokens,
+        TrainContext = Stages.Max(s => s.Window),
+        Loss = LandmarkLoss,
+        TopK = TopK,
+        WindowPositions = WindowBlocks * (BlockTokens + 1),
+    };
 }

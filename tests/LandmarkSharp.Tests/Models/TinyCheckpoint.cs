@@ -10,9 +10,10 @@ namespace LandmarkSharp.Tests.Models;
 /// </summary>
 internal sealed class TinyCheckpoint : IDisposable
 {
-    private const int Hidden = 24, FeedForward = 40, Vocabulary = 50;
+    private const int Hidden = 24, FeedForward = 40, Usual = 50;
 
     private readonly TemporaryFolder folder = new();
+    private readonly int vocabulary;
 
     /// <summary>Makes the folder.</summary>
     /// <param name="family">model_type.</param>
@@ -21,15 +22,18 @@ internal sealed class TinyCheckpoint : IDisposable
     /// <param name="norms">With norms of queries and keys.</param>
     /// <param name="biases">Projections that have biases, by their last name.</param>
     /// <param name="tied">Without lm_head.</param>
-    public TinyCheckpoint(string family, string fields = "", int headDim = 6, bool norms = false, string biases = "", bool tied = false)
+    /// <param name="vocabulary">Rows of the embeddings.</param>
+    public TinyCheckpoint(
+        string family, string fields = "", int headDim = 6, bool norms = false, string biases = "", bool tied = false, int vocabulary = Usual)
     {
+        this.vocabulary = vocabulary;
         LibTorch.Load();
         Write(family, fields, tied);
         using var scope = NewDisposeScope();
         using var random = new Generator(11, CPU);
-        Matrix("model.embed_tokens", Vocabulary, Hidden, 1);
+        Matrix("model.embed_tokens", vocabulary, Hidden, 1);
         Vector("model.norm", Hidden);
-        if (!tied) Matrix("lm_head", Vocabulary, Hidden, 0.3);
+        if (!tied) Matrix("lm_head", vocabulary, Hidden, 0.3);
         for (var i = 0; i < 2; i++)
         {
             var name = $"model.layers.{i}.";
@@ -73,13 +77,13 @@ internal sealed class TinyCheckpoint : IDisposable
     public static long[] Tokens(int count)
     {
         var random = new Random(5);
-        return [.. Enumerable.Range(0, count).Select(_ => (long)random.Next(Vocabulary))];
+        return [.. Enumerable.Range(0, count).Select(_ => (long)random.Next(Usual))];
     }
 
     /// <summary>Writes config.json anew.</summary>
     public void Write(string family, string fields = "", bool tied = false) => File.WriteAllText(Config, $$"""
         {
-          "architectures": ["Any"], "model_type": "{{family}}", "hidden_act": "silu", "vocab_size": {{Vocabulary}}, "hidden_size": {{Hidden}},
+          "architectures": ["Any"], "model_type": "{{family}}", "hidden_act": "silu", "vocab_size": {{vocabulary}}, "hidden_size": {{Hidden}},
           "intermediate_size": {{FeedForward}}, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
           "rms_norm_eps": 1e-05, "max_position_embeddings": 256, "tie_word_embeddings": {{(tied ? "true" : "false")}}{{(fields.Length > 0 ? ", " : "")}}{{fields}}
         }

@@ -1,0 +1,54 @@
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Models;
+
+/// <summary>
+/// Low-rank adaptation (Hu et al., LoRA, 2021): matrices stay as they are, and α/r · B·A is learned beside them. The landmark's own
+/// rows of the embeddings are always learned whole.
+/// </summary>
+public sealed record LoraOptions
+{
+    /// <summary>The matrices that can be adapted, by their last name.</summary>
+    internal static readonly string[] AllTargets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+    /// <summary>Rows of A and columns of B, r.</summary>
+    public int Rank { get; init; } = 16;
+
+    /// <summary>α: what is learned is scaled by α/r.</summary>
+    public double Alpha { get; init; } = 32;
+
+    /// <summary>The matrices that are adapted, by their last name, such as q_proj; all seven unless given.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = AllTargets;
+
+    internal double Scale => Alpha / Rank;
+
+    /// <summary>Whether a matrix is adapted, given its name without <c>.weight</c>.</summary>
+    internal bool Adapts(string name) => Targets.Contains(name[(name.LastIndexOf('.') + 1)..]);
+
+    /// <summary>Whether a parameter is the adapter's, of A, B or a landmark's row.</summary>
+    internal static bool IsAdapter(string parameter) =>
+        parameter.EndsWith(LoraPair.A, StringComparison.Ordinal) || parameter.EndsWith(LoraPair.B, StringComparison.Ordinal)
+        || parameter.EndsWith(LandmarkRow.Suffix, StringComparison.Ordinal);
+
+    /// <summary>These options, when they make sense.</summary>
+    /// <exception cref="LandmarkException">A value is out of range.</exception>
+    internal LoraOptions Checked(string where)
+    {
+        if (Rank < 1 || !(Alpha > 0) || Targets.Count == 0 || Targets.Any(t => !AllTargets.Contains(t)))
+            throw new LandmarkException(
+                $"{where}: lora needs a rank of 1 or more, an alpha above 0 and targets among {string.Join(", ", AllTargets)}; correct it.");
+        return this;
+    }
+}
+
+/// <summary>What is learned beside a matrix: x → α/r · (x·Aᵀ)·Bᵀ, two thin products in x's type. B begins as zero.</summary>
+internal sealed class LoraPair(string name, int inputs, int outputs, LoraOptions options, ParameterSource source)
+{
+    /// <summary>How the names of A and B end, as PEFT has them.</summary>
+    public const string A = ".lora_A.weight", B = ".lora_B.weight";
+
+    private readonly Tensor a = source(name + A, [options.Rank, inputs]), b = source(name + B, [outputs, options.Rank]);
+
+    public Tensor Forward(Tensor x) =>
+        nn.functional.linear(nn.functional.linear(x, a.to(x.dtype)), b.to(x.dtype)) * options.Scale;
+}
