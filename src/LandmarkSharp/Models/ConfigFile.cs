@@ -16,7 +16,7 @@ public static class ConfigFile
     private const string LandmarkType = "llama_with_landmark";
 
     private static readonly string[] LandmarkFields =
-        ["mem_id", "mem_freq", "train_context_length", "include_landmark_in_loss", "inference"];
+        ["mem_id", "mem_freq", "train_context_length", "include_landmark_in_loss", "landmark_predicts", "inference"];
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 

@@ -45,6 +45,7 @@ internal sealed class RunLog : IDisposable
             TokenizerFingerprint = data.Tokenizer.Fingerprint,
             Shards = RunShards.Of(run.Shards, data.Shards),
             Validation = data.HeldOut is { } held ? RunShards.Of(run.ValidationShards!, held) : null,
+            Base = run.Base,
             StartFrom = run.StartFrom,
             Every = new RunIntervals(
                 run.ReportEvery, run.ValidateEvery, run.SampleEvery, run.SaveEvery, run.Keep, run.Limit?.TotalSeconds),

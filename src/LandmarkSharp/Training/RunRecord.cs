@@ -52,7 +52,10 @@ public sealed record RunRecord
     /// <summary>Texts it is judged by; null for none.</summary>
     public RunShards? Validation { get; init; }
 
-    /// <summary>Folder of the model that it began with; null for random weights.</summary>
+    /// <summary>Folder of the model that is fine-tuned; null where one is trained anew.</summary>
+    public string? Base { get; init; }
+
+    /// <summary>Folder of the model, or adapter, that it began with; null for none.</summary>
     public string? StartFrom { get; init; }
 
     /// <summary>How often it reported and saved, as last asked for.</summary>
