@@ -16,7 +16,7 @@ internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answe
 /// Cross-entropy of a decoder over batches whose rows have their landmarks at the same places: the layout of each phase is
 /// made once, and that of documents or positions of a batch's own for each.
 /// </summary>
-/// <param name="decoder">The model; its landmark configuration gives the block.</param>
+/// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal.</param>
 /// <param name="dropout">The probability of a gate to be dropped in training.</param>
 /// <param name="recompute">Whether layers are computed again in the backward pass.</param>
 internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false) : IDisposable
@@ -47,7 +47,7 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
         var ids = batch.Ids.to(decoder.Device, non_blocking: true).to(ScalarType.Int64);    // [2, R·T]
         var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
         var attention = Of(batch.Batch).Attention;
-        attention.Dropout = dropped;
+        if (attention is DenseAttention landmarks) landmarks.Dropout = dropped;
         var hidden = decoder.Forward(inputs, attention, recompute);
         var logits = decoder.Logits(hidden).flatten(0, 1).to(ScalarType.Float32);           // [R·T, V]
         var cross = F.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: nn.Reduction.None);
@@ -63,15 +63,19 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
 
     private Phase Of(Batch batch)
     {
-        var (block, device) = (decoder.Config.Landmark!.BlockLength, decoder.Device);
-        var (length, first) = (batch.Length, batch.FirstBlockLength);
+        var (length, first, device) = (batch.Length, batch.FirstBlockLength, decoder.Device);
         if (batch.Documents is null && batch.Positions is null)
         {
             if (!phases.TryGetValue((length, first), out var phase))
-                phases[(length, first)] = phase = new Phase(decoder.Rotary, BlockLayout.Regular(length, length, block, first, device), null);
+            {
+                phases[(length, first)] = phase = decoder.Config.Landmark is { BlockLength: var regular }
+                    ? new Phase(decoder.Rotary, BlockLayout.Regular(length, length, regular, first, device), null)
+                    : new Phase(decoder.Rotary, null, null);
+            }
             return phase;
         }
         own?.Dispose();
+        var block = decoder.Config.Landmark!.BlockLength;
         var layout = batch.Documents is { } documents
             ? BlockLayout.Packed(length, length, block, documents, device)
             : BlockLayout.Regular(length, length, block, first, device);
@@ -80,15 +84,15 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     }
 
     /// <summary>Attention over windows whose blocks, documents and positions lie alike.</summary>
-    private sealed class Phase(Rotary rotary, BlockLayout layout, Tensor? positions) : IDisposable
+    private sealed class Phase(Rotary rotary, BlockLayout? layout, Tensor? positions) : IDisposable
     {
-        public DenseAttention Attention { get; } = new(rotary, layout, positions);
+        public IAttention Attention { get; } = layout is null ? new CausalAttention(rotary) : new DenseAttention(rotary, layout, positions);
 
         public void Dispose()
         {
-            Attention.Dispose();
+            ((IDisposable)Attention).Dispose();
             positions?.Dispose();
-            layout.Dispose();
+            layout?.Dispose();
         }
     }
 }

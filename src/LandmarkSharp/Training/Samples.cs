@@ -45,7 +45,7 @@ internal sealed class Samples
     /// <summary>What the model writes now.</summary>
     public IEnumerable<SampleLine> Draw(long step)
     {
-        using var engine = new LandmarkEngine(decoder, tokenizer, decoder.Config.Landmark!.Retrieval(), owner: false);
+        using var engine = new LandmarkEngine(decoder, tokenizer, decoder.Config.Landmark?.Retrieval(), owner: false);
         foreach (var (i, (source, tokens)) in beginnings.Index())
         {
             using var session = engine.NewSession();

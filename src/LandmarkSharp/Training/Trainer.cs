@@ -246,8 +246,8 @@ public sealed class Trainer : IDisposable
 
     /// <summary>A model goes on with shorter windows, and still knows the longest it was trained on.</summary>
     private static ModelConfig AfterWindowsOf(string? path, ModelConfig model) =>
-        path is not null && ConfigFile.Load(path).Landmark is { TrainContext: var longest } && longest > model.Landmark!.TrainContext
-            ? model with { MaxPositions = Math.Max(model.MaxPositions, longest), Landmark = model.Landmark with { TrainContext = longest } }
+        path is not null && ConfigFile.Load(path).Landmark is { TrainContext: var longest } && model.Landmark is { } own && longest > own.TrainContext
+            ? model with { MaxPositions = Math.Max(model.MaxPositions, longest), Landmark = own with { TrainContext = longest } }
             : model;
 
     private static long PositionsOf(TrainingStage stage) => (long)stage.Rows * stage.Window * stage.Accumulate;

@@ -97,8 +97,9 @@ public sealed class TrainingCheckpoints(string folder)
         Same("num_key_value_heads", model.KeyValueHeads, run.KeyValueHeads);
         Same("rms_norm_eps", model.RmsNormEpsilon, run.RmsNormEpsilon);
         // A plain model has no blocks yet: this is how it gets them.
-        Same("block_tokens", model.Landmark?.BlockTokens ?? run.Landmark!.BlockTokens, run.Landmark!.BlockTokens);
-        Same("the landmark", model.Landmark?.Id ?? run.Landmark.Id, run.Landmark.Id);
+        if (model.Landmark is not { } had) return;
+        Same("block_tokens", had.BlockTokens, run.Landmark?.BlockTokens ?? 0);
+        Same("the landmark", had.Id, run.Landmark?.Id ?? had.Id);
     }
 
     private (long Step, string Path)[] All()

@@ -110,7 +110,7 @@ internal sealed class TrainingData : IDisposable
         Rows = stage.Rows,
         Length = stage.Window,
         BlockLength = options.BlockTokens,
-        LandmarkId = Model.Landmark!.Id,
+        LandmarkId = Model.Landmark?.Id ?? -1,
         LandmarkLoss = options.LandmarkLoss,
         Documents = options.Documents,
         PositionJump = options.PositionJump,

@@ -61,7 +61,7 @@ public sealed record TrainingOptions
     /// <summary>Base of the rotary embedding.</summary>
     public double RopeTheta { get; init; } = 10000;
 
-    /// <summary>Regular tokens of a block, ℓ.</summary>
+    /// <summary>Regular tokens of a block, ℓ; 0 trains a plain model, without landmarks and with causal attention, to compare with.</summary>
     public int BlockTokens { get; init; } = 63;
 
     /// <summary>Blocks the trained model reads per query, k.</summary>
@@ -201,7 +201,10 @@ public sealed record TrainingOptions
             if (!holds) throw new LandmarkException($"The recipe cannot be trained: {what}.");
         }
         Require(Steps > 0 && WarmUp >= 0, "steps must be above 0 and warm_up 0 or more");
-        Require(BlockTokens >= 1, $"block_tokens is {BlockTokens}; a block has at least 1");
+        Require(BlockTokens >= 0, $"block_tokens is {BlockTokens}; a block has at least 1, and 0 stands for no landmarks");
+        Require(
+            BlockTokens > 0 || (Documents == DocumentPacking.Joined && PositionJump == 0 && GroupDropout == 0 && Lora is null),
+            "without landmarks, block_tokens 0, documents are joined, and there is no position_jump, group_dropout or lora");
         Require(Stages.All(s => s is not null), "a stage is null; give its fields or {}");
         Require(Stages.Count > 0 && Stages[0].FromStep == 0, "its first stage must have from_step 0");
         Require(Stages.Zip(Stages.Skip(1)).All(p => p.First.FromStep < p.Second.FromStep), "its stages must be in order of from_step");
@@ -213,7 +216,7 @@ public sealed record TrainingOptions
                 s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 },
                 "rows and accumulate must be at least 1 and task_share between 0 and 1");
             // The most landmarks are in a window that starts on one; it is told one token more than it holds.
-            var regular = s.Window - ((s.Window - 1) / (BlockTokens + 1));
+            var regular = BlockTokens == 0 ? s.Window : s.Window - ((s.Window - 1) / (BlockTokens + 1));
             Require(
                 s.TaskShare == 0 || regular >= RetrievalTasks.ShortestRow,
                 $"a window of {s.Window} positions in blocks of {BlockTokens + 1} may have only {regular} "
@@ -243,7 +246,7 @@ public sealed record TrainingOptions
     /// <summary>The stage of a step.</summary>
     public TrainingStage Stage(long step) => Stages.Last(s => s.FromStep <= step);
 
-    /// <summary>The model that the recipe makes with a tokenizer: its landmark is the id after the tokenizer's last.</summary>
+    /// <summary>The model that the recipe makes with a tokenizer: its landmark, if it has one, is the id after the tokenizer's last.</summary>
     /// <param name="vocabulary">Tokens of the tokenizer.</param>
     /// <param name="endOfText">The token that ends a text.</param>
     /// <param name="fingerprint">The tokenizer's fingerprint.</param>
@@ -252,7 +255,7 @@ public sealed record TrainingOptions
         var context = Stages.Max(s => s.Window);
         return new ModelConfig
         {
-            VocabularySize = vocabulary + 1,
+            VocabularySize = BlockTokens == 0 ? vocabulary : vocabulary + 1,
             HiddenSize = HiddenSize,
             IntermediateSize = IntermediateSize,
             Layers = Layers,
@@ -264,7 +267,7 @@ public sealed record TrainingOptions
             TiedEmbeddings = true,
             EosIds = endOfText is { } id ? [id] : [],
             TokenizerFingerprint = fingerprint,
-            Landmark = Landmark(vocabulary),
+            Landmark = BlockTokens == 0 ? null : Landmark(vocabulary),
         }.Checked("The recipe");
     }
 

@@ -25,7 +25,7 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
     {
         using var quiet = no_grad();
         using var loss = new LanguageModelLoss(decoder);
-        var landmark = decoder.Config.Landmark!;
+        var landmark = decoder.Config.Landmark;
         var (textSum, textCount, answerSum, answerCount, right, asked) = (0.0, 0L, 0.0, 0L, 0, 0);
         for (var i = 0; i < batches; i++)
         {
@@ -69,12 +69,12 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
     /// Whether a position's prediction is one of the text's tokens: landmarks, where they are predicted, are not judged, and
     /// where two positions predict a token, the landmark is, whose prediction generation follows.
     /// </summary>
-    private static bool IsJudged(Batch batch, int at, LandmarkConfig landmark) =>
-        batch.Targets[at] != Batch.Ignored && batch.Targets[at] != landmark.Id
-        && !(landmark.Loss == LandmarkLoss.Predicting && (at + 1) % batch.Length != 0 && batch.Inputs[at + 1] == landmark.Id);
+    private static bool IsJudged(Batch batch, int at, LandmarkConfig? landmark) =>
+        batch.Targets[at] != Batch.Ignored && batch.Targets[at] != landmark?.Id
+        && !(landmark?.Loss == LandmarkLoss.Predicting && (at + 1) % batch.Length != 0 && batch.Inputs[at + 1] == landmark.Id);
 
     /// <summary>The positions that each answer's tokens are predicted from; a landmark inside does not end it.</summary>
-    private static IEnumerable<List<int>> Answers(Batch batch, LandmarkConfig landmark)
+    private static IEnumerable<List<int>> Answers(Batch batch, LandmarkConfig? landmark)
     {
         for (var row = 0; row < batch.Rows; row++)
         {

@@ -61,7 +61,7 @@ public sealed class TrainingOptionsTests
     [InlineData("\"landmark_loss\": \"doubled\"", "'landmark_loss'")]
     [InlineData("\"stages\": [{}, {\"from_step\": 1000}]", "from_step 1000")]
     [InlineData("\"stages\": [{\"window\": 259}]", "255 regular tokens")]
-    [InlineData("\"block_tokens\": 0", "block_tokens")]
+    [InlineData("\"block_tokens\": 0, \"position_jump\": 3", "without landmarks")]
     [InlineData("\"block_tokens\": -3", "block_tokens")]
     public void AValueThatCannotBeIsNamed(string field, string named)
     {
