@@ -1,4 +1,4 @@
-// Runs our Hopper kernels on a CPU: stands in for src/LandmarkSharp/Attention/Cuda's headers, with the same names. A thread
+// Runs our kernels on a CPU: stands in for src/LandmarkSharp/Attention/Cuda's headers, with the same names. A thread
 // block is a set of fibers in one thread that give way to each other where the hardware would wait, so runs are repeatable.
 // What is imitated is what the manual says of addresses, fragments, swizzles, barriers and bounds (PTX ISA); what is not is
 // time: asynchronous work is done when it is issued, or with LATE, of copies of 16 bytes, when it is waited for; another missing

@@ -78,7 +78,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         var (h, g) = (q.shape[0], own.shape[1]);
         var turned = windowTable.Rotate(q.unsqueeze(2));                                    // [H, T, N, d]
         var queries = turned.permute(2, 0, 1, 3).reshape(n, g, h / g * t, d);               // [N, G, H/G·T, d]
-        var keys = own.select(2, 0);                                                   // [N, G, ℓ, d]
+        var keys = own.select(2, 0);                                                        // [N, G, ℓ, d]
         var marks = landmarks.narrow(1, inMemory, n).transpose(0, 1).unsqueeze(3);          // [N, G, d, 1]
         var scores = queries.matmul(keys.transpose(2, 3)).view(n, h, t, l).permute(1, 2, 0, 3).unsqueeze(0);
         var marked = queries.matmul(marks).view(n, h, t).permute(1, 2, 0).unsqueeze(0);     // [1, H, T, N]

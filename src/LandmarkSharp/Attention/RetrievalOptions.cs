@@ -58,7 +58,8 @@ public sealed record RetrievalOptions
 
     /// <summary>
     /// What keys and values in memory are kept as, those of the window too: the model's type when null. A float32 model on the CPU
-    /// may keep bfloat16, or int8 with a float32 scale for each token's key or value of a head; both are read as they lie. Landmark keys
+    /// may keep bfloat16, or int8 with a float32 scale for each token's key or value of a head; both are read as they lie, but with
+    /// <see cref="PositionMode.True"/> by torch operators, which widen what they read and take several times longer. Landmark keys
     /// keep the model's type, so which blocks a query chooses of those held does not depend on it. A row with NaN or an infinity is
     /// read as NaN where it is int8; one whose magnitudes all lie below 1.5·10⁻³⁶ as zeros.
     /// </summary>

@@ -62,12 +62,13 @@ public sealed class RetrievedAttention : IDisposable
         options.Checked();
         var whole = (keys + length - 1) / length;
         var window = Math.Min(windowBlocks ?? whole, whole);
-        if (keys > (long)window * length && !SpansWindows(options, rotary.HeadDim, length, type, this.device))
+        var several = keys > (long)window * length;
+        if (several && !SpansWindows(options, rotary.HeadDim, length, type, this.device))
             throw new LandmarkException(
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
         blockType = BlockType.Of(options, type, this.device);
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
-        else if (CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
+        else if (!several && CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
             decode = new CudaRetrieval([new DecodePlace(inMemory, keys)], length, rotary, options, type, this.device);
         else if (CudaPrefill.Serves(options, rotary.HeadDim, length, type, this.device))
             prefill = new CudaPrefill(inMemory, window, keys - queries, queries, length, rotary, options, type, this.device);

@@ -40,7 +40,7 @@ public sealed class BlockMemory(
     private BlockPlaces? places;
     private readonly List<Piece> pieces = [];
 
-    /// <summary>Told what each layer reads, window by window; costs nothing when null.</summary>
+    /// <summary>Told what each layer reads, window by window, or at once where a pass's windows are read at once; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
 
     /// <summary>Blocks before the window of the next pass: those that are retrieved from.</summary>
@@ -49,12 +49,14 @@ public sealed class BlockMemory(
     /// <inheritdoc/>
     public override int Room => options.WindowIsCall
         ? callPositions
-        : (Math.Max(1, (spans ? SpanningPassPositions : PassPositions) / WindowPositions) * WindowPositions) - (int)(Positions % WindowPositions);
+        : (int)Math.Min(
+            int.MaxValue,
+            (Math.Max(1, (spans ? SpanningPassPositions : PassPositions) / WindowPositions) * WindowPositions) - (Positions % WindowPositions));
 
     /// <inheritdoc/>
     public override long Bytes => held.Sum(l => l?.Bytes ?? 0);
 
-    private int WindowPositions => options.WindowBlocks * blockLength;
+    private long WindowPositions => (long)options.WindowBlocks * blockLength;
 
     /// <inheritdoc/>
     public override void Reserve(long positions) => reserved = Math.Max(reserved, Blocks(positions));
@@ -116,7 +118,7 @@ public sealed class BlockMemory(
         for (int from = 0, length; from < count; from += length)
         {
             var at = Positions + from;
-            length = options.WindowIsCall || spans ? count : Math.Min(count - from, WindowPositions - (int)(at % WindowPositions));
+            length = options.WindowIsCall || spans ? count : (int)Math.Min(count - from, WindowPositions - (at % WindowPositions));
             var inMemory = options.WindowIsCall ? InMemory : at / WindowPositions * options.WindowBlocks;
             var keys = (int)(at - (inMemory * blockLength)) + length;
             pieces.Add(new Piece(

@@ -36,6 +36,20 @@ public sealed class BlockMemoryTests
             },
             iter: 60, threads: 1);
 
+    /// <summary>A window that takes more positions than 32 bits count is the whole text.</summary>
+    [Theory]
+    [InlineData((1 << 30) + 1)]
+    [InlineData(600_000_000)]
+    [InlineData(int.MaxValue)]
+    public void AWindowOfAnySizeIsReadWhole(int windowBlocks)
+    {
+        var config = TinyModel.Config(3);
+        using var decoder = TinyModel.Create(config);
+        var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(50));
+        using var memory = TinyModel.Memory(decoder, new RetrievalOptions { TopK = 1, WindowBlocks = windowBlocks });
+        TinyModel.Close(TinyModel.Dense(decoder, input), TinyModel.Run(decoder, memory, input, 7), 2e-4);
+    }
+
     [Fact]
     public void TheResultDoesNotDependOnHowTheTextWasCut() =>
         Gen.Select(Shapes, Modes.Where(m => m != SelectionMode.PerHead), Gen.Int[1, 3], Gen.Enum<PositionMode>()).Sample(

@@ -34,11 +34,6 @@ struct Window {
 DEVICE int window_of(int query, const Sizes& z) { return (z.before + query) / (z.windowBlocks * L); }
 DEVICE int place_of(int query, const Sizes& z) { return (z.before + query) % (z.windowBlocks * L); }
 
-// Where a query's chosen blocks stand, of [H / chosenHeads, choices, topK].
-DEVICE long long choice_of(int head, int query, const Sizes& z) {
-    return ((long long)(head / z.chosenHeads) * z.choices + (z.perWindow ? window_of(query, z) : query)) * z.topK;
-}
-
 // 64 queries of one window, the first at a place of it; those from begin to end are wanted.
 struct Tile {
     int window, place, query, begin, end;

@@ -72,6 +72,22 @@ public sealed class CudaMemoryTests
     }
 
     [Fact]
+    public void AQueryAloneInALaterWindowHasTheEarlierOnesAsItsMemory()
+    {
+        Needs.Kernels();
+        using var scope = NewDisposeScope();
+        using var random = new Generator(11, CPU);
+        Tensor Make(params long[] sizes) => randn(sizes, generator: random).to(ScalarType.BFloat16).to(Cuda);
+        var (q, blocks, landmarks) = (Make(4, 1, 64), Make(6, 2, 2, 7, 64), Make(2, 6, 64));
+        var (rotary, options) = (new RotaryScaling().Create(64), new RetrievalOptions { TopK = 2 });
+        using var several = new RetrievedAttention(0, 46, 1, 8, rotary, options, ScalarType.BFloat16, Cuda, windowBlocks: 2);
+        using var last = new RetrievedAttention(4, 14, 1, 8, rotary, options, ScalarType.BFloat16, Cuda);
+        var (found, expected) = (several.Attend(q, blocks, landmarks, tied: false), last.Attend(q, blocks, landmarks, tied: false));
+        Assert.True(found.Chosen!.equal(expected.Chosen!).all().item<bool>());
+        Assert.True(found.Output.allclose(expected.Output, 2e-2, 2e-2));
+    }
+
+    [Fact]
     public void WhoWatchesIsToldOfEveryQuery()
     {
         Needs.Kernels();
