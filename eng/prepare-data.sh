@@ -10,5 +10,6 @@ for split in train validation; do
   for folder in "$texts"/*/$split; do
     [ -d "$folder" ] && sources+=(--source "$(basename "$(dirname "$folder")")=$folder")
   done
+  [ ${#sources[@]} -gt 0 ] || { echo "There is no folder $texts/NAME/$split; give a folder of corpora." >&2; exit 1; }
   "$landmark" tokenizer shards --tokenizer "$tokenizer" --out "$out/$split" "${sources[@]}"
 done

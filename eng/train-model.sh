@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains the model that ships, from texts to weights, by models/recipe.json. A run that stopped goes on.
 # usage: eng/train-model.sh LANDMARK TEXTS OUT [options of 'landmark train', such as --device cuda:0,cuda:1 --libtorch DIR]
-#        TEXTS holds NAME/train/*.txt and NAME/validation/*.txt; the model is left in OUT/model
+#        TEXTS holds NAME/train and, for some, NAME/validation, as eng/prepare-data.sh takes them; the model is left in OUT/model
 set -euo pipefail
 landmark=$1 texts=$2 out=$3
 shift 3

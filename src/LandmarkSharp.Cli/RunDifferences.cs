@@ -45,6 +45,7 @@ internal static class RunDifferences
         fields["tokenizer"] = Short(record.TokenizerFingerprint);
         fields["shards"] = Short(record.Shards.Fingerprint);
         fields["validation shards"] = record.Validation is { } held ? Short(held.Fingerprint) : null;
+        fields["fine-tuned from"] = record.Base;
         fields["started from"] = record.StartFrom;
         if (record.Sessions is [.., var last])
         {
@@ -64,7 +65,7 @@ internal static class RunDifferences
                 Flatten(name.Length == 0 ? field.Name : $"{name}.{field.Name}", field.Value, fields);
         else if (value.ValueKind == JsonValueKind.Array)
             foreach (var (i, item) in value.EnumerateArray().Index()) Flatten($"{name}[{i}]", item, fields);
-        else
+        else if (value.ValueKind != JsonValueKind.Null)
             fields[name] = value.ToString();
     }
 }

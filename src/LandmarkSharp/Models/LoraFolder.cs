@@ -54,10 +54,13 @@ internal static class LoraFolder
     }
 
     /// <summary>Reads an adapter into a decoder that has one of the same rank and targets.</summary>
-    /// <exception cref="LandmarkException">There is none, it is damaged, or it is of another model or another kind.</exception>
-    public static void Restore(string folder, Decoder decoder)
+    /// <param name="folder">The adapter's folder.</param>
+    /// <param name="theirs">Its <see cref="Options"/>.</param>
+    /// <param name="decoder">The model with its adapter.</param>
+    /// <exception cref="LandmarkException">It is damaged, or it is of another model or another kind.</exception>
+    public static void Restore(string folder, LoraOptions theirs, Decoder decoder)
     {
-        var (ours, theirs) = (decoder.Config.Lora!, Options(folder));
+        var ours = decoder.Config.Lora!;
         if (theirs.Rank != ours.Rank || theirs.Alpha != ours.Alpha || !theirs.Targets.Order().SequenceEqual(ours.Targets.Order()))
             throw new LandmarkException(
                 $"The adapter in {folder} has rank {theirs.Rank}, alpha {theirs.Alpha} and targets {string.Join(", ", theirs.Targets)}; "

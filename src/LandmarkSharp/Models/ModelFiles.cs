@@ -5,6 +5,9 @@ internal static class ModelFiles
 {
     private static readonly string[] Kinds = [".json", ".model", ".txt", ".jinja"];
 
+    /// <summary>What a run leaves beside checkpoints and its best model.</summary>
+    private static readonly string[] OfRuns = ["recipe.json", "validation.json"];
+
     /// <summary>Copies configuration, tokenizer and templates.</summary>
     /// <param name="from">The model's folder.</param>
     /// <param name="to">A folder that is there.</param>
@@ -14,7 +17,7 @@ internal static class ModelFiles
         {
             var name = Path.GetFileName(file);
             if (Kinds.Contains(Path.GetExtension(name)) && !name.EndsWith(".index.json", StringComparison.Ordinal)
-                && name is not (WeightDifference.SumFile or LoraFolder.ConfigName))
+                && name is not (WeightDifference.SumFile or LoraFolder.ConfigName) && !OfRuns.Contains(name))
                 File.Copy(file, Path.Combine(to, name), overwrite: true);
         }
     }

@@ -71,6 +71,9 @@ internal sealed class WeightFiles : IDisposable
     {
         if (!Directory.Exists(folder))
             return new LandmarkException($"There is no folder {folder} to read weights from; check the path.");
+        if (File.Exists(Path.Combine(folder, "adapter_model.safetensors")))
+            return new LandmarkException(
+                $"{folder} has an adapter and no whole model; merge it with the model that it was made from ('landmark weights merge').");
         var pickles = Directory.EnumerateFiles(folder)
             .Select(file => Path.GetFileName(file))
             .Where(file => Path.GetExtension(file) is ".bin" or ".pth" or ".pt")

@@ -19,7 +19,8 @@ public static class ModelWork
 
     /// <summary>
     /// Operations that the model asks for to train on a position, a multiplication and an addition being two: three times the
-    /// forward pass, in which each weight of a product is used once and attention looks back over half the window on average.
+    /// forward pass, in which each weight of a product is used once and attention looks back over half the window on average; twice
+    /// for the weights that are frozen beside an adapter.
     /// What is computed again to save memory does not count.
     /// </summary>
     /// <param name="config">The model.</param>
@@ -30,7 +31,8 @@ public static class ModelWork
         var projections = c * config.HeadDim * ((2 * config.Heads) + (2 * config.KeyValueHeads));
         var products = (config.Layers * (projections + (3 * c * config.IntermediateSize))) + (c * config.VocabularySize);
         var attention = (double)config.Layers * window * config.Heads * config.HeadDim;      // q·k and the values, over window / 2 keys
-        return 3 * 2 * (products + attention);
+        // Frozen weights get no gradients: what an adapter adds is thin beside what that saves.
+        return 2 * (((config.Lora is null ? 3 : 2) * products) + (3 * attention));
     }
 
     /// <summary>Operations a second that devices can do at most in a type; null where that is not known.</summary>

@@ -94,14 +94,26 @@ public sealed record RunRecord
 
 /// <summary>Token shards as a run found them.</summary>
 /// <param name="Folder">Where.</param>
-/// <param name="Fingerprint">SHA-256 of tokens.json, which has the tokenizer and every document's place.</param>
+/// <param name="Fingerprint">SHA-256 of tokens.json, which has the tokenizer, and of every document's place after it.</param>
 /// <param name="Tokens">Tokens of each source.</param>
 public sealed record RunShards(string Folder, string Fingerprint, IReadOnlyDictionary<string, long> Tokens)
 {
     internal static RunShards Of(string folder, TokenShards shards) => new(
         folder,
-        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, TokenShards.MetaFile)))),
+        FingerprintOf([TokenShards.MetaFile, .. shards.Meta.Sources.Select(s => s.Starts)], folder),
         shards.Meta.Sources.ToDictionary(s => s.Name, s => s.Tokens));
+
+    private static string FingerprintOf(IEnumerable<string> files, string folder)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[1 << 16];
+        foreach (var name in files)
+        {
+            using var file = File.OpenRead(Path.Combine(folder, name));
+            while (file.Read(buffer) is > 0 and var count) hash.AppendData(buffer, 0, count);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 }
 
 /// <summary>Steps between what a run does beside training.</summary>

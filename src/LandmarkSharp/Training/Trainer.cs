@@ -6,60 +6,6 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Training;
 
-/// <summary>Where a run finds its data and puts its results, and how often; nothing here changes what is computed.</summary>
-public sealed record TrainingRun
-{
-    /// <summary>Folder for run.json, metrics, samples, events, checkpoints, the best model and the finished one.</summary>
-    public required string Output { get; init; }
-
-    /// <summary>Tokenizer file or folder.</summary>
-    public required string Tokenizer { get; init; }
-
-    /// <summary>Token shards of the training texts.</summary>
-    public required string Shards { get; init; }
-
-    /// <summary>Token shards of held-out texts; null for none. All their sources count alike.</summary>
-    public string? ValidationShards { get; init; }
-
-    /// <summary>
-    /// Folder of a model whose weights the run begins with, or of an adapter where one is trained; null begins with random ones, or
-    /// with the base's.
-    /// </summary>
-    public string? StartFrom { get; init; }
-
-    /// <summary>
-    /// Folder of a model without landmarks that the run fine-tunes, <see cref="Tokenizer"/> too; null trains a model of the recipe's shapes.
-    /// </summary>
-    public string? Base { get; init; }
-
-    /// <summary>Where it runs: several devices share the batches that the recipe accumulates. None is the CPU.</summary>
-    public IReadOnlyList<Device> Devices { get; init; } = [];
-
-    /// <summary>Steps between reports.</summary>
-    public int ReportEvery { get; init; } = 20;
-
-    /// <summary>Steps between validations.</summary>
-    public int ValidateEvery { get; init; } = 500;
-
-    /// <summary>Batches of a validation.</summary>
-    public int ValidationBatches { get; init; } = 8;
-
-    /// <summary>Rows of a validation batch.</summary>
-    public int ValidationRows { get; init; } = 32;
-
-    /// <summary>Steps between samples of what the model writes after beginnings of held-out texts; 0 for none.</summary>
-    public int SampleEvery { get; init; }
-
-    /// <summary>Steps between checkpoints.</summary>
-    public int SaveEvery { get; init; } = 1000;
-
-    /// <summary>Checkpoints to keep.</summary>
-    public int Keep { get; init; } = 2;
-
-    /// <summary>Stops with a checkpoint after this long; null for never.</summary>
-    public TimeSpan? Limit { get; init; }
-}
-
 /// <summary>How far a run is.</summary>
 /// <param name="Line">The newest metrics.</param>
 /// <param name="Steps">Steps of the whole run.</param>
@@ -153,7 +99,7 @@ public sealed class Trainer : IDisposable
         BatchPrefetcher? batches = null;
         TrainingStage? stage = null;
         Validation? validation = null;
-        var saved = Step;
+        var (begun, saved) = (Step, Step);
         try
         {
             while (Step < options.Steps && !cancel.IsCancellationRequested && !(clock.Elapsed > run.Limit))
@@ -202,7 +148,7 @@ public sealed class Trainer : IDisposable
         }
         if (saved != Step) Save();
         var done = Step == options.Steps;
-        if (done) Export(Finished);
+        if (done && (begun < Step || !Directory.Exists(Finished))) Finish();
         log.End(Step, done);
         return done;
 
@@ -231,6 +177,16 @@ public sealed class Trainer : IDisposable
             var name = file.EndsWith(".model", StringComparison.Ordinal) ? "tokenizer.model" : Path.GetFileName(file);
             File.Copy(file, Path.Combine(folder, name), overwrite: true);
         }
+    }
+
+    /// <summary>Leaves the finished model, written beside and renamed: after a kill the same command writes it from its checkpoint.</summary>
+    private void Finish()
+    {
+        var partial = Finished + ".partial";
+        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
+        Export(partial);
+        if (Directory.Exists(Finished)) Directory.Delete(Finished, recursive: true);
+        Directory.Move(partial, Finished);
     }
 
     /// <inheritdoc/>
@@ -294,11 +250,18 @@ public sealed class Trainer : IDisposable
         return lines;
     }
 
-    private MetricsLine Line(ValidationResult result) => new()
+    private MetricsLine Line(ValidationResult result)
     {
-        Step = Step,
-        ValidationLoss = result.Loss,
-        ValidationAnswerLoss = result.AnswerLoss,
-        ValidationAnswersRight = result.AnswersRight,
-    };
+        foreach (var loss in (double?[])[result.Loss, result.AnswerLoss])
+            if (loss is { } l && !double.IsFinite(l))
+                throw new LandmarkException(
+                    $"The held-out loss is {l} at step {Step}; go on from the newest checkpoint with a lower rate.");
+        return new MetricsLine
+        {
+            Step = Step,
+            ValidationLoss = result.Loss,
+            ValidationAnswerLoss = result.AnswerLoss,
+            ValidationAnswersRight = result.AnswersRight,
+        };
+    }
 }

@@ -60,8 +60,9 @@ public sealed class TrainingCheckpoints(string folder)
         using var quiet = no_grad();
         if (decoder.Config.Lora is not null)
         {
+            var adapter = LoraFolder.Options(path);      // a whole model is told from an adapter first
             RequireFitting(path, ConfigFile.Load(path), decoder.Config);
-            LoraFolder.Restore(path, decoder);
+            LoraFolder.Restore(path, adapter, decoder);
             return;
         }
         using var weights = Weights.Open(path);

@@ -72,6 +72,22 @@ public sealed class RunsCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task RunsDifferInTheModelAndTheAdapter()
+    {
+        using var from = new BaseFolder(tiny, "llama");
+        foreach (var (name, lora) in new[] { ("whole", ""), ("adapted", """, "lora": {"rank": 3}""") })
+        {
+            var run = from.Into(tiny, name) with { Base = name == "whole" ? from.Path : from.Path + "/" };
+            using var trainer = new Trainer(FineTuneTests.Recipe(from, 1, lora), run);
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        }
+        var told = (await LandmarkTool.Run("runs", "compare", tiny["whole"], tiny["adapted"], "--json")).Json.GetProperty("differences");
+        Assert.Equal([from.Path, from.Path + "/"], told.GetProperty("fine-tuned from").EnumerateArray().Select(v => v.GetString()));
+        Assert.Equal([null, "3"], told.GetProperty("lora.rank").EnumerateArray().Select(v => v.GetString()));
+        Assert.False(told.TryGetProperty("lora", out _));
+    }
+
+    [Fact]
     public async Task SamplesNeedHeldOutTexts()
     {
         File.WriteAllText(tiny["recipe.json"], TinyRun.Recipe.ToJson());

@@ -143,6 +143,9 @@ public sealed class LoraTests : IDisposable
                 RowByRow.Close(parameter.detach(), second.Decoder.Parameters[name].detach(), 0);
         }
         var adapter = tiny["first/adapter"];
+        Refused("is no adapter's folder", () => new Trainer(
+            FineTuneTests.Recipe(from, 2, Some), from.Into(tiny, "new") with { StartFrom = from.Path }));
+        Refused("has an adapter and no whole model; merge it", () => LandmarkEngine.Load(adapter));
         Refused("has rank 3, alpha 12", () => new Trainer(
             FineTuneTests.Recipe(from, 2, Some.Replace("12", "6", StringComparison.Ordinal)), from.Into(tiny, "new") with { StartFrom = adapter }));
         Refused("the model needs [40, 3]", () => new Trainer(
@@ -161,6 +164,29 @@ public sealed class LoraTests : IDisposable
 
         static void Refused(string part, Func<object> act) =>
             Assert.Contains(part, Assert.Throws<LandmarkException>(act).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheBestAdapterIsKeptAndMerges()
+    {
+        using var from = new BaseFolder(tiny, "qwen3");
+        var recipe = FineTuneTests.Recipe(from, 6, Some) with
+        {
+            Documents = DocumentPacking.Separate,
+            PositionJump = 4,
+            GroupDropout = 0.1,
+            RecomputeLayers = true,
+        };
+        using var trainer = new Trainer(recipe, from.Into(tiny, "run") with { ValidationShards = from.Shards, ValidateEvery = 2 });
+        Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        var run = RunFolder.Read(tiny["run"]);
+        var best = Path.Combine(run.Path, run.Best!.Folder);
+        Assert.Equal(best, Assert.Single(Directory.EnumerateDirectories(run.Path, "best-*")));
+        Assert.Equal(run.Metrics["validation_loss"].MinBy(p => p.Value).Step, run.Best.Step);
+        LoraMerge.Write(from.Path, best, tiny["merged"]);
+        using var merged = LandmarkEngine.Load(tiny["merged"]);
+        Assert.Equal(BaseFolder.Tokens, merged.Tokenizer.Find("<landmark>"));
+        Assert.False(File.Exists(Path.Combine(tiny["merged"], "validation.json")));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using LandmarkSharp.Models;
 using LandmarkSharp.Training;
 using TorchSharp;
 
@@ -22,6 +23,10 @@ public sealed class ModelWorkTests
         var config = TinyRun.Recipe.Model(299, 2, "any");
         // Two layers of 32·8·(4 + 2 + 2 + 4) and 3·32·48; 300 rows of the output; attention of 4 heads of 8 over 64 / 2 keys, twice.
         Assert.Equal(6 * ((2 * (3072 + 4608)) + (32 * 300) + (2 * 64 * 32)), ModelWork.FlopsPerPosition(config, 64));
+        // Frozen weights beside an adapter get no gradients.
+        Assert.Equal(
+            (4 * ((2 * (3072 + 4608)) + (32 * 300))) + (6 * 2 * 64 * 32),
+            ModelWork.FlopsPerPosition(config with { Lora = new LoraOptions() }, 64));
         Assert.Null(ModelWork.Peak([torch.CPU], torch.ScalarType.BFloat16));
         Assert.Null(ModelWork.Peak([], torch.ScalarType.BFloat16));
     }

@@ -49,6 +49,49 @@ public sealed class RunLogTests : IDisposable
     }
 
     [Fact]
+    public void AFingerprintOfShardsKnowsWhereDocumentsStart()
+    {
+        Run("run", 1);
+        var path = Path.Combine(tiny.Shards, "train.docs");
+        var starts = File.ReadAllBytes(path);
+        starts[0]++;
+        File.WriteAllBytes(path, starts);
+        Run("other", 1);
+        Assert.NotEqual(
+            RunFolder.Read(tiny["run"]).Record!.Shards.Fingerprint, RunFolder.Read(tiny["other"]).Record!.Shards.Fingerprint);
+    }
+
+    [Fact]
+    public void AFinishedModelIsWholeOrIsWrittenAgain()
+    {
+        Run("run", 12);
+        var model = Path.Combine(tiny["run"], "model");
+        // Killed while it was written: what has the name is whole, and the same command writes it.
+        Directory.Move(model, model + ".partial");
+        File.Delete(Path.Combine(model + ".partial", "model.safetensors"));
+        File.WriteAllText(Path.Combine(model + ".partial", "left"), "");
+        Run("run", 12);
+        Assert.False(Directory.Exists(model + ".partial"));
+        Assert.False(File.Exists(Path.Combine(model, "left")));
+        LandmarkEngine.Load(model).Dispose();
+        // A whole one stays, with what someone put there.
+        File.WriteAllText(Path.Combine(model, "notes"), "");
+        Run("run", 12);
+        Assert.True(File.Exists(Path.Combine(model, "notes")));
+    }
+
+    [Fact]
+    public void AHeldOutLossThatIsNoNumberEndsTheRun()
+    {
+        using var trainer = new Trainer(
+            Recipe with { WarmUp = 0, PeakRate = 1e38 }, Options("run") with { ValidateEvery = 1, ReportEvery = 1, SampleEvery = 0 });
+        var error = Assert.Throws<LandmarkException>(() => trainer.Run(cancel: TestContext.Current.CancellationToken));
+        Assert.Contains("The held-out loss is NaN at step 1", error.Message, StringComparison.Ordinal);
+        Assert.Null(BestModel.Of(tiny["run"]));
+        Assert.Equal(RunState.Failed, RunFolder.Read(tiny["run"]).State);
+    }
+
+    [Fact]
     public void ARunThatEndsWithoutAWordWasKilledOrFailed()
     {
         using (var trainer = new Trainer(Recipe, Options("failed")))
