@@ -32,10 +32,16 @@ internal static class CpuHelpers
         Volatile.Write(ref current, job);
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref asleep) is > 0 and var sleeping) Work.Release(sleeping);
-        body(0);
-        Volatile.Write(ref current, null);
-        job.Close();
-        Volatile.Write(ref busy, 0);
+        try
+        {
+            body(0);
+        }
+        finally
+        {
+            Volatile.Write(ref current, null);
+            job.Close();
+            Volatile.Write(ref busy, 0);
+        }
     }
 
     private static void Grow(int count)

@@ -6,7 +6,7 @@ namespace LandmarkSharp.Attention;
 
 /// <summary>
 /// Splits rows of work over torch's own threads: a second pool would compete with them for the same processors, since they
-/// spin for a while after each operator. Small work stays on the calling thread.
+/// spin for a while after each operator. Small work stays on the calling thread. <see cref="Briefly"/> alone has threads of its own.
 /// </summary>
 internal static unsafe class CpuParallel
 {

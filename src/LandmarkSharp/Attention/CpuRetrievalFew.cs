@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace LandmarkSharp.Attention;
 
@@ -32,13 +32,16 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, int share)
     {
         var start = Stopwatch.GetTimestamp();
         var step = CpuRows.Padded(sizes.InMemory);
-        var scores = ArrayPool<float>.Shared.Rent(Math.Max(1, view.Heads * sizes.Queries * step));
-        fixed (float* room = scores)
+        var scores = (float*)NativeMemory.Alloc((nuint)view.Heads * (nuint)sizes.Queries * (nuint)step, sizeof(float));
+        try
         {
-            var scan = new CpuFewScan(view, share, tied, room, step);
+            var scan = new CpuFewScan(view, share, tied, scores, step);
             Read(scan.Parts, scan.Scan, unit => scan.Choose(unit, chosen), chosen, gates, output);
         }
-        ArrayPool<float>.Shared.Return(scores);
+        finally
+        {
+            NativeMemory.Free(scores);
+        }
         ScanTime = Stopwatch.GetElapsedTime(start, scanned);
     }
 
