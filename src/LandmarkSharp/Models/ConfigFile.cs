@@ -59,7 +59,7 @@ public static class ConfigFile
     {
         var json = JsonNode.Parse(File.ReadAllText(Path.Combine(baseFolder, Name)))!.AsObject();
         foreach (var (name, value) in Write(config))
-            if (name is "vocab_size" or "tokenizer_fingerprint" || LandmarkFields.Contains(name)) json[name] = value?.DeepClone();
+            if (name is "vocab_size" or "tokenizer_fingerprint" or "base_fingerprint" || LandmarkFields.Contains(name)) json[name] = value?.DeepClone();
         if (config.Lora is null) json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = "bfloat16";
         if (config.Family == ModelFamily.Mistral) json["sliding_window"] = null;
         if (json.ContainsKey("use_sliding_window")) json["use_sliding_window"] = false;
@@ -117,6 +117,7 @@ public static class ConfigFile
             BosId = fields.Integer("bos_token_id"),
             EosIds = fields.Integers("eos_token_id"),
             TokenizerFingerprint = fields.Text("tokenizer_fingerprint"),
+            BaseFingerprint = fields.Text("base_fingerprint"),
             Landmark = Landmark(fields, type),
         };
         fields.RefuseOthers(Harmless);
@@ -240,6 +241,7 @@ public static class ConfigFile
         if (c.EosIds.Count == 1) json["eos_token_id"] = c.EosIds[0];
         if (c.EosIds.Count > 1) json["eos_token_id"] = new JsonArray([.. c.EosIds.Select(x => (JsonNode)x)]);
         if (c.TokenizerFingerprint is { } fingerprint) json["tokenizer_fingerprint"] = fingerprint;
+        if (c.BaseFingerprint is { } weights) json["base_fingerprint"] = weights;
         if (c.Landmark is { } l)
         {
             json["mem_id"] = l.Id;

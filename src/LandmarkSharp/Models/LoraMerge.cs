@@ -30,6 +30,9 @@ public static class LoraMerge
         using var adapter = LoraFolder.Open(folder);
         var id = config.Landmark?.Id ?? throw new LandmarkException(
             $"The adapter in {folder} has no landmark; give one that fine-tuning made here.");
+        if (config.BaseFingerprint is { } made && made != bases.Fingerprint())
+            throw new LandmarkException(
+                $"The adapter in {folder} was trained beside other weights than those in {baseFolder}; give the model that it was made from.");
         var done = 0;
         var plan = bases.Names.Where(n => !Checkpoint.Derived(n, config)).Select(Planned).ToArray();
         LoraFolder.RequireAllRead(adapter, folder);

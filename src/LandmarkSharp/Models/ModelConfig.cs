@@ -81,6 +81,9 @@ public sealed record ModelConfig
     /// <summary>Fingerprint of the tokenizer that the model was trained with; null where it is not recorded.</summary>
     public string? TokenizerFingerprint { get; init; }
 
+    /// <summary>Of an adapter: which weights it was trained beside, <see cref="Tensors.Weights.Fingerprint"/>; null if nobody said.</summary>
+    public string? BaseFingerprint { get; init; }
+
     /// <summary>The landmark side; null for a plain model.</summary>
     public LandmarkConfig? Landmark { get; init; }
 

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tensors;
@@ -12,6 +14,8 @@ namespace LandmarkSharp.Tensors;
 /// </remarks>
 public sealed class Weights : IDisposable
 {
+    private const long FingerprintBytes = 4096;     // of each tensor: telling models apart must not take reading them
+
     private readonly WeightFiles files;
     private readonly string prefix;
     private readonly bool owner;
@@ -54,6 +58,23 @@ public sealed class Weights : IDisposable
 
     /// <summary>Full names of the tensors within this scope that <see cref="Get"/> has not returned yet.</summary>
     public IReadOnlyList<string> Unread() => [.. Names.Where(name => !files.WasRead(name))];
+
+    /// <summary>
+    /// What tells these weights from others, however they lie in files: a hash of each tensor's name, type, shape and first numbers.
+    /// </summary>
+    public unsafe string Fingerprint()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var name in Names.Order(StringComparer.Ordinal))
+        {
+            var file = files.Require(name);
+            var entry = file.Entry(name);
+            using var tensor = file.Get(name);
+            hash.AppendData(Encoding.UTF8.GetBytes($"{name} {entry.Type} {string.Join(' ', entry.Shape)}\n"));
+            hash.AppendData(new ReadOnlySpan<byte>((void*)Aten.DataPointer(tensor), (int)Math.Min(FingerprintBytes, entry.Bytes)));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     /// <summary>Closes the files, when these are the weights that opened them.</summary>
     public void Dispose()

@@ -72,7 +72,14 @@ public sealed class BaseModel
         TokenizerFingerprint = tokenizer.FingerprintWithLandmark(),
         Landmark = options.Landmark(tokenizer.VocabularySize),
         Lora = options.Lora,
+        BaseFingerprint = options.Lora is null ? null : Fingerprint(),
     }).Checked("The recipe");
+
+    private string Fingerprint()
+    {
+        using var weights = Weights.Open(folder);
+        return weights.Fingerprint();
+    }
 
     /// <summary>
     /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type.

@@ -92,6 +92,9 @@ public sealed class TrainingCheckpoints(string folder)
                 + $"(fingerprint {theirs[..Math.Min(12, theirs.Length)]}…, "
                 + $"this one is {ours[..Math.Min(12, ours.Length)]}…); "
                 + "give that tokenizer, or another folder.");
+        if (model.BaseFingerprint is { } before && run.BaseFingerprint is { } beside && before != beside)
+            throw new LandmarkException(
+                $"The adapter in {path} was trained beside other weights than those given now; give the model that it was made from, or another folder.");
         Same("rope_theta", model.Rotary.Theta, run.Rotary.Theta);
         Same("the rotary scaling", model.Rotary.Kind, run.Rotary.Kind);
         Same("num_attention_heads", model.Heads, run.Heads);

@@ -148,6 +148,20 @@ public sealed class LoraTests : IDisposable
         Refused("has an adapter and no whole model; merge it", () => LandmarkEngine.Load(adapter));
         Refused("has rank 3, alpha 12", () => new Trainer(
             FineTuneTests.Recipe(from, 2, Some.Replace("12", "6", StringComparison.Ordinal)), from.Into(tiny, "new") with { StartFrom = adapter }));
+        Refused("beside other weights", () => new Trainer(
+            FineTuneTests.Recipe(other, 2, Some), other.Into(tiny, "new") with { StartFrom = adapter }));
+        using (var twin = new BaseFolder(tiny, "llama"))
+        {
+            var weights = Directory.EnumerateFiles(twin.Path, "*.safetensors").First();
+            var bytes = File.ReadAllBytes(weights);
+            bytes[8 + BitConverter.ToInt64(bytes)] ^= 1;                                    // the first number after the header
+            File.WriteAllBytes(weights, bytes);
+            Refused("beside other weights", () => LoraMerge.Write(twin.Path, adapter, tiny["new"]));
+            Refused("beside other weights", () => new Trainer(FineTuneTests.Recipe(twin, 2, Some), twin.Into(tiny, "first")));
+        }
+        // Adapters from elsewhere do not say what they were trained beside.
+        var model = Path.Combine(adapter, "config.json");
+        File.WriteAllText(model, File.ReadAllText(model).Replace("base_fingerprint", "_base", StringComparison.Ordinal));
         Refused("the model needs [40, 3]", () => new Trainer(
             FineTuneTests.Recipe(other, 2, Some), other.Into(tiny, "new") with { StartFrom = adapter }));
         Refused("the model needs [40, 3]", () => LoraMerge.Write(other.Path, adapter, tiny["new"]));
