@@ -11,11 +11,14 @@ public sealed record BestModel(long Step, double Loss)
     private const string Prefix = "best-";
     private const string LossFile = "validation.json";
 
+    /// <summary>The first step of its stage. Stages judge in windows of their own length, so their losses do not compare: the later one's best counts.</summary>
+    public long Stage { get; init; }
+
     /// <summary>Its folder, below the run's.</summary>
     public string Folder => Prefix + Step.ToString("D8", CultureInfo.InvariantCulture);
 
     /// <summary>The best that a run's folder holds; null for none.</summary>
-    public static BestModel? Of(string folder) => All(folder).MinBy(m => m.Loss);
+    public static BestModel? Of(string folder) => All(folder).OrderByDescending(m => m.Stage).ThenBy(m => m.Loss).FirstOrDefault();
 
     /// <summary>
     /// Keeps the model if it is better than the one kept, written beside and renamed before that one goes: there is a whole one
@@ -27,7 +30,7 @@ public sealed record BestModel(long Step, double Loss)
     public BestModel Keep(string folder, Action<string> export)
     {
         // Of its own step it may have been kept by work that was then lost and done again.
-        if (Of(folder) is { } kept && (kept.Loss <= Loss || kept.Step == Step)) return kept;
+        if (Of(folder) is { } kept && (kept.Step == Step || kept.Stage > Stage || (kept.Stage == Stage && kept.Loss <= Loss))) return kept;
         var path = Path.Combine(folder, Folder);
         var partial = path + ".partial";
         if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);

@@ -73,11 +73,14 @@ internal sealed class RunLog : IDisposable
     }
 
     /// <summary>Adds a validation's metrics, and keeps the model if it is the best so far.</summary>
-    public void Judge(MetricsLine line, Action<string> export)
+    /// <param name="line">What it found.</param>
+    /// <param name="stage">The stage's first step.</param>
+    /// <param name="export">Writes the model into a folder.</param>
+    public void Judge(MetricsLine line, long stage, Action<string> export)
     {
         Add([line]);
         if ((line.ValidationLoss ?? line.ValidationAnswerLoss) is not { } loss) return;
-        record = record with { Best = new BestModel(line.Step, loss).Keep(folder, export) };
+        record = record with { Best = new BestModel(line.Step, loss) { Stage = stage }.Keep(folder, export) };
         record.Save(folder);
     }
 

@@ -129,17 +129,17 @@ public sealed class Trainer : IDisposable
                     report?.Invoke(new TrainingProgress(lines[^1], options.Steps, speed, left));
                     if (validates)
                     {
-                        var line = Line(validation!.Run(decoder));
-                        log.Judge(line, Export);
+                        MetricsLine line = null!;
+                        Untimed(() => log.Judge(line = Line(validation!.Run(decoder)), stage.FromStep, Export));
                         report?.Invoke(new TrainingProgress(line, options.Steps, speed, left));
                     }
                 }
                 if (run.SampleEvery > 0 && Step % run.SampleEvery == 0)
                 {
                     log.Add(Read());
-                    log.Sample(Step);
+                    Untimed(() => log.Sample(Step));
                 }
-                if (Step % run.SaveEvery == 0 || ends) Save();
+                if (Step % run.SaveEvery == 0 || ends) Untimed(Save);
             }
         }
         finally
@@ -151,6 +151,14 @@ public sealed class Trainer : IDisposable
         if (done && (begun < Step || !Directory.Exists(Finished))) Finish();
         log.End(Step, done);
         return done;
+
+        // What is no training does not count in how fast it is.
+        void Untimed(Action work)
+        {
+            var from = clock.Elapsed.TotalSeconds;
+            work();
+            lastSeconds += clock.Elapsed.TotalSeconds - from;
+        }
 
         void Save()
         {
