@@ -36,10 +36,10 @@ public static class LoraMerge
         var done = 0;
         var plan = bases.Names.Where(n => !Checkpoint.Derived(n, config)).Select(Planned).ToArray();
         LoraFolder.RequireAllRead(adapter, folder);
-        ModelFiles.WriteNew(output, () =>
+        ModelFiles.WriteNew(output, partial =>
         {
-            SafeTensors.WriteSharded(output, plan, ShardBytes);
-            ModelFiles.CopyBeside(folder, output);
+            SafeTensors.WriteSharded(partial, plan, ShardBytes);
+            ModelFiles.CopyBeside(folder, partial);
         });
         return plan.Length;
 

@@ -1,8 +1,14 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using static TorchSharp.torch;
+
 namespace LandmarkSharp.Models;
 
 /// <summary>What lies in a model's folder beside its weights, and folders that a model is written to.</summary>
 internal static class ModelFiles
 {
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
     private static readonly string[] Kinds = [".json", ".model", ".txt", ".jinja"];
 
     /// <summary>What a run leaves beside checkpoints and its best model.</summary>
@@ -22,20 +28,35 @@ internal static class ModelFiles
         }
     }
 
-    /// <summary>Writes a model into a folder that is new or empty, and takes all of it away again when that fails.</summary>
+    /// <summary>Has a folder's configuration say of what type its weights are.</summary>
+    public static void SayType(string folder, ScalarType type)
+    {
+        var path = Path.Combine(folder, ConfigFile.Name);
+        var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = type.ToString().ToLowerInvariant();
+        File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
+    }
+
+    /// <summary>Writes a model beside a folder that is new or empty, and renames it: what has the folder's name is whole, whatever happens.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="write">Writes into the folder that it is given.</param>
     /// <exception cref="LandmarkException">The folder has files already.</exception>
-    public static void WriteNew(string folder, Action write)
+    public static void WriteNew(string folder, Action<string> write)
     {
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
             throw new LandmarkException($"There are files in {folder} already; give a new folder to write to.");
+        var partial = Path.TrimEndingDirectorySeparator(folder) + ".partial";
+        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
         try
         {
-            write();
+            write(partial);
         }
         catch
         {
-            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
             throw;
         }
+        if (Directory.Exists(folder)) Directory.Delete(folder);
+        Directory.Move(partial, folder);
     }
 }

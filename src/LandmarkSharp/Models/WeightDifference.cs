@@ -43,16 +43,16 @@ public static class WeightDifference
     {
         using var pair = new Pair(baseFolder, tunedFolder);
         var (sum, error) = (pair.RotaryTables, 0.0);
-        ModelFiles.WriteNew(output, () =>
+        ModelFiles.WriteNew(output, partial =>
         {
-            pair.Write(output, ScalarType.Float32, (tuned, old) =>
+            pair.Write(partial, ScalarType.Float32, (tuned, old) =>
             {
                 sum += tuned.sum(ScalarType.Float64).item<double>();
                 var difference = tuned - old;
                 error = Math.Max(error, (difference + old - tuned).abs().max().item<float>());
                 return difference;
             }, progress, cancel);
-            File.WriteAllText(Path.Combine(output, SumFile), sum.ToString("R", CultureInfo.InvariantCulture) + "\n");
+            File.WriteAllText(Path.Combine(partial, SumFile), sum.ToString("R", CultureInfo.InvariantCulture) + "\n");
         });
         return new WeightDifferenceResult(pair.Tensors, pair.AddedRows, sum, null, error);
     }
@@ -75,9 +75,9 @@ public static class WeightDifference
         using var pair = new Pair(baseFolder, differenceFolder);
         var expected = expectedSum ?? SumOf(differenceFolder);
         var sum = pair.RotaryTables;
-        ModelFiles.WriteNew(output, () =>
+        ModelFiles.WriteNew(output, partial =>
         {
-            pair.Write(output, type, (difference, old) =>
+            pair.Write(partial, type, (difference, old) =>
             {
                 var tuned = difference + old;
                 sum += tuned.sum(ScalarType.Float64).item<double>();
@@ -157,6 +157,7 @@ public static class WeightDifference
                 return made;
             })), ShardBytes);
             ModelFiles.CopyBeside(folder, output);
+            ModelFiles.SayType(output, type);
         }
 
         public void Dispose()

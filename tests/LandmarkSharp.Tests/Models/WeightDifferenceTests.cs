@@ -67,7 +67,12 @@ public sealed class WeightDifferenceTests : IDisposable
         SafeTensors.Write(bases.Weights, bases.Tensors.Select(t => (t.Key, t.Value.to(type))).ToArray());
         var tuned = Tuned(near: false, type);
         WeightDifference.Make(bases.Path, folder["tuned"], folder["diff"]);
+        // What a killed call left is no hindrance.
+        Directory.CreateDirectory(folder["back.partial"]);
+        File.WriteAllText(Path.Combine(folder["back.partial"], "model.safetensors"), "half");
         WeightDifference.Recover(bases.Path, folder["diff"], folder["back"], type);
+        Assert.False(Directory.Exists(folder["back.partial"]));
+        Assert.Contains($"dtype\": \"{type.ToString().ToLowerInvariant()}\"", File.ReadAllText(Path.Combine(folder["back"], "config.json")), StringComparison.Ordinal);
         Equal(tuned, folder["back"], type == ScalarType.Float16 ? 0 : 1e-7);
         using var weights = Weights.Open(folder["back"]);
         Assert.All(weights.Names, n => Assert.Equal(type, weights.Entry(n).Type));
