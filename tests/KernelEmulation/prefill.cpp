@@ -54,6 +54,11 @@ struct Prefill {
         return s / sqrt(D);
     }
 
+    // Where a query's chosen blocks stand, of [H / chosenHeads, choices, topK].
+    static long long choice_of(int head, int t, const Sizes &z) {
+        return ((long long)(head / z.chosenHeads) * z.choices + (z.perWindow ? window_of(t, z) : t)) * z.topK;
+    }
+
     // Whether nobody would choose otherwise: scores of all who share, then every choice, but for scores as good as equal.
     bool chosen_well(const std::vector<int> &chosen, const Sizes &z, const std::vector<float> &angles) const {
         std::vector<std::vector<double>> scores((size_t)heads * c.queries);
