@@ -14,13 +14,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         AllowMultipleArgumentsPerToken = true,
         HelpName = "N",
     };
-    private readonly Option<int> heads = BenchOptions.Number("--heads", 32, "Query heads.");
-    private readonly Option<int> groups = BenchOptions.Number("--kv-heads", 8, "Key-value heads.");
-    private readonly Option<int> width = BenchOptions.Number("--head-dim", 128, "Width of a head.");
-    private readonly Option<int> topK = BenchOptions.Number("--top-k", 16, "Blocks read before the window.");
-    private readonly Option<int> block = BenchOptions.Number("--block", 64, "Positions of a block, its landmark counted.");
-    private readonly Option<string> type =
-        new("--dtype") { Description = "Type of the tensors.", DefaultValueFactory = _ => "float32", HelpName = "TYPE" };
+    private readonly DecodeCaseOptions shape = new("float32");
     private readonly Option<string?> blockType = new("--block-type")
     {
         Description = "Type of past keys and values: float32, bfloat16 or int8; as --dtype when not given.",
@@ -36,8 +30,9 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             "bench decode", "bench decode --tokens 4096 32768 --heads 8 --kv-heads 2 --head-dim 64 --json",
             "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
     {
-        type.AcceptOnlyFromAmong(BenchOptions.Types.Keys.ToArray());
-        foreach (var option in (IEnumerable<Option>)[tokens, heads, groups, width, topK, block, type, blockType, repeats, noDense])
+        Options.Add(tokens);
+        shape.AddTo(this);
+        foreach (var option in (IEnumerable<Option>)[blockType, repeats, noDense])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -47,9 +42,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         var (count, lengths) = (parsed.GetValue(repeats), parsed.GetValue(tokens)!);
         BenchOptions.Check(count, lengths);
         var on = device.Device(parsed);
-        var asked = new DecodeCase(
-            parsed.GetValue(heads), parsed.GetValue(groups), parsed.GetValue(width), parsed.GetValue(topK), parsed.GetValue(block),
-            BenchOptions.Types[parsed.GetValue(type)!], ModelOptions.BlockType(parsed.GetValue(blockType)));
+        var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType)));
         var benchmark = new DecodeBenchmark(on);
         DecodeTiming[] timings = [.. lengths.Select(n =>
         {
@@ -75,8 +68,8 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             asked.HeadDim,
             asked.TopK,
             asked.Block,
-            dtype = parsed.GetValue(type),
-            block_type = parsed.GetValue(blockType) ?? parsed.GetValue(type),
+            dtype = shape.Type(parsed),
+            block_type = parsed.GetValue(blockType) ?? shape.Type(parsed),
             repeats = count,
             timings = timings.Select(t => new
             {
