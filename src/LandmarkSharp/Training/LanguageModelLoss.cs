@@ -26,14 +26,14 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
 
     /// <summary>The loss of a batch, in training.</summary>
     /// <param name="batch">Rows of one phase.</param>
-    /// <param name="weight">What the weighted sum is divided by: the step's weight over all its batches.</param>
-    public BatchLoss Of(PackedBatch batch, double weight)
+    /// <param name="weight">What the weighted sum is divided by: the step's weight over all its batches, a scalar on any device.</param>
+    public BatchLoss Of(PackedBatch batch, Tensor weight)
     {
         using var scope = NewDisposeScope();
         var (cross, _) = CrossEntropy(batch, predictions: false, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
         var sums = batch.Parts.to(decoder.Device, non_blocking: true).mv(cross);            // [3, R·T] · [R·T]
         return new BatchLoss(
-            (sums[0] / weight).MoveToOuterDisposeScope(),
+            (sums[0] / weight.to(decoder.Device)).MoveToOuterDisposeScope(),
             sums[1].detach().MoveToOuterDisposeScope(),
             sums[2].detach().MoveToOuterDisposeScope());
     }

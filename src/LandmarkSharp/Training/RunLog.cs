@@ -36,7 +36,7 @@ internal sealed class RunLog : IDisposable
         if (step == 0) BestModel.Clear(folder);
         var before = step == 0 ? [] : SessionsBefore();
         // A run that was done and is started again does nothing.
-        var session = step == options.Steps && before is [.., var last] ? last : RunSession.Begin(run.Devices, step);
+        var session = step == options.Steps && before is [.., var last] ? last : RunSession.Begin(run, step);
         record = new RunRecord
         {
             Recipe = JsonSerializer.Deserialize<JsonElement>(options.ToJson()),

@@ -27,7 +27,7 @@ public sealed class TrainingCheckpoints(string folder)
     /// <param name="optimizer">Its optimizer.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="keep">Checkpoints to keep.</param>
-    public void Save(long step, Decoder decoder, AdamW optimizer, TrainingOptions options, int keep)
+    public void Save(long step, Decoder decoder, IOptimizer optimizer, TrainingOptions options, int keep)
     {
         var path = Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));
         var partial = path + ".partial";
@@ -43,9 +43,19 @@ public sealed class TrainingCheckpoints(string folder)
         foreach (var (_, old) in All().SkipLast(Math.Max(1, keep))) Directory.Delete(old, recursive: true);
     }
 
+    /// <summary>What the other processes do while the first saves: they give their shares of the optimizer's state.</summary>
+    internal static void Attend(IOptimizer optimizer)
+    {
+        foreach (var part in optimizer.State)
+        {
+            using var scope = NewDisposeScope();
+            part.Make();
+        }
+    }
+
     /// <summary>Reads a checkpoint's parameters and moments into a run that was started alike.</summary>
     /// <exception cref="LandmarkException">The checkpoint is damaged, or was made with another recipe.</exception>
-    public static void Restore(string path, Decoder decoder, AdamW optimizer, TrainingOptions options)
+    public static void Restore(string path, Decoder decoder, IOptimizer optimizer, TrainingOptions options)
     {
         RequireSame(Path.Combine(path, RecipeFile), options);
         RestoreWeights(path, decoder);
