@@ -102,7 +102,8 @@ internal class TrainCommand : LandmarkCommand
         var together = run.Group is { } group ? $" in each of {group.Size} processes" : "";
         var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
         output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}{together}, step {trainer.Step} of {options.Steps}");
-        var done = output.IsLive
+        // Between several processes and a terminal stands a launcher, which passes lines on.
+        var done = output.IsLive && run.Group is null
             ? new TrainingDisplay(trainer, options, run).Show(report => trainer.Run(report, cancel))
             : trainer.Run(p => Report(output, p), cancel);
         output.Event(new

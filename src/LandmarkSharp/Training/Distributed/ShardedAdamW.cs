@@ -75,7 +75,7 @@ internal sealed class ShardedAdamW : IOptimizer
         using var scope = NewDisposeScope();
         var shares = buckets.Select(SumOfGradients).ToArray();
         foreach (var parameter in kinds.SelectMany(k => k.Parameters)) parameter.grad = null;
-        var squares = stack([.. shares.Select(s => s.norm().square())]).sum();
+        var squares = stack([.. shares.Select(SumOfSquares)]).sum();
         group.Sum(squares);
         var norm = squares.sqrt();
         Aten.MultiplyEach(shares, (options.Clip / (norm + 1e-6)).clamp_max(1.0));
@@ -108,6 +108,13 @@ internal sealed class ShardedAdamW : IOptimizer
         var share = empty(bucket.Share, ScalarType.Float32, whole.device);
         group.SumShares(whole, share);
         return share.MoveToOuterDisposeScope();
+    }
+
+    // Unlike a norm's, the rounding of a long sum is small.
+    private static Tensor SumOfSquares(Tensor gradient)
+    {
+        using var squares = gradient.square();
+        return squares.sum();
     }
 
     /// <summary>A parameter's moment from the shares of all.</summary>
