@@ -70,8 +70,8 @@ internal sealed class Mpirun
                 ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1",
             },
         };
-        // Other tests run beside; and a process that was asked to stop is given the time for it.
-        foreach (var argument in (string[])["--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "60", .. arguments])
+        // Other tests run beside.
+        foreach (var argument in (string[])["--oversubscribe", "--bind-to", "none", .. arguments])
             start.ArgumentList.Add(argument);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
