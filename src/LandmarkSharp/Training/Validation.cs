@@ -65,9 +65,8 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
             using var scope = NewDisposeScope();
             var all = tensor([textSum, textCount, answerSum, answerCount, right, asked], ScalarType.Float64, decoder.Device);
             group.Sum(all);
-            (textSum, textCount, answerSum, answerCount, right, asked) = all.cpu().data<double>().ToArray() is [var a, var b, var c, var d, var e, var f]
-                ? (a, b, c, d, e, f)
-                : throw new InvalidOperationException();
+            var sums = all.cpu().data<double>().ToArray();
+            (textSum, textCount, answerSum, answerCount, right, asked) = (sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]);
         }
         return new ValidationResult(
             textCount > 0 ? textSum / textCount : null,

@@ -1,5 +1,6 @@
 using LandmarkSharp.Models;
 using LandmarkSharp.Tests.Tensors;
+using LandmarkSharp.Tests.Training.Distributed;
 using LandmarkSharp.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -44,6 +45,20 @@ public sealed class TensorLeakTests : IDisposable
                 });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         }
+        Train("first", 6);
+        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
+    }
+
+    [Fact]
+    public void ProcessesLeaveNoTensorBehind()
+    {
+        void Train(string name, long steps) => ThreadGroup.Run(2, group =>
+        {
+            using var trainer = new Trainer(
+                Recipe with { Steps = steps, Stages = [.. Recipe.Stages.Select(s => s with { Accumulate = 2 })] },
+                tiny.Into(name) with { Group = group, ValidationShards = tiny.Validation, ValidateEvery = 3, SaveEvery = 5 });
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        });
         Train("first", 6);
         Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
     }

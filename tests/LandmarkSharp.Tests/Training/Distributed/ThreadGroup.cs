@@ -39,13 +39,20 @@ internal sealed class ThreadGroup : ProcessGroup
 
     internal override void Broadcast(Tensor values) => Exchange(values.clone(), all => values.copy_(all[0]));
 
-    internal override bool Any(bool mine) => throw new NotSupportedException();
+    internal override bool Any(bool mine)
+    {
+        using var scope = NewDisposeScope();
+        var votes = full([1], mine ? 1 : 0, ScalarType.Float32);
+        Sum(votes);
+        return votes.ToSingle() > 0;
+    }
 
     protected override void Dispose(bool disposing) { }
 
     private void Exchange(Tensor mine, Action<Tensor[]> use)
     {
         using var scope = NewDisposeScope();
+        using var quiet = no_grad();
         given[Rank] = mine;
         Leave();
         use(given!);
