@@ -7,7 +7,11 @@ public sealed class LaunchTests
 {
     private static readonly Dictionary<string, string> Torchrun = new()
     {
-        ["RANK"] = "3", ["WORLD_SIZE"] = "4", ["LOCAL_RANK"] = "1", ["MASTER_ADDR"] = "first", ["MASTER_PORT"] = "29500",
+        ["RANK"] = "3",
+        ["WORLD_SIZE"] = "4",
+        ["LOCAL_RANK"] = "1",
+        ["MASTER_ADDR"] = "first",
+        ["MASTER_PORT"] = "29500",
     };
 
     [Fact]
@@ -18,7 +22,9 @@ public sealed class LaunchTests
     {
         var launch = From(new()
         {
-            ["OMPI_COMM_WORLD_RANK"] = "2", ["OMPI_COMM_WORLD_SIZE"] = "3", ["OMPI_COMM_WORLD_LOCAL_RANK"] = "0",
+            ["OMPI_COMM_WORLD_RANK"] = "2",
+            ["OMPI_COMM_WORLD_SIZE"] = "3",
+            ["OMPI_COMM_WORLD_LOCAL_RANK"] = "0",
         });
         Assert.Equal(new Launch(2, 3, 0), launch);
         Assert.Null(launch!.Meeting);

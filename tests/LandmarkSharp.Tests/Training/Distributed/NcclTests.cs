@@ -64,7 +64,11 @@ public sealed class NcclTests : IDisposable
         free.Stop();
         return Launch.From(new Dictionary<string, string>
         {
-            ["RANK"] = "0", ["WORLD_SIZE"] = "1", ["LOCAL_RANK"] = "0", ["MASTER_ADDR"] = "127.0.0.1", ["MASTER_PORT"] = $"{port - 1}",
+            ["RANK"] = "0",
+            ["WORLD_SIZE"] = "1",
+            ["LOCAL_RANK"] = "0",
+            ["MASTER_ADDR"] = "127.0.0.1",
+            ["MASTER_PORT"] = $"{port - 1}",
         }.GetValueOrDefault)!.Join(new Device(DeviceType.CUDA, 0));
     }
 
