@@ -53,7 +53,8 @@ public static class ConfigFile
 
     /// <summary>
     /// Writes another model's configuration with what differs in one that was tuned from it: the landmark's fields, the size of the
-    /// vocabulary, the type of the weights unless an adapter leaves them as they are, and no sliding window. All other fields stay as they are.
+    /// vocabulary, the type of the weights unless an adapter leaves them as they are, and no sliding window or recurrence. All other
+    /// fields stay as they are.
     /// </summary>
     internal static void SaveOver(string baseFolder, ModelConfig config, string folder)
     {
@@ -63,6 +64,7 @@ public static class ConfigFile
         if (config.Lora is null) json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = "bfloat16";
         if (config.Family == ModelFamily.Mistral) json["sliding_window"] = null;
         if (json.ContainsKey("use_sliding_window")) json["use_sliding_window"] = false;
+        json.Remove("recurrence");
         if (json["layer_types"] is JsonArray kinds)
             json["layer_types"] = new JsonArray([.. kinds.Select(_ => (JsonNode)"full_attention")]);
         Write(json, folder);
@@ -114,6 +116,7 @@ public static class ConfigFile
             FeedForwardBias = fields.Flag("mlp_bias") ?? false,
             QueryKeyNorm = family == ModelFamily.Qwen3,
             SlidingWindow = SlidingWindow(fields, family, layers),
+            Recurrence = Recurrence(fields),
             BosId = fields.Integer("bos_token_id"),
             EosIds = fields.Integers("eos_token_id"),
             TokenizerFingerprint = fields.Text("tokenizer_fingerprint"),
@@ -163,6 +166,14 @@ public static class ConfigFile
                 $"{fields.Path}: some layers slide over a window and some see everything "
                 + "(layer_types, max_window_layers); all must be alike.");
         return sliding.Contains(true) ? window : null;
+    }
+
+    private static Recurrence? Recurrence(ConfigFields fields)
+    {
+        if (fields.Object("recurrence") is not { } told) return null;
+        var recurrence = new Recurrence { Window = told.Required("window"), Cache = told.Required("cache") };
+        told.RefuseOthers(new HashSet<string>(StringComparer.Ordinal));
+        return recurrence;
     }
 
     private static LandmarkConfig? Landmark(ConfigFields fields, string type)
@@ -237,6 +248,7 @@ public static class ConfigFile
         else if (c.Family == ModelFamily.Mistral) json["sliding_window"] = null;
         if (c.SlidingWindow is not null && c.Family != ModelFamily.Mistral)
             (json["use_sliding_window"], json["max_window_layers"]) = (true, 0);
+        if (c.Recurrence is { } r) json["recurrence"] = new JsonObject { ["window"] = r.Window, ["cache"] = r.Cache };
         if (c.BosId is { } bos) json["bos_token_id"] = bos;
         if (c.EosIds.Count == 1) json["eos_token_id"] = c.EosIds[0];
         if (c.EosIds.Count > 1) json["eos_token_id"] = new JsonArray([.. c.EosIds.Select(x => (JsonNode)x)]);

@@ -72,6 +72,9 @@ public sealed record ModelConfig
     /// <summary>Keys a query sees, itself counted; null for all.</summary>
     public int? SlidingWindow { get; init; }
 
+    /// <summary>The windows that a Transformer-XL reads by; null for other models.</summary>
+    public Recurrence? Recurrence { get; init; }
+
     /// <summary>Token that begins a text.</summary>
     public int? BosId { get; init; }
 
@@ -104,6 +107,8 @@ public sealed record ModelConfig
         Require(HeadDim % 2 == 0, $"head_dim is {HeadDim}; rotary positions turn pairs, so it must be even");
         Require(SlidingWindow is null or > 0, $"sliding_window is {SlidingWindow}; a query sees itself at least");
         Require(SlidingWindow is null || Family != ModelFamily.Llama, "a Llama has no sliding window");
+        Require(Recurrence is null or { Window: > 0, Cache: > 0 }, "recurrence has a window and a cache of 1 position or more");
+        Require(Recurrence is null || (Landmark is null && SlidingWindow is null), "recurrence excludes landmarks and sliding_window");
         if (Landmark is { } l)
         {
             Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");

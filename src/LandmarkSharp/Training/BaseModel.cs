@@ -64,11 +64,12 @@ public sealed class BaseModel
         };
     }
 
-    /// <summary>The model with its landmark. Where layers slid over a window, landmarks now take that place.</summary>
+    /// <summary>The model with its landmark. Where layers saw a window alone, landmarks now take that place.</summary>
     public ModelConfig Model(TrainingOptions options) => (config with
     {
         VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + 1),
         SlidingWindow = null,
+        Recurrence = null,
         TokenizerFingerprint = tokenizer.FingerprintWithLandmark(),
         Landmark = options.Landmark(tokenizer.VocabularySize),
         Lora = options.Lora,

@@ -16,7 +16,7 @@ internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answe
 /// Cross-entropy of a decoder over batches whose rows have their landmarks at the same places: the layout of each phase is
 /// made once, and that of documents or positions of a batch's own for each.
 /// </summary>
-/// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal.</param>
+/// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal or a Transformer-XL's.</param>
 /// <param name="dropout">The probability of a gate to be dropped in training.</param>
 /// <param name="recompute">Whether layers are computed again in the backward pass.</param>
 internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false) : IDisposable
@@ -69,8 +69,8 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
             if (!phases.TryGetValue((length, first), out var phase))
             {
                 phases[(length, first)] = phase = decoder.Config.Landmark is { BlockLength: var regular }
-                    ? new Phase(decoder.Rotary, BlockLayout.Regular(length, length, regular, first, device), null)
-                    : new Phase(decoder.Rotary, null, null);
+                    ? new Phase(decoder, BlockLayout.Regular(length, length, regular, first, device), null)
+                    : new Phase(decoder, null, null);
             }
             return phase;
         }
@@ -80,13 +80,15 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
             ? BlockLayout.Packed(length, length, block, documents, device)
             : BlockLayout.Regular(length, length, block, first, device);
         var positions = batch.Positions is { } p ? tensor(p, ScalarType.Int64, device).view(batch.Rows, length).DetachFromDisposeScope() : null;
-        return own = new Phase(decoder.Rotary, layout, positions);
+        return own = new Phase(decoder, layout, positions);
     }
 
     /// <summary>Attention over windows whose blocks, documents and positions lie alike.</summary>
-    private sealed class Phase(Rotary rotary, BlockLayout? layout, Tensor? positions) : IDisposable
+    private sealed class Phase(Decoder decoder, BlockLayout? layout, Tensor? positions) : IDisposable
     {
-        public IAttention Attention { get; } = layout is null ? new CausalAttention(rotary) : new DenseAttention(rotary, layout, positions);
+        public IAttention Attention { get; } = layout is not null ? new DenseAttention(decoder.Rotary, layout, positions)
+            : decoder.Config.Recurrence is { } recurrence ? new RecurrentAttention(decoder.Rotary, recurrence)
+            : new CausalAttention(decoder.Rotary);
 
         public void Dispose()
         {

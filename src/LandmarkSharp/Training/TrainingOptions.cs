@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training.Tasks;
 using TorchSharp;
@@ -13,7 +14,7 @@ public sealed record TrainingStage
     /// <summary>The first step of the stage, from 0.</summary>
     public long FromStep { get; init; }
 
-    /// <summary>Positions of a window, landmarks counted.</summary>
+    /// <summary>Positions of a window, landmarks counted; with <see cref="TrainingOptions.Recurrence"/> of a segment, which is cut into windows.</summary>
     public int Window { get; init; } = 512;
 
     /// <summary>Rows of a micro-batch.</summary>
@@ -63,6 +64,9 @@ public sealed record TrainingOptions
 
     /// <summary>Regular tokens of a block, ℓ; 0 trains a plain model, without landmarks and with causal attention, to compare with.</summary>
     public int BlockTokens { get; init; } = 63;
+
+    /// <summary>Of a model without landmarks, trains a Transformer-XL of these windows, to compare with; null for none.</summary>
+    public Recurrence? Recurrence { get; init; }
 
     /// <summary>Blocks the trained model reads per query, k.</summary>
     public int TopK { get; init; } = 4;
@@ -205,6 +209,9 @@ public sealed record TrainingOptions
         Require(
             BlockTokens > 0 || (Documents == DocumentPacking.Joined && PositionJump == 0 && GroupDropout == 0 && Lora is null),
             "without landmarks, block_tokens 0, documents are joined, and there is no position_jump, group_dropout or lora");
+        Require(
+            Recurrence is null || (BlockTokens == 0 && Recurrence is { Window: > 0, Cache: > 0 }),
+            "recurrence is for block_tokens 0, and has a window and a cache of 1 position or more");
         Require(Stages.All(s => s is not null), "a stage is null; give its fields or {}");
         Require(Stages.Count > 0 && Stages[0].FromStep == 0, "its first stage must have from_step 0");
         Require(Stages.Zip(Stages.Skip(1)).All(p => p.First.FromStep < p.Second.FromStep), "its stages must be in order of from_step");
@@ -212,6 +219,9 @@ public sealed record TrainingOptions
         foreach (var s in Stages)
         {
             Require(s.Window >= 2 * (BlockTokens + 1), $"a window of {s.Window} positions has fewer than two blocks of {BlockTokens + 1}");
+            Require(
+                Recurrence is null || s.Window > Recurrence.Window,
+                $"a stage's window of {s.Window} positions is one window of recurrence, which never sees a cache; give a stage more than {Recurrence?.Window}");
             Require(
                 s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 },
                 "rows and accumulate must be at least 1 and task_share between 0 and 1");
@@ -263,10 +273,11 @@ public sealed record TrainingOptions
             KeyValueHeads = KeyValueHeads,
             HeadDim = HeadDim,
             MaxPositions = context,
-            Rotary = new Attention.RotaryScaling { Theta = RopeTheta },
+            Rotary = new RotaryScaling { Theta = RopeTheta },
             TiedEmbeddings = true,
             EosIds = endOfText is { } id ? [id] : [],
             TokenizerFingerprint = fingerprint,
+            Recurrence = Recurrence,
             Landmark = BlockTokens == 0 ? null : Landmark(vocabulary),
         }.Checked("The recipe");
     }
