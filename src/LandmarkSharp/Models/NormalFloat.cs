@@ -28,7 +28,7 @@ internal static class NormalFloat
     {
         using var scope = NewDisposeScope();
         var between = tensor([.. Levels.Zip(Levels.Skip(1), (a, b) => (a + b) / 2)], device: x.device);
-        var codes = bucketize(x, between, outInt32: true).unflatten(1, [x.shape[1] / 2, 2]);     // [N, M, 2]
+        var codes = bucketize(x.contiguous(), between, outInt32: true).unflatten(1, [x.shape[1] / 2, 2]);     // [N, M, 2]
         return (codes[.., .., 0] + (codes[.., .., 1] * 16)).to(ScalarType.Byte).MoveToOuterDisposeScope();
     }
 

@@ -62,7 +62,8 @@ public sealed class QuantizedMatrixTests : IDisposable
     [InlineData(4, 0.54, 0.092)]
     public void BytesAndErrorsOfNormalNumbersAreAsDocumented(int bits, double bytes, double error)
     {
-        var w = randn(600, 1024, generator: new Generator(1, CPU)) * 0.02;
+        using var random = new Generator(1, CPU);
+        var w = randn(600, 1024, generator: random) * 0.02;
         var matrix = Quantized(w, bits);
         Assert.Equal(ScalarType.Byte, matrix.Rows.dtype);
         Assert.InRange((double)matrix.Rows.numel() / w.numel(), bits / 8.0, bytes);
