@@ -34,7 +34,7 @@ internal static class NormalFloat
 
     /// <summary>The levels of codes.</summary>
     /// <param name="codes">[N, M] bytes.</param>
-    /// <param name="type">float32, bfloat16 or float16.</param>
+    /// <param name="type">float32, bfloat16, float16 or float64.</param>
     /// <returns>[N, 2·M] of that type.</returns>
     public static Tensor Values(Tensor codes, ScalarType type)
     {
@@ -47,6 +47,12 @@ internal static class NormalFloat
     {
         using var scope = NewDisposeScope();
         var pairs = tensor([.. Enumerable.Range(0, 256).SelectMany(b => new[] { Levels[b & 15], Levels[b >> 4] })]).view(256, 2).to(type);
-        return ByteView.As(pairs, type == ScalarType.Float32 ? ScalarType.Int64 : ScalarType.Int32).flatten().to(device).DetachFromDisposeScope();
+        var both = type switch
+        {
+            ScalarType.Float64 => ScalarType.ComplexFloat64,
+            ScalarType.Float32 => ScalarType.Int64,
+            _ => ScalarType.Int32,
+        };
+        return ByteView.As(pairs, both).flatten().to(device).DetachFromDisposeScope();
     }
 }

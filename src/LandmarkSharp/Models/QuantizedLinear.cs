@@ -13,7 +13,7 @@ internal sealed class QuantizedLinear : autograd.SingleTensorFunction<QuantizedL
     public override string Name => nameof(QuantizedLinear);
 
     /// <summary>The product, of which x gets a gradient.</summary>
-    /// <param name="x">[..., K] of a type that the matrix can be dequantised to.</param>
+    /// <param name="x">[..., K] of any type of activations.</param>
     /// <param name="matrix">[N, K].</param>
     /// <param name="bias">[N], frozen.</param>
     /// <returns>[..., N].</returns>

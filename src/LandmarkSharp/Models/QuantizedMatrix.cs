@@ -43,7 +43,7 @@ internal readonly record struct QuantizedMatrix(Tensor Rows, long Columns, int B
     }
 
     /// <summary>The matrix that the bytes stand for.</summary>
-    /// <param name="type">float32, bfloat16 or float16.</param>
+    /// <param name="type">float32, bfloat16, float16 or float64.</param>
     /// <returns>[N, K] of that type.</returns>
     public Tensor Dequantize(ScalarType type)
     {
