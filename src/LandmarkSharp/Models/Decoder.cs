@@ -6,7 +6,7 @@ namespace LandmarkSharp.Models;
 
 /// <summary>Gives a parameter by its name in Hugging Face's layout and its shape: read from a checkpoint, or made anew.</summary>
 /// <param name="name">Full name, such as <c>model.layers.0.mlp.up_proj.weight</c>.</param>
-/// <param name="shape">Expected shape.</param>
+/// <param name="shape">Expected shape; a matrix that <see cref="LoraOptions.BaseBits"/> holds in fewer bits comes as rows of bytes.</param>
 public delegate Tensor ParameterSource(string name, long[] shape);
 
 /// <summary>
@@ -35,6 +35,7 @@ public sealed class Decoder : IDisposable
         {
             var tensor = source(name, shape).DetachFromDisposeScope();
             parameters.Add(name, tensor);
+            ParameterCount += shape.Aggregate((a, b) => a * b);
             return tensor;
         }
         try
@@ -71,6 +72,9 @@ public sealed class Decoder : IDisposable
 
     /// <summary>Parameters by name, in the order of use.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
+
+    /// <summary>How many numbers the parameters are, in however many bits.</summary>
+    public long ParameterCount { get; private set; }
 
     /// <summary>The parameters that training changes: all, or those of the adapter beside frozen ones.</summary>
     public IReadOnlyDictionary<string, Tensor> Trainable => Config.Lora is null
@@ -163,21 +167,31 @@ internal sealed class FeedForward(ModelConfig c, ParameterSource source)
 /// <summary>
 /// x·Wᵀ + b in x's type: the weight is cast on the way, which takes the place of autocasting. An adapter adds what it learned.
 /// </summary>
-internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapter = null)
+internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapter = null, int bits = 16)
 {
     public Linear(string name, int inputs, int outputs, bool bias, LoraOptions? lora, ParameterSource source)
         : this(
             source($"{name}.weight", [outputs, inputs]),
             bias ? source($"{name}.bias", [outputs]) : null,
-            lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null)
+            lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null,
+            lora?.BaseBits ?? 16)
     { }
 
     public Tensor Forward(Tensor x) => adapter is null ? Whole(x) : Whole(x) + adapter.Forward(x);
 
     private Tensor Whole(Tensor x)
     {
-        if (!CpuLinear.Serves(x, weight)) return nn.functional.linear(x, weight.to(x.dtype), bias?.to(x.dtype));
-        var y = CpuLinear.Forward(x, weight);
+        if (bits == 16) return Product(x, weight);
+        var matrix = new QuantizedMatrix(weight, x.shape[^1], bits);
+        if (is_grad_enabled() && x.requires_grad) return QuantizedLinear.Apply(x, matrix, bias);
+        using var whole = matrix.Dequantize(x.dtype);
+        return Product(x, whole);
+    }
+
+    private Tensor Product(Tensor x, Tensor w)
+    {
+        if (!CpuLinear.Serves(x, w)) return nn.functional.linear(x, w.to(x.dtype), bias?.to(x.dtype));
+        var y = CpuLinear.Forward(x, w);
         return bias is null ? y : y.add_(bias);
     }
 }

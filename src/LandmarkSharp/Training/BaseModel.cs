@@ -83,7 +83,8 @@ public sealed class BaseModel
     }
 
     /// <summary>
-    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type.
+    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type or
+    /// in fewer bits: each matrix is quantised as it is read.
     /// </summary>
     /// <param name="model">What <see cref="Model"/> gave.</param>
     /// <param name="device">Where the parameters go.</param>
@@ -98,6 +99,8 @@ public sealed class BaseModel
         var decoder = new Decoder(model, (name, shape) =>
         {
             using var scope = NewDisposeScope();
+            if (model.Lora?.Quantizes(name) == true)
+                return QuantizedMatrix.Pack(Read(name, shape), model.Lora.BaseBits, device, name).MoveToOuterDisposeScope();
             var type = LoraOptions.IsAdapter(name) ? ScalarType.Float32 : frozen;
             return Read(name, shape).to(type, device, copy: true).MoveToOuterDisposeScope();
         }, computeType);
