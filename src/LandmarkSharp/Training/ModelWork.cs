@@ -29,7 +29,7 @@ public static class ModelWork
     {
         double c = config.HiddenSize;
         var projections = c * config.HeadDim * ((2 * config.Heads) + (2 * config.KeyValueHeads));
-        var products = (config.Layers * (projections + (3 * c * config.IntermediateSize))) + (c * config.VocabularySize);
+        var products = (config.Layers * (projections + ((config.IsGpt ? 2 : 3) * c * config.IntermediateSize))) + (c * config.VocabularySize);
         var attention = (double)config.Layers * window * config.Heads * config.HeadDim;      // q·k and the values, over window / 2 keys
         // Frozen weights get no gradients: what an adapter adds is thin beside what that saves.
         return 2 * (((config.Lora is null ? 3 : 2) * products) + (3 * attention));
