@@ -28,8 +28,8 @@ public sealed record TrainingTiming(
 }
 
 /// <summary>Seconds of a step's parts; waiting for each costs what the device could have begun of the next.</summary>
-/// <param name="Forward">Layers, output and loss of all batches.</param>
-/// <param name="Backward">Gradients.</param>
+/// <param name="Forward">Layers of all batches, and output and loss with their gradients.</param>
+/// <param name="Backward">Gradients of the layers.</param>
 /// <param name="Optimizer">Their norm, and AdamW.</param>
 public sealed record TrainingParts(double Forward, double Backward, double Optimizer);
 
@@ -94,9 +94,9 @@ public static class TrainingBenchmark
                 foreach (var batch in step)
                 {
                     using var part = NewDisposeScope();
-                    Tensor of = null!;
-                    forward += Seconds(() => of = loss.Of(batch, weight).Loss);
-                    backward += Seconds(of.backward);
+                    BatchLoss of = default;
+                    forward += Seconds(() => of = loss.Of(batch, weight));
+                    backward += Seconds(() => of.Gradients!.Backward());
                 }
                 update += Seconds(() => optimizer.Step(recipe.PeakRate));
             }

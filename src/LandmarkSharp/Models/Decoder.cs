@@ -78,6 +78,12 @@ public sealed class Decoder : IDisposable
         ? parameters
         : parameters.Where(p => LoraOptions.IsAdapter(p.Key)).ToDictionary(StringComparer.Ordinal);
 
+    /// <summary>The matrix that logits are products with, [V, D].</summary>
+    internal Tensor OutputMatrix => head.Weight;
+
+    /// <summary>The landmark's row in place of that matrix's, where this is frozen, [1, D]; else null.</summary>
+    internal Tensor? OutputRow => outputRow?.Row;
+
     /// <summary>Runs the layers.</summary>
     /// <param name="tokens">[B, T] int64, landmarks included.</param>
     /// <param name="attention">What each layer asks for its attention.</param>
@@ -188,6 +194,8 @@ internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapt
             bias ? source($"{name}.bias", [outputs]) : null,
             lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null)
     { }
+
+    public Tensor Weight => weight;
 
     public Tensor Forward(Tensor x) => adapter is null ? Whole(x) : Whole(x) + adapter.Forward(x);
 
