@@ -1,5 +1,6 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Models;
@@ -10,7 +11,7 @@ namespace LandmarkSharp.Models;
 public delegate Tensor ParameterSource(string name, long[] shape);
 
 /// <summary>
-/// The decoder of Llama, Mistral, Qwen 2 and 3 and of landmark models: one definition for training and inference, which
+/// The decoder of Llama, Mistral, Qwen 2 and 3, Starcoder 2 and of landmark models: one definition for training and inference, which
 /// differ in the <see cref="IAttention"/> they bring. Parameters keep their type; products run in the type of the
 /// activations, so float32 master weights train in bfloat16 (see <see cref="Linear"/>).
 /// </summary>
@@ -19,7 +20,7 @@ public sealed class Decoder : IDisposable
     private readonly Dictionary<string, Tensor> parameters = new(StringComparer.Ordinal);
     private readonly Tensor embedding;
     private readonly Layer[] layers;
-    private readonly RmsNorm norm;
+    private readonly Norm norm;
     private readonly Linear head;
     private readonly LandmarkRow? inputRow, outputRow;      // beside frozen embeddings
 
@@ -43,7 +44,7 @@ public sealed class Decoder : IDisposable
             embedding = Own("model.embed_tokens.weight", [config.VocabularySize, config.HiddenSize]);
             layers = [.. Enumerable.Range(0, config.Layers)
                 .Select(i => new Layer(i, config, (name, shape) => Own($"model.layers.{i}.{name}", shape)))];
-            norm = new RmsNorm("model.norm", config.HiddenSize, config.RmsNormEpsilon, Own);
+            norm = new Norm("model.norm", config.HiddenSize, config, Own);
             head = config.TiedEmbeddings
                 ? new Linear(embedding)
                 : new Linear("lm_head", config.HiddenSize, config.VocabularySize, false, null, Own);
@@ -81,6 +82,12 @@ public sealed class Decoder : IDisposable
         ? parameters
         : parameters.Where(p => LoraOptions.IsAdapter(p.Key)).ToDictionary(StringComparer.Ordinal);
 
+    /// <summary>The matrix that logits are products with, [V, D].</summary>
+    internal Tensor OutputMatrix => head.Weight;
+
+    /// <summary>The landmark's row in place of that matrix's, where this is frozen, [1, D]; else null.</summary>
+    internal Tensor? OutputRow => outputRow?.Row;
+
     /// <summary>Runs the layers.</summary>
     /// <param name="tokens">[B, T] int64, landmarks included.</param>
     /// <param name="attention">What each layer asks for its attention.</param>
@@ -116,10 +123,10 @@ public sealed class Decoder : IDisposable
 /// <summary>One layer: x + attention(norm(x)), then x + feed-forward(norm(x)).</summary>
 internal sealed class Layer(int index, ModelConfig c, ParameterSource source)
 {
-    private readonly RmsNorm attentionNorm = new("input_layernorm", c.HiddenSize, c.RmsNormEpsilon, source);
+    private readonly Norm attentionNorm = new("input_layernorm", c.HiddenSize, c, source);
     private readonly AttentionLayer attention = new(index, c, source);
-    private readonly RmsNorm feedForwardNorm = new("post_attention_layernorm", c.HiddenSize, c.RmsNormEpsilon, source);
-    private readonly FeedForward feedForward = new(c, source);
+    private readonly Norm feedForwardNorm = new("post_attention_layernorm", c.HiddenSize, c, source);
+    private readonly IFeedForward feedForward = c.IsGpt ? new GptFeedForward(c, source) : new SwiGlu(c, source);
 
     public Tensor Forward(Tensor x, IAttention context)
     {
@@ -136,8 +143,8 @@ internal sealed class AttentionLayer(int index, ModelConfig c, ParameterSource s
     private readonly Linear key = new("self_attn.k_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, c.Lora, source);
     private readonly Linear value = new("self_attn.v_proj", c.HiddenSize, c.KeyValueHeads * c.HeadDim, c.QueryKeyValueBias, c.Lora, source);
     private readonly Linear output = new("self_attn.o_proj", c.Heads * c.HeadDim, c.HiddenSize, c.OutputBias, c.Lora, source);
-    private readonly RmsNorm? queryNorm = c.QueryKeyNorm ? new("self_attn.q_norm", c.HeadDim, c.RmsNormEpsilon, source) : null;
-    private readonly RmsNorm? keyNorm = c.QueryKeyNorm ? new("self_attn.k_norm", c.HeadDim, c.RmsNormEpsilon, source) : null;
+    private readonly Norm? queryNorm = c.QueryKeyNorm ? new("self_attn.q_norm", c.HeadDim, c, source) : null;
+    private readonly Norm? keyNorm = c.QueryKeyNorm ? new("self_attn.k_norm", c.HeadDim, c, source) : null;
 
     public Tensor Forward(Tensor x, IAttention context)
     {
@@ -147,21 +154,37 @@ internal sealed class AttentionLayer(int index, ModelConfig c, ParameterSource s
         return output.Forward(context.Attend(index, q, k, v).transpose(1, 2).flatten(2, 3)); // [B, T, H·d]
     }
 
-    private Tensor Heads(Tensor x, RmsNorm? norm)
+    private Tensor Heads(Tensor x, Norm? norm)
     {
         var heads = x.unflatten(2, [-1, c.HeadDim]);
         return (norm?.Forward(heads) ?? heads).transpose(1, 2);
     }
 }
 
-/// <summary>SwiGLU: down(silu(gate(x)) · up(x)).</summary>
-internal sealed class FeedForward(ModelConfig c, ParameterSource source)
+/// <summary>What a layer does to each position by itself.</summary>
+internal interface IFeedForward
+{
+    Tensor Forward(Tensor x);
+}
+
+/// <summary>down(silu(gate(x)) · up(x)).</summary>
+internal sealed class SwiGlu(ModelConfig c, ParameterSource source) : IFeedForward
 {
     private readonly Linear gate = new("mlp.gate_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, c.Lora, source);
     private readonly Linear up = new("mlp.up_proj", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, c.Lora, source);
     private readonly Linear down = new("mlp.down_proj", c.IntermediateSize, c.HiddenSize, c.FeedForwardBias, c.Lora, source);
 
     public Tensor Forward(Tensor x) => down.Forward(nn.functional.silu(gate.Forward(x)) * up.Forward(x));
+}
+
+/// <summary>project(gelu(expand(x))).</summary>
+internal sealed class GptFeedForward(ModelConfig c, ParameterSource source) : IFeedForward
+{
+    private readonly Linear expand = new("mlp.c_fc", c.HiddenSize, c.IntermediateSize, c.FeedForwardBias, c.Lora, source);
+    private readonly Linear project = new("mlp.c_proj", c.IntermediateSize, c.HiddenSize, c.FeedForwardBias, c.Lora, source);
+    private readonly GELU.Approximate approximate = c.Activation == Activation.GeluTanh ? GELU.Approximate.tanh : GELU.Approximate.none;
+
+    public Tensor Forward(Tensor x) => project.Forward(nn.functional.gelu(expand.Forward(x), approximate));
 }
 
 /// <summary>
@@ -176,6 +199,8 @@ internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapt
             lora?.Adapts(name) == true ? new LoraPair(name, inputs, outputs, lora, source) : null,
             lora?.BaseBits ?? 16)
     { }
+
+    public Tensor Weight => weight;
 
     public Tensor Forward(Tensor x) => adapter is null ? Whole(x) : Whole(x) + adapter.Forward(x);
 
@@ -196,10 +221,13 @@ internal sealed class Linear(Tensor weight, Tensor? bias = null, LoraPair? adapt
     }
 }
 
-/// <summary>x / √(mean x² + ε) · weight over the last dimension.</summary>
-internal sealed class RmsNorm(string name, int width, double epsilon, ParameterSource source)
+/// <summary>x / √(mean x² + ε) · weight over the last dimension; a LayerNorm takes the mean from x first, and may add a bias.</summary>
+internal sealed class Norm(string name, int width, ModelConfig c, ParameterSource source)
 {
     private readonly Tensor weight = source($"{name}.weight", [width]);
+    private readonly Tensor? bias = c.NormBias ? source($"{name}.bias", [width]) : null;
 
-    public Tensor Forward(Tensor x) => Aten.RmsNorm(x, weight.to(x.dtype), epsilon);
+    public Tensor Forward(Tensor x) => c.IsGpt
+        ? nn.functional.layer_norm(x, [width], weight.to(x.dtype), bias?.to(x.dtype), c.NormEpsilon)
+        : Aten.RmsNorm(x, weight.to(x.dtype), c.NormEpsilon);
 }

@@ -16,7 +16,9 @@ public sealed class BaseModel
 {
     /// <summary>Fields of a recipe that a model which is there answers.</summary>
     private static readonly string[] Shapes =
-        ["hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta"];
+    [
+        "architecture", "hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta", "vocabulary_multiple",
+    ];
 
     private static readonly string[] Embeddings = ["model.embed_tokens.weight", "lm_head.weight"];
 
@@ -54,6 +56,7 @@ public sealed class BaseModel
             throw new LandmarkException($"The recipe '{path}' has block_tokens 0, which is no landmarks, and fine-tuning gives a model landmarks; give 1 or more.");
         return options with
         {
+            Architecture = config.IsGpt ? Architecture.Gpt : Architecture.Llama,
             HiddenSize = config.HiddenSize,
             IntermediateSize = config.IntermediateSize,
             Layers = config.Layers,
