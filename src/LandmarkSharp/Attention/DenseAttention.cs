@@ -22,7 +22,7 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
         using var scope = NewDisposeScope();
         table ??= rotary.Table(positions?.unsqueeze(1) ?? arange(layout.Keys, device: q.device), q.dtype).Keep();    // [B, 1, T, d/2] or [T, d/2]
         var scale = rotary.ScoreScale / Math.Sqrt(rotary.HeadDim);
-        return LandmarkAttention.Attend(table.Rotate(q), table.Rotate(k), v, layout, scale, Dropout?.OfLayer(layer)).MoveToOuterDisposeScope();
+        return LandmarkAttention.Attend(RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table), v, layout, scale, Dropout?.OfLayer(layer)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Frees the table of angles; the layout is the caller's.</summary>
