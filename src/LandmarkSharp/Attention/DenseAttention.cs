@@ -23,7 +23,7 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
     public Tensor? Controlled { get; set; }
 
     /// <summary>Blocks of a window, N.</summary>
-    internal int Blocks => layout.Blocks;
+    internal long Blocks => layout.Blocks;
 
     /// <inheritdoc/>
     public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)

@@ -19,7 +19,7 @@ public sealed class RetrievalTrace(int blockTokens)
 {
     private readonly Dictionary<long, double> mass = [];
     private double remembered;
-    private long rows;
+    private long rows, retrievals, dropped;
 
     /// <summary>Blocks read from memory, the most read first.</summary>
     public IReadOnlyList<BlockMass> Blocks =>
@@ -32,18 +32,26 @@ public sealed class RetrievalTrace(int blockTokens)
     /// <summary>The share of attention that stayed in the window: 1 less all blocks' masses.</summary>
     public double WindowMass => rows == 0 ? 1 : 1 - (remembered / rows);
 
+    /// <summary>
+    /// The share of retrievals, one for each token, head and layer that has blocks before its window, that the context-miss token dropped;
+    /// 0 where there were none or the model has no such token.
+    /// </summary>
+    public double DroppedShare => retrievals == 0 ? 0 : dropped / (double)retrievals;
+
     /// <summary>Adds what one layer read for some tokens.</summary>
     internal void Add(Retrieved read)
     {
         var queries = read.Output.shape[0] * read.Output.shape[1];
         rows += queries;
         if (read.Chosen is null) return;
+        retrievals += queries;
+        dropped += read.Dropped;
         using var scope = NewDisposeScope();
         var chosen = read.Chosen.contiguous().cpu().data<long>();
         var gates = read.Gates!.to(ScalarType.Float32).contiguous().cpu().data<float>();
         foreach (var (block, gate) in chosen.Zip(gates))
         {
-            if (block < 0) continue;        // fewer blocks than other queries had
+            if (block < 0) continue;        // fewer blocks than other queries had, or none retrieved
             mass[block] = mass.GetValueOrDefault(block) + gate;
             remembered += gate;
         }

@@ -75,11 +75,11 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     }
 
     /// <summary>Which blocks are controlled, drawn anew for each batch and row, and the same in every layer: [R, N] bool.</summary>
-    private Tensor Controlled(Batch batch, int blocks)
+    private Tensor Controlled(Batch batch, long blocks)
     {
         marks?.Dispose();
         var random = new CounterRandom(batch.Seed);
-        bool[] drawn = [.. Enumerable.Range(0, batch.Rows * blocks).Select(_ => random.Chance(controlled))];
+        bool[] drawn = [.. Enumerable.Range(0, batch.Rows * (int)blocks).Select(_ => random.Chance(controlled))];
         return marks = tensor(drawn, device: decoder.Device).view(batch.Rows, blocks).DetachFromDisposeScope();
     }
 
