@@ -73,7 +73,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }
         using (output)
-            return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime, Dropped = view.Miss?.Dropped ?? 0 };
+            return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime, Dropped = view.Miss?.Dropped };
     }
 
     /// <summary>The blocks that queries read, [H, T, k]; −1 for those that retrieve nothing.</summary>

@@ -98,7 +98,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         var score = LandmarkAttention.Scores(missTable!.Rotate(q).unsqueeze(0), miss.unsqueeze(0).unsqueeze(2));    // [1, H, T, 1]
         var p = softmax(cat([gate, score.to(gate.dtype)], -1), -1);
         var output = Combine(inner, p.narrow(-1, 0, n) * window.GateVisible, own);          // [H, T, d]
-        if (positions is null) return new Retrieved(output, null, null);
+        if (positions is null) return new Retrieved(output, null, null) { Dropped = 0 };
 
         var mass = p.select(-1, n).flatten();                                               // [H·T]
         var retrieves = mass.lt(options.MissCutoff!.Value).logical_not_().view(h, t);

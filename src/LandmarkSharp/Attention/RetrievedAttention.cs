@@ -18,8 +18,11 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
     /// <summary>How long the landmarks were scanned and blocks chosen; known of the CPU's kernel alone, zero elsewhere.</summary>
     public TimeSpan ScanTime { get; init; }
 
-    /// <summary>Queries, heads counted, that retrieved nothing though there were blocks: the context-miss token had less than the cut-off.</summary>
-    public long Dropped { get; init; }
+    /// <summary>
+    /// Queries, heads counted, that retrieved nothing though there were blocks: the context-miss token had less than the cut-off. Null for
+    /// a model without one.
+    /// </summary>
+    public long? Dropped { get; init; }
 }
 
 /// <summary>

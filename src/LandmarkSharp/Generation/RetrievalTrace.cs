@@ -33,10 +33,10 @@ public sealed class RetrievalTrace(int blockTokens)
     public double WindowMass => rows == 0 ? 1 : 1 - (remembered / rows);
 
     /// <summary>
-    /// The share of retrievals, one for each token, head and layer that has blocks before its window, that the context-miss token dropped;
-    /// 0 where there were none or the model has no such token.
+    /// Of a model with a context-miss token, the share of retrievals that it dropped, of one for each token, head and layer that has
+    /// blocks before its window; null for a model without, and where there were none.
     /// </summary>
-    public double DroppedShare => retrievals == 0 ? 0 : dropped / (double)retrievals;
+    public double? DroppedShare => retrievals == 0 ? null : dropped / (double)retrievals;
 
     /// <summary>Adds what one layer read for some tokens.</summary>
     internal void Add(Retrieved read)
@@ -44,8 +44,7 @@ public sealed class RetrievalTrace(int blockTokens)
         var queries = read.Output.shape[0] * read.Output.shape[1];
         rows += queries;
         if (read.Chosen is null) return;
-        retrievals += queries;
-        dropped += read.Dropped;
+        if (read.Dropped is { } without) (retrievals, dropped) = (retrievals + queries, dropped + without);
         using var scope = NewDisposeScope();
         var chosen = read.Chosen.contiguous().cpu().data<long>();
         var gates = read.Gates!.to(ScalarType.Float32).contiguous().cpu().data<float>();

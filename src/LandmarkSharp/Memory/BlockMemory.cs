@@ -44,7 +44,10 @@ public sealed class BlockMemory(
     /// <summary>Told what each layer reads, window by window, or at once where a pass's windows are read at once; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
 
-    /// <summary>Retrievals that there could have been: one for each token, head and layer that has blocks before its window.</summary>
+    /// <summary>
+    /// Retrievals that there could have been with a context-miss token: one for each token, head and layer that has blocks before its
+    /// window. 0 for a model without.
+    /// </summary>
     public long Retrievals { get; private set; }
 
     /// <summary>Those that were dropped, since the context-miss token had less than the cut-off.</summary>
@@ -90,8 +93,8 @@ public sealed class BlockMemory(
             var read = piece.Reading.Attend(
                 q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
                 account: Observer is not null, missKeys?[layer]);
-            if (missKeys is not null && read.Chosen is not null) Retrievals += read.Output.shape[0] * read.Output.shape[1];
-            Dropped += read.Dropped;
+            if (read is { Dropped: { } dropped, Chosen: not null })
+                (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
         });
