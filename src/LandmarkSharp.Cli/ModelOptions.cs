@@ -104,7 +104,8 @@ internal sealed class ModelOptions : DeviceOptions
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
-                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --select, --positions, --block-type and --miss-cutoff.");
+                $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
+                + "--top-k, --window, --select, --positions, --block-type and --miss-cutoff.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {

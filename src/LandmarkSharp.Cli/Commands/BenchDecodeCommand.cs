@@ -20,10 +20,10 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         Description = "Type of past keys and values: float32, bfloat16 or int8; as --dtype when not given.",
         HelpName = "TYPE",
     };
-    private readonly Option<double?> dropped = new("--dropped")
+    private readonly Option<int?> dropped = new("--dropped")
     {
-        Description = "The share of retrievals, 0 to 1, that a context-miss token drops; no such token when not given.",
-        HelpName = "X",
+        Description = "Key-value heads for which a context-miss token drops the retrieval; no such token when not given.",
+        HelpName = "N",
     };
     private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
@@ -33,7 +33,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         : base(
             "decode", "Measures a new token's attention in one layer beside libtorch's over all positions.",
             "bench decode", "bench decode --tokens 4096 32768 --heads 8 --kv-heads 2 --head-dim 64 --json",
-            "bench decode --tokens 131072 --dropped 0.5", "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
+            "bench decode --tokens 131072 --dropped 4", "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
     {
         Options.Add(tokens);
         shape.AddTo(this);

@@ -84,7 +84,10 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
         }
     }
 
-    /// <summary>Lets the chosen blocks into the gate by their landmarks, or into the context-miss token's, and writes the window's part of the output as it stands in it.</summary>
+    /// <summary>
+    /// Lets the chosen blocks into the gate by their landmarks, or shares the context-miss token's mass among them, and writes the window's
+    /// part of the output as it stands in it.
+    /// </summary>
     private void Gate(int head, int query, int count, long* picks, int at, in CpuRetrievalScratch room)
     {
         for (var t = 0; t < count; t++)

@@ -122,7 +122,8 @@ public sealed class RetrievedAttention : IDisposable
     private void Check(Tensor? miss, Tensor blocks)
     {
         if (miss is null != cutoff is null
-            || (miss is not null && (miss.dtype != type || miss.device_type != device.type || !Aten.Sizes(miss).SequenceEqual([Aten.Sizes(blocks)[1], rotary.HeadDim]))))
+            || (miss is not null && (miss.dtype != type || miss.device_type != device.type
+                || !Aten.Sizes(miss).SequenceEqual([Aten.Sizes(blocks)[1], rotary.HeadDim]))))
             throw new LandmarkException(
                 $"Retrieval was made {(cutoff is null ? "without" : "with")} a context-miss cut-off and given "
                 + $"{(miss is null ? "no context-miss keys" : $"context-miss keys {miss.dtype} [{string.Join(", ", miss.shape)}] on {miss.device}")}; "

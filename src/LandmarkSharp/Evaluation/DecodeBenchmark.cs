@@ -15,22 +15,21 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Blocks">What blocks are kept as, <see cref="RetrievalOptions.BlockType"/>.</param>
 public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type, ScalarType? Blocks = null)
 {
-    /// <summary>
-    /// With a context-miss token, the share of retrievals that it drops, spread evenly over layers and key-value heads; null without one.
-    /// </summary>
-    public double? Dropped { get; init; }
+    /// <summary>With a context-miss token, key-value heads for which it drops the retrieval; null without one.</summary>
+    public int? Dropped { get; init; }
 
     /// <summary>Throws when there is no such attention.</summary>
     /// <exception cref="LandmarkException">The sizes do not fit each other.</exception>
     public void Check()
     {
         if (Block < 2) throw new LandmarkException($"Blocks of {Block} are not possible: a block needs 2 positions or more.");
-        if (Dropped is not (null or >= 0 and <= 1))
-            throw new LandmarkException($"A share of {Dropped} of retrievals cannot be dropped; give one from 0 to 1.");
         if (HeadDim < 2 || HeadDim % 2 != 0 || KeyValueHeads < 1 || Heads < 1 || Heads % KeyValueHeads != 0)
             throw new LandmarkException(
                 $"Attention of {Heads} heads of width {HeadDim} over {KeyValueHeads} key-value heads is not possible: "
                 + "give at least one of each, key-value heads that divide the heads, and an even width.");
+        if (Dropped < 0 || Dropped > KeyValueHeads)
+            throw new LandmarkException(
+                $"The retrieval of {Dropped} of {KeyValueHeads} key-value heads cannot be dropped; give 0 to all.");
     }
 }
 
@@ -81,12 +80,13 @@ public sealed class DecodeBenchmark(Device device)
         var kept = BlockType.Of(options, type, device);
         long Bytes(long positions) => 2 * positions * BlockType.RowBytes(kept, width);      // keys and values of a head
         var remembered = (inMemory * width * size) + Bytes(Math.Min(shape.TopK, inMemory) * (length - 1L));
-        var read = groups * ((long)((1 - (shape.Dropped ?? 0)) * remembered) + Bytes(window));
+        var read = ((groups - (shape.Dropped ?? 0)) * remembered) + (groups * Bytes(window));
         var layers = (int)Math.Clamp(BeyondCaches / read, 1, Math.Min(MostLayers, repeats));
         Tensor Make(params long[] sizes) => randn(sizes, type, device);
         Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width))];
         var toMiss = window + ((long)Math.Min(inMemory, Math.Min(shape.TopK, inMemory) + 1) * length);
-        Tensor[]? miss = shape.Dropped is { } share ? [.. queries.Select((q, i) => MissKeys(rotary.Rotate(q, tensor(toMiss, device: device)), groups, i, share))] : null;
+        Tensor[]? miss = shape.Dropped is { } dropped
+            ? [.. queries.Select(q => MissKeys(rotary.Rotate(q, tensor(toMiss, device: device)), groups, dropped))] : null;
         Tensor[] landmarks = [.. Enumerable.Range(0, layers).Select(_ => Make(groups, all, width))];
         StepTime time;
         var own = all - inMemory;
@@ -108,15 +108,14 @@ public sealed class DecodeBenchmark(Device device)
         return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, everything) : null);
     }
 
-    /// <summary>Keys that a layer's queries see as the best or the worst there is, the latter for an even share of all heads.</summary>
+    /// <summary>Keys that a layer's queries see as the best or the worst there is, the latter for those key-value heads that are dropped.</summary>
     /// <param name="turned">[H, 1, d]: queries as the token's key sees them.</param>
     /// <param name="groups">Key-value heads.</param>
-    /// <param name="layer">The layer.</param>
-    /// <param name="share">Of retrievals that are dropped.</param>
-    private static Tensor MissKeys(Tensor turned, int groups, int layer, double share)
+    /// <param name="dropped">Those whose retrieval is dropped.</param>
+    private static Tensor MissKeys(Tensor turned, int groups, int dropped)
     {
         const float Sharp = 8;
-        float[] signs = [.. Enumerable.Range(layer * groups, groups).Select(g => Math.Floor((g + 1) * share) > Math.Floor(g * share) ? -Sharp : Sharp)];
+        float[] signs = [.. Enumerable.Range(0, groups).Select(g => g < dropped ? -Sharp : Sharp)];
         return turned.view(groups, -1, turned.shape[2]).sum([1L]) * tensor(signs, turned.dtype, turned.device).unsqueeze(1);
     }
 

@@ -36,13 +36,13 @@ public sealed class ContextMissCommandTests(ToolModel model) : IClassFixture<Too
         "perplexity", "--text", model.Text, "--model", model.Path, "--miss-cutoff", "0.3")).Says("is a model without a context-miss token");
 
     [Fact]
-    public async Task BenchDropsAShareOfRetrievals()
+    public async Task BenchDropsRetrievalsOfSomeHeads()
     {
         string[] line = ["bench", "decode", "--tokens", "900", "--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--top-k", "2", "--block", "8",
             "--repeats", "3", "--no-dense", "--device", "cpu"];
-        var told = (await LandmarkTool.Run([.. line, "--dropped", "0.5", "--json"])).Json;
-        Assert.Equal(0.5, told.GetProperty("dropped").GetDouble());
+        var told = (await LandmarkTool.Run([.. line, "--dropped", "1", "--json"])).Json;
+        Assert.Equal(1, told.GetProperty("dropped").GetInt32());
         Assert.Equal("CPU", told.GetProperty("timings")[0].GetProperty("backend").GetString());
-        (await LandmarkTool.Run([.. line, "--dropped", "2"])).Says("give one from 0 to 1");
+        (await LandmarkTool.Run([.. line, "--dropped", "3"])).Says("of 3 of 2 key-value heads cannot be dropped");
     }
 }
