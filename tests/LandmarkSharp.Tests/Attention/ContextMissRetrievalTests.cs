@@ -113,6 +113,19 @@ public sealed class ContextMissRetrievalTests
         }
     }
 
+    /// <summary>As a card reads: by operators, in 16 bits.</summary>
+    [Fact]
+    public void SixteenBitsGiveTheSameToTheirPrecision()
+    {
+        using var scope = NewDisposeScope();
+        var text = new Text(3, 4, 2, 4, 3, (5 * 4) + 7);
+        var options = new RetrievalOptions { TopK = 5, MissCutoff = 0.1 };
+        var (exact, rounded) = (text.Retrieve(5, 7, options), text.Retrieve(5, 7, options, ScalarType.BFloat16));
+        Assert.Equal(ScalarType.BFloat16, rounded.Output.dtype);
+        Assert.InRange(exact.Dropped!.Value, 4, 24);
+        RowByRow.Close(exact.Output, rounded.Output, 0.1);
+    }
+
     [Fact]
     public void KeysAndCutoffComeTogether()
     {
@@ -172,7 +185,7 @@ public sealed class ContextMissRetrievalTests
             return mass.narrow(1, Tokens - start - queries, queries);
         }
 
-        public Retrieved Retrieve(int inMemory, int queries, RetrievalOptions options)
+        public Retrieved Retrieve(int inMemory, int queries, RetrievalOptions options, ScalarType type = ScalarType.Float64)
         {
             var blocks = (Tokens + Length - 1) / Length;
             Tensor Padded(Tensor x) => cat([x, full([groups, (blocks * Length) - Tokens, width], 3.0, dtype: x.dtype)], 1)
@@ -180,10 +193,10 @@ public sealed class ContextMissRetrievalTests
             var local = Padded(rotary.Rotate(k, arange(Tokens) % Length));
             var memory = stack([local, Padded(v)], 2).narrow(3, 0, l).transpose(0, 1).contiguous();
             using var attention = new RetrievedAttention(
-                inMemory, Tokens - (inMemory * Length), queries, Length, rotary, options, ScalarType.Float64);
+                inMemory, Tokens - (inMemory * Length), queries, Length, rotary, options, type);
             return attention.Attend(
-                q.narrow(1, Tokens - queries, queries), memory, local.select(2, l).contiguous(), tied: false,
-                miss: options.MissCutoff is null ? null : miss);
+                q.narrow(1, Tokens - queries, queries).to(type), memory.to(type), local.select(2, l).contiguous().to(type), tied: false,
+                miss: options.MissCutoff is null ? null : miss.to(type));
         }
 
         private (Tensor Output, Tensor Mass) Attend(
