@@ -33,7 +33,7 @@ internal sealed class StepGradients : IDisposable
             Dispose();      // the copies before the one that did not fit
             throw;
         }
-        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers))];
+        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers, options.ContextMiss))];
         threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 

@@ -105,6 +105,7 @@ public sealed class TrainingCheckpoints(string folder)
         if (model.Landmark is not { } had) return;
         Same("block_tokens", had.BlockTokens, run.Landmark?.BlockTokens ?? 0);
         Same("the landmark", had.Id, run.Landmark?.Id ?? had.Id);
+        Same("the context-miss token", had.MissId, run.Landmark?.MissId);
     }
 
     private (long Step, string Path)[] All()
