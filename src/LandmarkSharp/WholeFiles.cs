@@ -92,14 +92,17 @@ internal static partial class WholeFiles
     /// <exception cref="LandmarkException">The disk refuses.</exception>
     public static void RemoveFolder(string folder) => Guard(folder, () =>
     {
-        var partial = folder.EndsWith(Partial, StringComparison.Ordinal) ? folder : folder + Partial;
-        if (partial != folder)
-        {
-            Delete(partial);
-            Directory.Move(folder, partial);
-        }
-        Delete(partial);
+        Delete(folder + Partial);
+        Directory.Move(folder, folder + Partial);
+        Delete(folder + Partial);
     });
+
+    /// <summary>Removes from a folder what a kill left half written or half removed.</summary>
+    public static void Sweep(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        foreach (var left in Directory.EnumerateFileSystemEntries(folder, "*" + Partial)) TryDelete(left);
+    }
 
     /// <summary>Has a disk's refusal say which file it was, and what to do.</summary>
     /// <param name="path">The file or folder that is being written.</param>
@@ -120,9 +123,45 @@ internal static partial class WholeFiles
     /// <summary>Whether an exception is a disk's refusal of a write, if it comes from one.</summary>
     public static bool IsRefusal(Exception e) => e is IOException or UnauthorizedAccessException || IsTooLarge(e);
 
-    /// <summary>Whether there was no room left.</summary>
+    /// <summary>Whether there was no room left: in words alone where it was asked for beforehand.</summary>
     public static bool IsFull(Exception? e) =>
-        // .NET has an argument's exception for a file that grows beyond what a file system or an account may have.
+        e is IOException full && (full.HResult is NoSpace or OverQuota || full.Message.EndsWith("disk was full.", StringComparison.Ordinal));
+
+    /// <summary>A refusal as a sentence.</summary>
+    public static LandmarkException Refused(string path, Exception e) => new(
+        $"{path} cannot be written: " + (
+            IsFull(e) ? "the disk is full; make room on it and run the same command again."
+            : IsTooLarge(e) ? "files that large are not allowed there; give a folder on another disk, or raise the limit ('ulimit -f'), "
+                + "and run the same command again."
+            : $"{e.Message.TrimEnd('.')}; check the path, its permissions and its disk."),
+        e);
+
+    /// <summary>Deletes a file or folder if it can be done: the failure that leads here matters more than what is left behind.</summary>
+    public static void TryDelete(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            else File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It has the name of what is not whole, and the next one written there replaces it.
+        }
+    }
+
+    /// <summary>Has what was written to a file, or a folder's names, on the disk before going on.</summary>
+    /// <exception cref="IOException">The disk refuses.</exception>
+    public static void Sync(string path)
+    {
+        var file = open(path, ReadOnly);
+        var error = file < 0 || fsync(file) != 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (file >= 0) _ = close(file);
+        // Some file systems have no such thing for folders.
+        if (error is not (0 or CannotSync)) throw new IOException($"{Marshal.GetPInvokeErrorMessage(error)} : '{path}'", error);
+    }
+
+    // .NET has an argument's exception for a file that grows beyond what a file system or an account may have.
     private static bool IsTooLarge(Exception e) =>
         e is ArgumentOutOfRangeException && e.Message.Contains("file length", StringComparison.Ordinal);
 

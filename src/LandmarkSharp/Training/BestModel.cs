@@ -48,8 +48,8 @@ public sealed record BestModel(long Step, double Loss)
     }
 
     private static string[] Folders(string folder) => !Directory.Exists(folder) ? [] :
-        [.. Directory.EnumerateDirectories(folder, Prefix + "*").Where(f => long.TryParse(
-            Path.GetFileName(f)[Prefix.Length..].Replace(WholeFiles.Partial, "", StringComparison.Ordinal), NumberStyles.None, null, out _))];
+        [.. Directory.EnumerateDirectories(folder, Prefix + "*")
+            .Where(f => long.TryParse(Path.GetFileName(f)[Prefix.Length..], NumberStyles.None, null, out _))];
 
     private static IEnumerable<BestModel> All(string folder)
     {

@@ -46,9 +46,6 @@ public sealed class TrainingCheckpoints(string folder)
         var path = Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));
         using var scope = NewDisposeScope();
         RequireFinite(step, decoder.Trainable.Select(p => p.Value).Concat(optimizer.State.Select(s => s.Value)));
-        // What a kill left half written or half removed takes room.
-        if (Directory.Exists(folder))
-            foreach (var left in Directory.EnumerateDirectories(folder, Prefix + "*" + WholeFiles.Partial)) WholeFiles.RemoveFolder(left);
         WholeFiles.WriteFolder(path, partial =>
         {
             if (decoder.Config.Lora is null) Checkpoint.Save(decoder, partial, ScalarType.Float32);
