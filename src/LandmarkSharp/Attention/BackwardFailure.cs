@@ -11,7 +11,9 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal static class BackwardFailure
 {
-    private static Exception? first;      // of all threads: on CUDA libtorch calls on its own
+    // Of all threads: on CUDA libtorch calls on its own.
+    private static Exception? first;
+    private static int waiting;
 
     /// <summary>Runs a function's backward.</summary>
     /// <param name="arguments">How many the function was applied to.</param>
@@ -24,7 +26,7 @@ internal static class BackwardFailure
         }
         catch (Exception e)
         {
-            Interlocked.CompareExchange(ref first, e, null);
+            if (Volatile.Read(ref waiting) > 0) Interlocked.CompareExchange(ref first, e, null);
             return [.. ReturnedGradients.Keep([empty(0)]), .. Enumerable.Repeat<Tensor>(null!, arguments - 1)];
         }
     }
@@ -32,13 +34,18 @@ internal static class BackwardFailure
     /// <summary>Leaves the gradients of a loss, or throws what a function's backward threw.</summary>
     public static void Backward(Tensor loss)
     {
+        Interlocked.Increment(ref waiting);
         try
         {
             loss.backward();
         }
-        catch (Exception) when (Interlocked.Exchange(ref first, null) is { } cause)
+        catch (Exception) when (Volatile.Read(ref first) is { } cause)
         {
             ExceptionDispatchInfo.Throw(cause);
+        }
+        finally
+        {
+            if (Interlocked.Decrement(ref waiting) == 0) first = null;
         }
     }
 }

@@ -244,7 +244,7 @@ public sealed class TrainerTests : IDisposable
         };
         using var trainer = new Trainer(recipe, tiny.Into("wild") with { SaveEvery = 1 });
         var error = Assert.Throws<LandmarkException>(() => trainer.Run(cancel: TestContext.Current.CancellationToken));
-        Assert.Contains("lower rate", error.Message, StringComparison.Ordinal);
+        Assert.Contains("a lower peak_rate into another folder", error.Message, StringComparison.Ordinal);
         foreach (var folder in Folders("wild"))
         {
             using var kept = Checkpoint.Load(Path.Combine(tiny["wild"], folder), CPU);
