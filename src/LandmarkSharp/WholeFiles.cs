@@ -97,11 +97,13 @@ internal static partial class WholeFiles
         Delete(folder + Partial);
     });
 
-    /// <summary>Removes from a folder what a kill left half written or half removed.</summary>
-    public static void Sweep(string folder)
+    /// <summary>Removes from a folder the folders that a kill left half written or half removed.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="names">The pattern of their names.</param>
+    public static void Sweep(string folder, string names)
     {
         if (!Directory.Exists(folder)) return;
-        foreach (var left in Directory.EnumerateFileSystemEntries(folder, "*" + Partial)) TryDelete(left);
+        foreach (var left in Directory.EnumerateDirectories(folder, names + Partial)) TryDelete(left);
     }
 
     /// <summary>Has a disk's refusal say which file it was, and what to do.</summary>

@@ -8,7 +8,7 @@ namespace LandmarkSharp.Training;
 /// <param name="Loss">Its held-out loss: of text, or of answers where there is no text.</param>
 public sealed record BestModel(long Step, double Loss)
 {
-    private const string Prefix = "best-";
+    internal const string Prefix = "best-";
     private const string LossFile = "validation.json";
 
     /// <summary>The first step of its stage. Stages judge in windows of their own length, so their losses do not compare: the later one's best counts.</summary>

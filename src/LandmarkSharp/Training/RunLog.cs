@@ -26,7 +26,8 @@ internal sealed class RunLog : IDisposable
     public RunLog(TrainingOptions options, TrainingRun run, TrainingData data, Decoder decoder, long step, long positions)
     {
         (folder, firstPositions) = (run.Output, positions);
-        WholeFiles.Sweep(folder);
+        foreach (var prefix in (ReadOnlySpan<string>)[TrainingCheckpoints.Prefix, BestModel.Prefix])
+            WholeFiles.Sweep(folder, prefix + "????????");
         metrics = MetricsFile.Open(folder, step);
         events = new EventFile(folder, step);
         if (run.SampleEvery > 0 && data.HeldOut is not null)

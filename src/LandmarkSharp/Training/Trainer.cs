@@ -33,7 +33,7 @@ public sealed class Trainer : IDisposable
     public Trainer(TrainingOptions options, TrainingRun run)
     {
         (this.options, this.run) = (options.Checked(), run);
-        checkpoints = new TrainingCheckpoints(run.Output);
+        checkpoints = new TrainingCheckpoints(run.Output, areBeginnings: run.Base is null || options.Lora is not null);
         try
         {
             var newest = checkpoints.LatestWhole();
@@ -148,7 +148,7 @@ public sealed class Trainer : IDisposable
         }
         catch (Exception e) when (OutOfMemory.Is(e))
         {
-            throw TrainingFailure.NoMemory(stage!, $"{decoder.Device}", checkpoints.Latest?.Path, e);
+            throw TrainingFailure.NoMemory(stage!, $"{decoder.Device}", checkpoints.Onward, e);
         }
         finally
         {
@@ -246,7 +246,7 @@ public sealed class Trainer : IDisposable
             sums.Dispose();
             if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
                 throw TrainingFailure.NoNumber(
-                    $"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}", checkpoints.Latest?.Path);
+                    $"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}", checkpoints.Onward);
             lines.Add(line with
             {
                 Loss = values[0],
@@ -263,7 +263,7 @@ public sealed class Trainer : IDisposable
     {
         foreach (var loss in (double?[])[result.Loss, result.AnswerLoss])
             if (loss is { } l && !double.IsFinite(l))
-                throw TrainingFailure.NoNumber($"The held-out loss is {l} at step {Step}", checkpoints.Latest?.Path);
+                throw TrainingFailure.NoNumber($"The held-out loss is {l} at step {Step}", checkpoints.Onward);
         return new MetricsLine
         {
             Step = Step,

@@ -12,14 +12,18 @@ namespace LandmarkSharp.Training;
 /// One is written beside and renamed, so whatever has the name is whole, and was finite when it was written.
 /// </summary>
 /// <param name="folder">The run's folder.</param>
-public sealed class TrainingCheckpoints(string folder)
+/// <param name="areBeginnings">Whether another run may begin with them: one that tunes all weights of a model begins with the model.</param>
+public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true)
 {
-    private const string Prefix = "step-";
+    internal const string Prefix = "step-";
     private const string OptimizerFolder = "optimizer";
     private const string RecipeFile = "recipe.json";
 
     /// <summary>The newest checkpoint, or null.</summary>
     public (long Step, string Path)? Latest => All().Select(c => ((long, string)?)c).LastOrDefault();
+
+    /// <summary>How another run keeps what was learned, as the end of a sentence; empty where it cannot.</summary>
+    internal string Onward => areBeginnings && Latest is var (_, path) ? $", with --from {path} to begin with what was learned" : "";
 
     /// <summary>The newest checkpoint, found to have all its files, or null.</summary>
     /// <exception cref="LandmarkException">It is damaged; the message says from which one the run can go on, and how.</exception>
@@ -126,7 +130,7 @@ public sealed class TrainingCheckpoints(string folder)
         // max and min are NaN where a number is.
         var ends = stack([.. tensors.SelectMany(t => new[] { t.max(), t.min() }).Select(e => e.to(ScalarType.Float32))]);
         if (!ends.isfinite().all().item<bool>())
-            throw TrainingFailure.NoNumber($"The weights after step {step} are no finite numbers", Latest?.Path);
+            throw TrainingFailure.NoNumber($"The weights after step {step} are no finite numbers", Onward);
     }
 
     /// <summary>What is wrong with a checkpoint's files, as their sizes and headers tell; null for nothing.</summary>
@@ -135,9 +139,9 @@ public sealed class TrainingCheckpoints(string folder)
         try
         {
             _ = Recipe(path);
-            var config = ConfigFile.Load(path);
-            if (config.Lora is null) Weights.Open(path).Dispose();
-            else LoraFolder.Open(path).Dispose();
+            _ = ConfigFile.Load(path);
+            if (File.Exists(Path.Combine(path, LoraFolder.ConfigName))) LoraFolder.Open(path).Dispose();
+            else Weights.Open(path).Dispose();
             Weights.Open(Path.Combine(path, OptimizerFolder)).Dispose();
             return null;
         }

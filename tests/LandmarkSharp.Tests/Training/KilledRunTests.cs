@@ -11,12 +11,12 @@ public sealed class KilledRunTests : IDisposable
 {
     private static readonly TrainingOptions Recipe = TinyRun.Recipe with
     {
-        Steps = 240,
-        WarmUp = 60,
+        Steps = 160,
+        WarmUp = 40,
         Stages =
         [
             new TrainingStage { Window = 64, Rows = 2, TaskShare = 0 },
-            new TrainingStage { FromStep = 100, Window = 96, Rows = 1, Accumulate = 2, TaskShare = 0 },
+            new TrainingStage { FromStep = 70, Window = 96, Rows = 1, Accumulate = 2, TaskShare = 0 },
         ],
         GroupDropout = 0.1,
     };
