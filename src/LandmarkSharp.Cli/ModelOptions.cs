@@ -21,6 +21,11 @@ internal sealed class ModelOptions : DeviceOptions
         new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
     private readonly Option<int?> window =
         new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
+    private readonly Option<int?> keepBlocks = new("--keep-blocks")
+    {
+        Description = "Blocks before the window that can be chosen, the last ones; all when not given.",
+        HelpName = "N",
+    };
     private readonly Option<string?> select = new("--select")
     {
         Description = "Who shares a choice of blocks: token-head, token-group (default), token or head.",
@@ -57,7 +62,7 @@ internal sealed class ModelOptions : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [topK, window, select, positions, blockType];
+    private Option[] Retrieving => [topK, window, keepBlocks, select, positions, blockType];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -97,10 +102,11 @@ internal sealed class ModelOptions : DeviceOptions
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
-                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --select, --positions and --block-type.");
+                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --keep-blocks, --select, --positions and --block-type.");
         var options = landmark.Retrieval(k, blocks) with
         {
             BlockType = kept,
+            KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {
                 null or "token-group" => SelectionMode.PerTokenAndGroup,

@@ -79,6 +79,7 @@ internal sealed class AskCommand : LandmarkCommand
             tokens = read,
             prefill_seconds = Math.Round(seconds, 3),
             window_mass = session.Trace.WindowMass,
+            keep_blocks = session.Trace.KeepBlocks,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
             passages = sources.Select(
                 s => new { s.Block.Block, s.Block.Mass, first_token = s.Block.FirstToken, tokens = s.Block.TokenCount, s.Text }),

@@ -31,13 +31,13 @@ internal static class BackwardFailure
         }
     }
 
-    /// <summary>Leaves the gradients of a loss, or throws what a function's backward threw.</summary>
-    public static void Backward(Tensor loss)
+    /// <summary>Runs libtorch's backward, and throws what a function's threw.</summary>
+    public static void Told(Action backward)
     {
         Interlocked.Increment(ref waiting);
         try
         {
-            loss.backward();
+            backward();
         }
         catch (Exception) when (Volatile.Read(ref first) is { } cause)
         {

@@ -51,6 +51,12 @@ public sealed record RetrievalOptions
     public int WindowBlocks { get; init; } = 3;
 
     /// <summary>
+    /// Blocks before the window that can be chosen, at least <see cref="TopK"/>; all when null. Of more the oldest are forgotten, which
+    /// saves no memory, and those kept are read as if the text began with them (landmark-attention.md 3.4).
+    /// </summary>
+    public int? KeepBlocks { get; init; }
+
+    /// <summary>
     /// As the official code does: what is computed at once is the window, and every complete block goes to the memory right
     /// after it. Then the result depends on the pieces. For comparison with it.
     /// </summary>
@@ -69,11 +75,13 @@ public sealed record RetrievalOptions
     public bool Reference { get; init; }
 
     /// <summary>These options, when they make sense.</summary>
-    /// <exception cref="LandmarkException">A number is below 1.</exception>
+    /// <exception cref="LandmarkException">A number is below 1, or fewer blocks are kept than read.</exception>
     public RetrievalOptions Checked()
     {
         if (TopK < 1) throw new LandmarkException($"The number of blocks read, k, is {TopK}; it must be at least 1.");
         if (WindowBlocks < 1) throw new LandmarkException($"The window has {WindowBlocks} blocks; it must have at least 1.");
+        if (KeepBlocks < TopK)
+            throw new LandmarkException($"Of {KeepBlocks} blocks kept before the window, k = {TopK} cannot be read; keep at least that many.");
         return this;
     }
 }

@@ -26,7 +26,7 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 /// </summary>
 public sealed class RetrievedAttention : IDisposable
 {
-    private readonly int inMemory, keys, queries, length;
+    private readonly int inMemory, forgotten, keys, queries, length;
     private readonly Rotary rotary;
     private readonly ScalarType type, blockType;
     private readonly Device device;
@@ -41,7 +41,7 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="queries">Queries, 1 to S: the last T positions of the window.</param>
     /// <param name="length">Positions of a block, its landmark counted, L.</param>
     /// <param name="rotary">The model's rotary embedding.</param>
-    /// <param name="options">k, who shares a choice, and where retrieved blocks are placed.</param>
+    /// <param name="options">k, who shares a choice, where retrieved blocks are placed, and how many are kept.</param>
     /// <param name="type">Type of the queries.</param>
     /// <param name="device">Where they live; the CPU when null.</param>
     /// <param name="windowBlocks">
@@ -60,6 +60,9 @@ public sealed class RetrievedAttention : IDisposable
         (this.inMemory, this.keys, this.queries, this.length, this.rotary) = (inMemory, keys, queries, length, rotary);
         (this.type, this.device) = (type, device ?? CPU);
         options.Checked();
+        // Slots are counted from the window, so what is kept is read as if nothing had been before it.
+        var kept = Math.Min(inMemory, options.KeepBlocks ?? inMemory);
+        forgotten = inMemory - kept;
         var whole = (keys + length - 1) / length;
         var window = Math.Min(windowBlocks ?? whole, whole);
         var several = keys > (long)window * length;
@@ -67,21 +70,21 @@ public sealed class RetrievedAttention : IDisposable
             throw new LandmarkException(
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
         blockType = BlockType.Of(options, type, this.device);
-        if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(inMemory, keys, queries, length, rotary, options);
+        if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(kept, keys, queries, length, rotary, options);
         else if (!several && CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
-            decode = new CudaRetrieval([new DecodePlace(inMemory, keys)], length, rotary, options, type, this.device);
+            decode = new CudaRetrieval([new DecodePlace(kept, keys)], length, rotary, options, type, this.device);
         else if (CudaPrefill.Serves(options, rotary.HeadDim, length, type, this.device))
-            prefill = new CudaPrefill(inMemory, window, keys - queries, queries, length, rotary, options, type, this.device);
+            prefill = new CudaPrefill(kept, window, keys - queries, queries, length, rotary, options, type, this.device);
         else reference = new ReferenceRetrieval(
-            inMemory, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
+            kept, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
     }
 
     /// <summary>What computes: the CPU's kernel, the CUDA kernels or the reference.</summary>
     internal string Backend => kernel is not null ? "CPU" : reference is null ? "CUDA" : "Reference";
 
-    /// <summary>Whether one instance takes queries of several windows at once.</summary>
+    /// <summary>Whether one instance takes queries of several windows at once. Where blocks are forgotten, each window forgets others.</summary>
     public static bool SpansWindows(RetrievalOptions options, int headDim, int length, ScalarType type, Device device) =>
-        CudaPrefill.Serves(options, headDim, length, type, device);
+        options.KeepBlocks is null && CudaPrefill.Serves(options, headDim, length, type, device);
 
     /// <summary>One layer's attention over a piece of text.</summary>
     /// <param name="q">[H, T, d], not rotated, not scaled.</param>
@@ -94,8 +97,17 @@ public sealed class RetrievedAttention : IDisposable
     public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true)
     {
         Check(q, blocks, landmarks, scales);
-        return kernel?.Attend(q, blocks, landmarks, tied, scales) ?? decode?.Attend(q, blocks, landmarks, tied)
-            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales);
+        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account);
+        using var scope = NewDisposeScope();
+        var held = Needed - forgotten;
+        var read = Read(
+            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account);
+        return read with
+        {
+            Output = read.Output.MoveToOuterDisposeScope(),
+            Chosen = read.Chosen is { } chosen ? (chosen + forgotten).MoveToOuterDisposeScope() : null,
+            Gates = read.Gates?.MoveToOuterDisposeScope(),
+        };
     }
 
     /// <inheritdoc/>
@@ -105,6 +117,13 @@ public sealed class RetrievedAttention : IDisposable
         prefill?.Dispose();
         reference?.Dispose();
     }
+
+    /// <summary>Blocks before the window and in it.</summary>
+    private int Needed => inMemory + ((keys + length - 1) / length);
+
+    private Retrieved Read(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account) =>
+        kernel?.Attend(q, blocks, landmarks, tied, scales) ?? decode?.Attend(q, blocks, landmarks, tied)
+            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales);
 
     // Kernels take addresses: what does not fit must not get that far.
     private void Check(Tensor q, Tensor blocks, Tensor landmarks, Tensor? scales)
@@ -122,7 +141,7 @@ public sealed class RetrievedAttention : IDisposable
             throw new LandmarkException(
                 $"Blocks of {blockType} come with {(scales is null ? "no scales" : $"scales {scales.dtype} [{string.Join(", ", scales.shape)}]")}; "
                 + "int8 needs float32 for each row of [n, G, 2, l, d], and other types need none.");
-        var (needed, width) = (inMemory + ((keys + length - 1) / length), rotary.HeadDim);
+        var (needed, width) = (Needed, rotary.HeadDim);
         if (Aten.Sizes(q) is not [var heads, var count, var queryWidth] || count != queries || queryWidth != width
             || Aten.Sizes(blocks) is not [var held, var groups, 2, var tokens, var blockWidth] || held < needed || heads % groups != 0
             || tokens != length - 1 || blockWidth != width

@@ -1,6 +1,7 @@
 using System.Numerics;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Text;
+using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Evaluation;
 
@@ -78,6 +79,20 @@ public sealed class Perplexity
             }
         }
         if (held.Count > 1) yield return [.. held];
+    }
+
+    /// <summary>Cuts a stream of tokens into contexts of a length; what is left at its end is a shorter one.</summary>
+    /// <param name="tokens">The stream.</param>
+    /// <param name="length">Tokens of a context; null for one context of all.</param>
+    public static IEnumerable<int[]> Contexts(TokenSource tokens, int? length)
+    {
+        for (long at = 0, count; at < tokens.Count - 1; at += count)
+        {
+            count = Math.Min(length ?? tokens.Count, tokens.Count - at);
+            var context = new int[count];
+            tokens.Window(at, context);
+            yield return context;
+        }
     }
 
     private static long End(long from) => from < 4096 ? from + 512 : from * 2;

@@ -199,7 +199,9 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
         }
     }
 
-    private PlainMemory Plain() => new(Config.Layers, decoder.Rotary, Config.SlidingWindow);
+    private ContextMemory Plain() => Config.Recurrence is { } recurrence
+        ? new RecurrentMemory(Config.Layers, decoder.Rotary, recurrence)
+        : new PlainMemory(Config.Layers, decoder.Rotary, Config.SlidingWindow);
 
     private Tensor Tokens(string name) => expected.Tokens(name, Config.VocabularySize);
 

@@ -69,7 +69,7 @@ public sealed class LandmarkEngine : IDisposable
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
     }
 
-    /// <summary>Bytes of keys and values that a session holds for each regular token, its part of a landmark counted.</summary>
+    /// <summary>Bytes of keys and values that a session holds for each regular token that it remembers, its part of a landmark counted.</summary>
     public long BytesPerToken
     {
         get
@@ -81,7 +81,9 @@ public sealed class LandmarkEngine : IDisposable
     }
 
     /// <summary>Whether the keys and values of so many tokens fit in the memory that is free.</summary>
-    public bool HasRoom(long tokens) => (double)tokens * BytesPerToken <= FreeBytes;
+    public bool HasRoom(long tokens) => (double)Remembered(tokens) * BytesPerToken <= FreeBytes;
+
+    private long Remembered(long tokens) => Config.Recurrence is { } r ? Math.Min(tokens, (long)r.Window + r.Cache) : tokens;
 
     private long FreeBytes => Decoder.Device.type == DeviceType.CUDA
         ? CudaDriver.Devices().FirstOrDefault(d => d.Index == Decoder.Device.index)?.MemoryBytes ?? long.MaxValue
@@ -95,7 +97,7 @@ public sealed class LandmarkEngine : IDisposable
     {
         if (!HasRoom(tokens))
             throw new LandmarkException(
-                $"Reading {text} of about {tokens:N0} tokens takes {(double)tokens * BytesPerToken / 1e9:N1} GB of memory "
+                $"Reading {text} of about {tokens:N0} tokens takes {(double)Remembered(tokens) * BytesPerToken / 1e9:N1} GB of memory "
                 + $"({BytesPerToken:N0} bytes each), "
                 + $"and {FreeBytes / 1e9:N1} GB are free; give a shorter text, or load the model in a type of fewer bytes.");
     }
@@ -121,6 +123,7 @@ public sealed class LandmarkEngine : IDisposable
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark
         ? new BlockMemory(
             Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device)
+        : Config.Recurrence is { } recurrence ? new RecurrentMemory(Config.Layers, Decoder.Rotary, recurrence)
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 
     /// <inheritdoc/>

@@ -15,7 +15,8 @@ public readonly record struct BlockMass(long Block, double Mass, long FirstToken
 
 /// <summary>Which blocks an answer was read from, and how much of the attention each had.</summary>
 /// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
-public sealed class RetrievalTrace(int blockTokens)
+/// <param name="keepBlocks">Blocks before the window that were kept; null for all.</param>
+public sealed class RetrievalTrace(int blockTokens, int? keepBlocks = null)
 {
     private readonly Dictionary<long, double> mass = [];
     private double remembered;
@@ -25,6 +26,9 @@ public sealed class RetrievalTrace(int blockTokens)
     public IReadOnlyList<BlockMass> Blocks =>
         [.. mass.OrderByDescending(b => b.Value).ThenBy(b => b.Key)
             .Select(b => new BlockMass(b.Key, b.Value / rows, b.Key * blockTokens, blockTokens))];
+
+    /// <summary>Blocks before the window that could be read, the last ones; null for all.</summary>
+    public int? KeepBlocks => keepBlocks;
 
     /// <summary>Blocks the text has, the unfinished one counted.</summary>
     public long BlockCount { get; internal set; }

@@ -32,7 +32,7 @@ public sealed class Session : IDisposable
     {
         (this.engine, memory, landmark) = (engine, engine.NewMemory(), engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
-        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1);
+        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks);
     }
 
     /// <summary>The regular tokens read and generated so far; landmarks are not among them.</summary>
@@ -163,7 +163,7 @@ public sealed class Session : IDisposable
         var sampler = new Sampler(options, landmark?.Id);
         var filter = new StopFilter(options.Stop);
         var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
-        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1);
+        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks);
         while (waiting.Count > Trailing)
         {
             cancel.ThrowIfCancellationRequested();

@@ -43,7 +43,7 @@ public sealed class BlockMemory(
     /// <summary>Told what each layer reads, window by window, or at once where a pass's windows are read at once; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
 
-    /// <summary>Blocks before the window of the next pass: those that are retrieved from.</summary>
+    /// <summary>Blocks before the window of the next pass; the last <see cref="RetrievalOptions.KeepBlocks"/> of them are retrieved from.</summary>
     public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
 
     /// <inheritdoc/>

@@ -27,13 +27,13 @@ public sealed class BackwardFailureTests
         };
         var all = x * 1;
         for (var layer = 0; layer < layers; layer++) all = Recomputed.Apply(part, all);
-        var error = Assert.Throws<TimeZoneNotFoundException>(() => BackwardFailure.Backward(all.sum()));
+        var error = Assert.Throws<TimeZoneNotFoundException>(() => BackwardFailure.Told(all.sum().backward));
         Assert.Equal($"call {layers + 1}", error.Message);
         Assert.Null(x.grad);
 
         // It is told once, and what works still works.
         times = int.MinValue;
-        BackwardFailure.Backward(Recomputed.Apply(part, x * 1).sum());
+        BackwardFailure.Told(Recomputed.Apply(part, x * 1).sum().backward);
         Assert.Equal(2 * 24, x.grad!.sum().item<float>());
     }
 
@@ -45,7 +45,7 @@ public sealed class BackwardFailureTests
         var x = ones(2, 3, 4).requires_grad_();
         Tensor Inner(Tensor y) => ++times == 3 ? throw new TimeZoneNotFoundException("inner") : y * 2;
         var loss = Recomputed.Apply(y => Recomputed.Apply(Inner, y * 1), x).sum();
-        Assert.Equal("inner", Assert.Throws<TimeZoneNotFoundException>(() => BackwardFailure.Backward(loss)).Message);
+        Assert.Equal("inner", Assert.Throws<TimeZoneNotFoundException>(() => BackwardFailure.Told(loss.backward)).Message);
     }
 
     [Fact]
