@@ -236,8 +236,7 @@ public static class ConfigFile
     {
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, Name);
-        File.WriteAllText(path + ".partial", json.ToJsonString(Indented) + "\n");
-        File.Move(path + ".partial", path, overwrite: true);
+        WholeFiles.Write(path, json.ToJsonString(Indented) + "\n");
     }
 
     private static JsonObject Write(ModelConfig c)

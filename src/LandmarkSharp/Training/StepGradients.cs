@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -93,7 +94,7 @@ internal sealed class StepGradients : IDisposable
         {
             using var part = NewDisposeScope();
             var result = loss.Of(batch, weight);
-            result.Gradients!.Backward();
+            BackwardFailure.Told(result.Gradients!.Backward);
             var now = stack([result.Loss, result.Text, result.Answers]);
             sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
         }
