@@ -21,6 +21,11 @@ internal sealed class ModelOptions : DeviceOptions
         new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
     private readonly Option<int?> window =
         new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
+    private readonly Option<int?> keepBlocks = new("--keep-blocks")
+    {
+        Description = "Blocks before the window that can be chosen, the last ones; all when not given.",
+        HelpName = "N",
+    };
     private readonly Option<string?> select = new("--select")
     {
         Description = "Who shares a choice of blocks: token-head, token-group (default), token or head.",
@@ -34,6 +39,13 @@ internal sealed class ModelOptions : DeviceOptions
         Description = "Type of past keys and values: float32, bfloat16 or int8, the latter two for float32 models on the CPU; "
             + "as --dtype when not given.",
         HelpName = "TYPE",
+    };
+
+    private readonly Option<double?> missCutoff = new("--miss-cutoff")
+    {
+        Description = "The context-miss token's mass below which a token and head retrieve nothing, for models that have one: "
+            + "0 always retrieves, 1 never; as the model says when not given.",
+        HelpName = "X",
     };
 
     /// <summary>The types of <c>--block-type</c> by name.</summary>
@@ -57,7 +69,7 @@ internal sealed class ModelOptions : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [topK, window, select, positions, blockType];
+    private Option[] Retrieving => [topK, window, keepBlocks, select, positions, blockType, missCutoff];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -97,10 +109,14 @@ internal sealed class ModelOptions : DeviceOptions
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
-                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --select, --positions and --block-type.");
-        var options = landmark.Retrieval(k, blocks) with
+                $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
+                + "--top-k, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
+        var own = landmark.Retrieval(k, blocks);
+        var options = own with
         {
+            MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             BlockType = kept,
+            KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {
                 null or "token-group" => SelectionMode.PerTokenAndGroup,

@@ -33,6 +33,7 @@ internal static class TrialReport
             correct,
             accuracy = (double)correct / trials,
             window_only = asked.WindowOnly,
+            keep_blocks = engine.Retrieval?.KeepBlocks,
             prefill_seconds = Math.Round(prefill, 3),
             decode_ms_per_token = Math.Round(decode, 3),
             peak_rss_mb = peak,

@@ -100,8 +100,8 @@ internal class TrainCommand : LandmarkCommand
     private static void Lead(Trainer trainer, TrainingOptions options, TrainingRun run, Output output, CancellationToken cancel)
     {
         var together = run.Group is { } group ? $" in each of {group.Size} processes" : "";
-        var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
-        output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}{together}, step {trainer.Step} of {options.Steps}");
+        output.Line($"{trainer.Decoder.ParameterCount / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}{together}, "
+            + $"step {trainer.Step} of {options.Steps}");
         // Between several processes and a terminal stands a launcher, which passes lines on.
         var done = output.IsLive && run.Group is null
             ? new TrainingDisplay(trainer, options, run).Show(report => trainer.Run(report, cancel))

@@ -51,6 +51,12 @@ public sealed record RetrievalOptions
     public int WindowBlocks { get; init; } = 3;
 
     /// <summary>
+    /// Blocks before the window that can be chosen, at least <see cref="TopK"/>; all when null. Of more the oldest are forgotten, which
+    /// saves no memory, and those kept are read as if the text began with them (landmark-attention.md 3.4).
+    /// </summary>
+    public int? KeepBlocks { get; init; }
+
+    /// <summary>
     /// As the official code does: what is computed at once is the window, and every complete block goes to the memory right
     /// after it. Then the result depends on the pieces. For comparison with it.
     /// </summary>
@@ -65,15 +71,25 @@ public sealed record RetrievalOptions
     /// </summary>
     public ScalarType? BlockType { get; init; }
 
+    /// <summary>
+    /// The mass of the context-miss token below which a query and head retrieve nothing (the paper's appendix D, landmark-attention.md 1.7);
+    /// 0 retrieves always, 1 never. Null for a model without such a token. With it, a card computes by torch operators.
+    /// </summary>
+    public double? MissCutoff { get; init; }
+
     /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
     public bool Reference { get; init; }
 
     /// <summary>These options, when they make sense.</summary>
-    /// <exception cref="LandmarkException">A number is below 1.</exception>
+    /// <exception cref="LandmarkException">A number is below 1, fewer blocks are kept than read, or a mass is none.</exception>
     public RetrievalOptions Checked()
     {
         if (TopK < 1) throw new LandmarkException($"The number of blocks read, k, is {TopK}; it must be at least 1.");
         if (WindowBlocks < 1) throw new LandmarkException($"The window has {WindowBlocks} blocks; it must have at least 1.");
+        if (KeepBlocks < TopK)
+            throw new LandmarkException($"Of {KeepBlocks} blocks kept before the window, k = {TopK} cannot be read; keep at least that many.");
+        if (MissCutoff is not (null or >= 0 and <= 1))
+            throw new LandmarkException($"The context-miss cut-off is {MissCutoff}; a mass is from 0 to 1.");
         return this;
     }
 }

@@ -1,6 +1,7 @@
 using System.Numerics;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Text;
+using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Evaluation;
 
@@ -22,6 +23,10 @@ public sealed record PerplexityBucket(long From, long To, long Tokens, double Lo
 public sealed class Perplexity
 {
     private readonly SortedDictionary<long, (double Sum, long Count)> buckets = [];
+    private long retrievals, dropped;
+
+    /// <summary>Of a model with a context-miss token, the share of retrievals that it dropped, over tokens, heads and layers that had any; else null.</summary>
+    public double? DroppedShare => retrievals == 0 ? null : dropped / (double)retrievals;
 
     /// <summary>Tokens scored.</summary>
     public long Tokens => buckets.Values.Sum(b => b.Count);
@@ -57,6 +62,8 @@ public sealed class Perplexity
                 progress?.Report(read + first);
             }, cancel);
             read += context.Length;
+            result.retrievals += session.Retrievals;
+            result.dropped += session.DroppedRetrievals;
         }
         return result;
     }
@@ -78,6 +85,20 @@ public sealed class Perplexity
             }
         }
         if (held.Count > 1) yield return [.. held];
+    }
+
+    /// <summary>Cuts a stream of tokens into contexts of a length; what is left at its end is a shorter one.</summary>
+    /// <param name="tokens">The stream.</param>
+    /// <param name="length">Tokens of a context; null for one context of all.</param>
+    public static IEnumerable<int[]> Contexts(TokenSource tokens, int? length)
+    {
+        for (long at = 0, count; at < tokens.Count - 1; at += count)
+        {
+            count = Math.Min(length ?? tokens.Count, tokens.Count - at);
+            var context = new int[count];
+            tokens.Window(at, context);
+            yield return context;
+        }
     }
 
     private static long End(long from) => from < 4096 ? from + 512 : from * 2;

@@ -64,12 +64,16 @@ public sealed class LandmarkEngine : IDisposable
         if (config.Landmark is null && options.Retrieval is not null)
             throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
-        var retrieval = config.Landmark is null ? null : (options.Retrieval ?? config.Landmark.Retrieval()).Checked();
+        if (options.Retrieval?.MissCutoff is not null && config.Landmark!.MissId is null)
+            throw new LandmarkException(
+                $"{folder} is a model without a context-miss token, so a cut-off of its mass would do nothing; leave it out, or train with context_miss.");
+        var retrieval = config.Landmark is { } landmark ? (options.Retrieval ?? landmark.Retrieval()).Checked() : null;
+        if (retrieval is { MissCutoff: null }) retrieval = retrieval with { MissCutoff = config.Landmark!.Retrieval().MissCutoff };
         if (retrieval is not null) BlockType.Of(retrieval, options.Type, options.Device ?? CPU);
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
     }
 
-    /// <summary>Bytes of keys and values that a session holds for each regular token, its part of a landmark counted.</summary>
+    /// <summary>Bytes of keys and values that a session holds for each regular token that it remembers, its part of a landmark counted.</summary>
     public long BytesPerToken
     {
         get
@@ -81,7 +85,9 @@ public sealed class LandmarkEngine : IDisposable
     }
 
     /// <summary>Whether the keys and values of so many tokens fit in the memory that is free.</summary>
-    public bool HasRoom(long tokens) => (double)tokens * BytesPerToken <= FreeBytes;
+    public bool HasRoom(long tokens) => (double)Remembered(tokens) * BytesPerToken <= FreeBytes;
+
+    private long Remembered(long tokens) => Config.Recurrence is { } r ? Math.Min(tokens, (long)r.Window + r.Cache) : tokens;
 
     private long FreeBytes => Decoder.Device.type == DeviceType.CUDA
         ? CudaDriver.Devices().FirstOrDefault(d => d.Index == Decoder.Device.index)?.MemoryBytes ?? long.MaxValue
@@ -95,7 +101,7 @@ public sealed class LandmarkEngine : IDisposable
     {
         if (!HasRoom(tokens))
             throw new LandmarkException(
-                $"Reading {text} of about {tokens:N0} tokens takes {(double)tokens * BytesPerToken / 1e9:N1} GB of memory "
+                $"Reading {text} of about {tokens:N0} tokens takes {(double)Remembered(tokens) * BytesPerToken / 1e9:N1} GB of memory "
                 + $"({BytesPerToken:N0} bytes each), "
                 + $"and {FreeBytes / 1e9:N1} GB are free; give a shorter text, or load the model in a type of fewer bytes.");
     }
@@ -113,14 +119,16 @@ public sealed class LandmarkEngine : IDisposable
     {
         var landmark = Config.Landmark
             ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out the comparison with that.");
-        var whole = new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
+        var whole = new RetrievalOptions { TopK = 1, MissCutoff = Retrieval!.MissCutoff, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
         return new LandmarkEngine(Decoder, Tokenizer, whole, owner: false);
     }
 
     /// <summary>An empty memory for this model.</summary>
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark
         ? new BlockMemory(
-            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device)
+            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device,
+            ContextMissKeys.Of(Decoder))
+        : Config.Recurrence is { } recurrence ? new RecurrentMemory(Config.Layers, Decoder.Rotary, recurrence)
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 
     /// <inheritdoc/>

@@ -39,6 +39,9 @@ public sealed class AdamW : IOptimizer
             .Append(new PlannedTensor("steps", ScalarType.Float32, [1], () => steps[0].reshape(1)));
 
     /// <inheritdoc/>
+    public bool IsFinite => FiniteNumbers.In([.. first, .. second]);
+
+    /// <inheritdoc/>
     public void Restore(Weights saved)
     {
         using var quiet = no_grad();
@@ -60,7 +63,7 @@ public sealed class AdamW : IOptimizer
     public Tensor Step(double rate)
     {
         Tensor[] gradients = [.. parameters.Select(p => p.grad!)];
-        var norm = Aten.ClipGradientNorm(gradients, options.Clip);
+        var norm = Aten.ClipGradientNorm(gradients, options.Clip ?? double.PositiveInfinity);
         var decay = options.WeightDecay;
         foreach (var (of, values, means, squares, counts) in groups)
         {

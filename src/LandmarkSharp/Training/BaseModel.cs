@@ -9,14 +9,16 @@ namespace LandmarkSharp.Training;
 
 /// <summary>
 /// The model that a run fine-tunes, of any family that the decoder reads: it gets a landmark, the first token id that its
-/// tokenizer does not use. Where the embedding was padded that row is there; else it is a new one. In both embeddings it begins as
-/// the mean of the tokens' rows, as in the official training.
+/// tokenizer does not use, and if the recipe says so a context-miss token, the next one. Where the embedding was padded their rows are
+/// there; else they are new. In both embeddings they begin as the mean of the tokens' rows, as in the official training.
 /// </summary>
 public sealed class BaseModel
 {
     /// <summary>Fields of a recipe that a model which is there answers.</summary>
     private static readonly string[] Shapes =
-        ["hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta"];
+    [
+        "architecture", "hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta", "vocabulary_multiple",
+    ];
 
     private static readonly string[] Embeddings = ["model.embed_tokens.weight", "lm_head.weight"];
 
@@ -54,6 +56,7 @@ public sealed class BaseModel
             throw new LandmarkException($"The recipe '{path}' has block_tokens 0, which is no landmarks, and fine-tuning gives a model landmarks; give 1 or more.");
         return options with
         {
+            Architecture = config.IsGpt ? Architecture.Gpt : Architecture.Llama,
             HiddenSize = config.HiddenSize,
             IntermediateSize = config.IntermediateSize,
             Layers = config.Layers,
@@ -64,11 +67,12 @@ public sealed class BaseModel
         };
     }
 
-    /// <summary>The model with its landmark. Where layers slid over a window, landmarks now take that place.</summary>
+    /// <summary>The model with its landmark. Where layers saw a window alone, landmarks now take that place.</summary>
     public ModelConfig Model(TrainingOptions options) => (config with
     {
-        VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + 1),
+        VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + options.OwnTokens),
         SlidingWindow = null,
+        Recurrence = null,
         TokenizerFingerprint = tokenizer.FingerprintWithLandmark(),
         Landmark = options.Landmark(tokenizer.VocabularySize),
         Lora = options.Lora,
@@ -82,7 +86,8 @@ public sealed class BaseModel
     }
 
     /// <summary>
-    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type.
+    /// Reads the weights as float32, the model's own tokens' rows added; beside an adapter, which begins as nothing, in the activations'
+    /// type or in fewer bits: each matrix is quantised as it is read.
     /// </summary>
     /// <param name="model">What <see cref="Model"/> gave.</param>
     /// <param name="device">Where the parameters go.</param>
@@ -97,6 +102,8 @@ public sealed class BaseModel
         var decoder = new Decoder(model, (name, shape) =>
         {
             using var scope = NewDisposeScope();
+            if (model.Lora?.Quantizes(name) == true)
+                return QuantizedMatrix.Pack(Read(name, shape), model.Lora.BaseBits, device, name).MoveToOuterDisposeScope();
             var type = LoraOptions.IsAdapter(name) ? ScalarType.Float32 : frozen;
             return Read(name, shape).to(type, device, copy: true).MoveToOuterDisposeScope();
         }, computeType);
@@ -120,12 +127,12 @@ public sealed class BaseModel
             if (name.EndsWith(LoraPair.B, StringComparison.Ordinal)) return zeros(shape);
             if (!Embeddings.Contains(name)) return weights.Get(name, shape);
             var rows = Rows(name);
-            return LandmarkRow.Put(rows, model.Landmark!.Id, Mean(rows));
+            return LandmarkRow.Put(rows, model.Landmark!.OwnTokens, Mean(rows));
         }
 
         Tensor Rows(string name) => weights.Get(name, [config.VocabularySize, config.HiddenSize]).to(ScalarType.Float32);
 
-        Tensor Mean(Tensor rows) => rows[..model.Landmark!.Id].mean([0], keepdim: true);
+        Tensor Mean(Tensor rows) => rows[..model.Landmark!.Id].mean([0], keepdim: true).repeat(model.Landmark.OwnTokens.Count, 1);
     }
 
     /// <summary>

@@ -9,6 +9,9 @@ public interface IOptimizer : IDisposable
     /// <summary>The state to keep: moments by parameter, and the count of steps.</summary>
     IEnumerable<PlannedTensor> State { get; }
 
+    /// <summary>Whether all of the state are finite numbers; of several processes, in each.</summary>
+    bool IsFinite { get; }
+
     /// <summary>Takes the state back.</summary>
     /// <param name="saved">What <see cref="State"/> gave, by its names.</param>
     /// <exception cref="LandmarkException">A tensor is missing or has another shape.</exception>

@@ -2,7 +2,6 @@ using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using TorchSharp;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace LandmarkSharp.Training;
 
@@ -10,19 +9,25 @@ namespace LandmarkSharp.Training;
 /// <param name="Loss">Σ weight · cross-entropy, over the step's whole weight.</param>
 /// <param name="Text">Σ cross-entropy over tokens of plain text.</param>
 /// <param name="Answers">Σ cross-entropy over tokens of answers.</param>
-internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answers);
+/// <param name="Gradients">What the loss's backward pass begins with; null where no gradients are asked for.</param>
+internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answers, LossGradients? Gradients);
 
 /// <summary>
 /// Cross-entropy of a decoder over batches whose rows have their landmarks at the same places: the layout of each phase is
 /// made once, and that of documents or positions of a batch's own for each.
 /// </summary>
-/// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal.</param>
+/// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal or a Transformer-XL's.</param>
 /// <param name="dropout">The probability of a gate to be dropped in training.</param>
 /// <param name="recompute">Whether layers are computed again in the backward pass.</param>
-internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false) : IDisposable
+/// <param name="controlled">
+/// The probability of a block to be controlled by the context-miss token of a model that has one; unless a recipe says another, the paper's,
+/// so that validations compare.
+/// </param>
+internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false, double controlled = 0.5) : IDisposable
 {
     private readonly Dictionary<(int Length, int First), Phase> phases = [];
-    private Phase? own;     // of the batch before: its backward pass may need it
+    private Phase? own;     // of the batch before: its backward pass may need it, and
+    private Tensor? marks;  // which blocks were controlled
 
     /// <summary>The loss of a batch, in training.</summary>
     /// <param name="batch">Rows of one phase.</param>
@@ -30,35 +35,65 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     public BatchLoss Of(PackedBatch batch, Tensor weight)
     {
         using var scope = NewDisposeScope();
-        var (cross, _) = CrossEntropy(batch, predictions: false, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
-        var sums = batch.Parts.to(decoder.Device, non_blocking: true).mv(cross);            // [3, R·T] · [R·T]
+        var (hidden, targets) = Hidden(batch, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
+        weight = weight.to(decoder.Device);
+        var parts = batch.Parts.to(decoder.Device, non_blocking: true);                     // [3, R·T]
+        var (cross, gradients) = hidden.requires_grad
+            ? OutputLoss.Differentiate(decoder, hidden, targets, parts[0] / weight)
+            : (OutputLoss.Evaluate(decoder, hidden, targets, predictions: false).Cross, null);
+        var sums = parts.mv(cross);                                                         // [3]
         return new BatchLoss(
-            (sums[0] / weight.to(decoder.Device)).MoveToOuterDisposeScope(),
-            sums[1].detach().MoveToOuterDisposeScope(),
-            sums[2].detach().MoveToOuterDisposeScope());
+            (sums[0] / weight).MoveToOuterDisposeScope(),
+            sums[1].MoveToOuterDisposeScope(),
+            sums[2].MoveToOuterDisposeScope(),
+            gradients?.MoveToOuterDisposeScope());
     }
 
     /// <summary>Cross-entropy of each position, and the likeliest token there.</summary>
-    /// <returns>Float32 [R·T], 0 where nothing is predicted, and int64 [R·T] or null.</returns>
-    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions, GateDropout? dropped = null)
+    /// <returns>Float32 [R·T], 0 where nothing is predicted, and int64 [R·T] or null; without gradients.</returns>
+    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions)
+    {
+        using var scope = NewDisposeScope();
+        var (hidden, targets) = Hidden(batch, null);
+        var (cross, predicted) = OutputLoss.Evaluate(decoder, hidden, targets, predictions);
+        return (cross.MoveToOuterDisposeScope(), predicted?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>What the layers give, [R·T, D], and what is to be predicted from it, int64 [R·T].</summary>
+    private (Tensor Hidden, Tensor Targets) Hidden(PackedBatch batch, GateDropout? dropped)
     {
         using var scope = NewDisposeScope();
         var (rows, length) = (batch.Batch.Rows, batch.Batch.Length);
         var ids = batch.Ids.to(decoder.Device, non_blocking: true).to(ScalarType.Int64);    // [2, R·T]
         var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
         var attention = Of(batch.Batch).Attention;
-        if (attention is DenseAttention landmarks) landmarks.Dropout = dropped;
-        var hidden = decoder.Forward(inputs, attention, recompute);
-        var logits = decoder.Logits(hidden).flatten(0, 1).to(ScalarType.Float32);           // [R·T, V]
-        var cross = F.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: nn.Reduction.None);
-        return (cross.MoveToOuterDisposeScope(), predictions ? logits.argmax(-1).MoveToOuterDisposeScope() : null);
+        var miss = decoder.Config.Landmark?.MissId;
+        if (attention is DenseAttention landmarks)
+        {
+            landmarks.Dropout = dropped;
+            landmarks.Controlled = miss is null ? null : Controlled(batch.Batch, landmarks.Blocks);
+        }
+        // The context-miss token stands before each row, and its place predicts nothing.
+        if (miss is { } token) inputs = cat([full([rows, 1], token, ScalarType.Int64, decoder.Device), inputs], 1);
+        var hidden = decoder.Forward(inputs, attention, recompute).narrow(1, miss is null ? 0 : 1, length).flatten(0, 1);
+        return (hidden.MoveToOuterDisposeScope(), targets.MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         own?.Dispose();
+        marks?.Dispose();
         foreach (var phase in phases.Values) phase.Dispose();
+    }
+
+    /// <summary>Which blocks are controlled, drawn anew for each batch and row, and the same in every layer: [R, N] bool.</summary>
+    private Tensor Controlled(Batch batch, long blocks)
+    {
+        marks?.Dispose();
+        var random = new CounterRandom(batch.Seed);
+        bool[] drawn = [.. Enumerable.Range(0, batch.Rows * (int)blocks).Select(_ => random.Chance(controlled))];
+        return marks = tensor(drawn, device: decoder.Device).view(batch.Rows, blocks).DetachFromDisposeScope();
     }
 
     private Phase Of(Batch batch)
@@ -69,8 +104,8 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
             if (!phases.TryGetValue((length, first), out var phase))
             {
                 phases[(length, first)] = phase = decoder.Config.Landmark is { BlockLength: var regular }
-                    ? new Phase(decoder.Rotary, BlockLayout.Regular(length, length, regular, first, device), null)
-                    : new Phase(decoder.Rotary, null, null);
+                    ? new Phase(decoder, BlockLayout.Regular(length, length, regular, first, device), null)
+                    : new Phase(decoder, null, null);
             }
             return phase;
         }
@@ -80,13 +115,15 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
             ? BlockLayout.Packed(length, length, block, documents, device)
             : BlockLayout.Regular(length, length, block, first, device);
         var positions = batch.Positions is { } p ? tensor(p, ScalarType.Int64, device).view(batch.Rows, length).DetachFromDisposeScope() : null;
-        return own = new Phase(decoder.Rotary, layout, positions);
+        return own = new Phase(decoder, layout, positions);
     }
 
     /// <summary>Attention over windows whose blocks, documents and positions lie alike.</summary>
-    private sealed class Phase(Rotary rotary, BlockLayout? layout, Tensor? positions) : IDisposable
+    private sealed class Phase(Decoder decoder, BlockLayout? layout, Tensor? positions) : IDisposable
     {
-        public IAttention Attention { get; } = layout is null ? new CausalAttention(rotary) : new DenseAttention(rotary, layout, positions);
+        public IAttention Attention { get; } = layout is not null ? new DenseAttention(decoder.Rotary, layout, positions)
+            : decoder.Config.Recurrence is { } recurrence ? new RecurrentAttention(decoder.Rotary, recurrence)
+            : new CausalAttention(decoder.Rotary);
 
         public void Dispose()
         {

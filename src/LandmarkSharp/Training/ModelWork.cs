@@ -19,8 +19,8 @@ public static class ModelWork
 
     /// <summary>
     /// Operations that the model asks for to train on a position, a multiplication and an addition being two: three times the
-    /// forward pass, in which each weight of a product is used once and attention looks back over half the window on average; twice
-    /// for the weights that are frozen beside an adapter.
+    /// forward pass, in which each weight of a product is used once and attention looks back over half the window on average, or over a
+    /// Transformer-XL's cache and half its window; twice for the weights that are frozen beside an adapter.
     /// What is computed again to save memory does not count.
     /// </summary>
     /// <param name="config">The model.</param>
@@ -29,8 +29,9 @@ public static class ModelWork
     {
         double c = config.HiddenSize;
         var projections = c * config.HeadDim * ((2 * config.Heads) + (2 * config.KeyValueHeads));
-        var products = (config.Layers * (projections + (3 * c * config.IntermediateSize))) + (c * config.VocabularySize);
-        var attention = (double)config.Layers * window * config.Heads * config.HeadDim;      // q·k and the values, over window / 2 keys
+        var products = (config.Layers * (projections + ((config.IsGpt ? 2 : 3) * c * config.IntermediateSize))) + (c * config.VocabularySize);
+        var twice = config.Recurrence is { } r ? r.Window + (2.0 * r.Cache) : window;        // twice the keys that a query sees, on average
+        var attention = config.Layers * twice * config.Heads * config.HeadDim;               // q·k and the values
         // Frozen weights get no gradients: what an adapter adds is thin beside what that saves.
         return 2 * (((config.Lora is null ? 3 : 2) * products) + (3 * attention));
     }

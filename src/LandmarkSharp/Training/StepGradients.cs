@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training.Distributed;
 using TorchSharp;
@@ -36,7 +37,7 @@ internal sealed class StepGradients : IDisposable
             Dispose();      // the copies before the one that did not fit
             throw;
         }
-        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers))];
+        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers, options.ContextMiss))];
         threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 
@@ -121,8 +122,8 @@ internal sealed class StepGradients : IDisposable
         {
             using var part = NewDisposeScope();
             var result = loss.Of(batch, weight);
-            result.Loss.backward();
-            var now = stack([result.Loss.detach(), result.Text, result.Answers]);
+            BackwardFailure.Told(result.Gradients!.Backward);
+            var now = stack([result.Loss, result.Text, result.Answers]);
             sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
         }
         return sums!.DetachFromDisposeScope();

@@ -34,11 +34,12 @@ public sealed class Trainer : IDisposable
     public Trainer(TrainingOptions options, TrainingRun run)
     {
         (this.options, this.run) = (options.Checked(), run);
-        checkpoints = new TrainingCheckpoints(run.Output);
+        checkpoints = new TrainingCheckpoints(run.Output, areBeginnings: run.Base is null || options.Lora is not null);
         try
         {
+            var newest = checkpoints.LatestWhole();
             data = new TrainingData(options, run);
-            var model = AfterWindowsOf(checkpoints.Latest?.Path ?? run.StartFrom, data.Model);
+            var model = AfterWindowsOf(newest?.Path ?? run.StartFrom, data.Model);
             StepGradients.RequireAlikeShares(options, run);
             var device = run.Devices.FirstOrDefault(CPU);
             var type = options.Compute(device);
@@ -47,8 +48,9 @@ public sealed class Trainer : IDisposable
             optimizer = run.Group is { } group
                 ? new ShardedAdamW(decoder.Trainable, options, group)
                 : new AdamW(decoder.Trainable, options);
-            if (checkpoints.Latest is var (step, path))
+            if (newest is var (step, path))
             {
+                RunRecord.Find(run.Output)?.RequireSame(run, data);
                 TrainingCheckpoints.Restore(path, decoder, optimizer, options);
                 Step = step;
             }
@@ -88,8 +90,10 @@ public sealed class Trainer : IDisposable
     /// <param name="report">Told of progress and validations.</param>
     /// <param name="cancel">Stops after the step at hand.</param>
     /// <returns>Whether the recipe is done; the finished model is then in <see cref="Finished"/>.</returns>
-    /// <exception cref="LandmarkException">A loss is no number, a batch cannot be made, or a source is shorter than a window.</exception>
-    /// <exception cref="IOException">Metrics, a checkpoint or the model cannot be written.</exception>
+    /// <exception cref="LandmarkException">
+    /// A loss is no number, a batch cannot be made, a source is shorter than a window, memory does not suffice, or the disk refuses;
+    /// the newest checkpoint is whole.
+    /// </exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
         using var log = Leads ? new RunLog(options, run, data, decoder, Step, Positions) : null;
@@ -121,8 +125,7 @@ public sealed class Trainer : IDisposable
                 var validates = validation is not null && (Step % run.ValidateEvery == 0 || ends);
                 if (Step % run.ReportEvery == 0 || validates || ends)
                 {
-                    var lines = Read();
-                    log?.Add(lines);
+                    var lines = Note();
                     var speed = (Positions - lastPositions) / (clock.Elapsed.TotalSeconds - lastSeconds);
                     (lastSeconds, lastPositions) = (clock.Elapsed.TotalSeconds, Positions);
                     log?.Report(Step, Positions, speed);
@@ -141,11 +144,15 @@ public sealed class Trainer : IDisposable
                 }
                 if (run.SampleEvery > 0 && Step % run.SampleEvery == 0)
                 {
-                    log?.Add(Read());
+                    Note();
                     Untimed(() => log?.Sample(Step));
                 }
                 if (Step % run.SaveEvery == 0 || ends) Untimed(Save);
             }
+        }
+        catch (Exception e) when (OutOfMemory.Is(e))
+        {
+            throw TrainingFailure.NoMemory(stage!, $"{decoder.Device}", checkpoints.Onward, e);
         }
         finally
         {
@@ -172,12 +179,19 @@ public sealed class Trainer : IDisposable
             lastSeconds += clock.Elapsed.TotalSeconds - from;
         }
 
-        void Save()
+        List<MetricsLine> Note()
         {
             var lines = Read();
             log?.Add(lines);
+            return lines;
+        }
+
+        void Save()
+        {
+            Note();
+            log?.Sync();
             if (Leads) checkpoints.Save(Step, decoder, optimizer, options, run.Keep);
-            else TrainingCheckpoints.Attend(optimizer);
+            else checkpoints.Attend(Step, decoder, optimizer);
             saved = Step;
         }
     }
@@ -202,14 +216,7 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Leaves the finished model, written beside and renamed: after a kill the same command writes it from its checkpoint.</summary>
-    private void Finish()
-    {
-        var partial = Finished + ".partial";
-        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        Export(partial);
-        if (Directory.Exists(Finished)) Directory.Delete(Finished, recursive: true);
-        Directory.Move(partial, Finished);
-    }
+    private void Finish() => WholeFiles.WriteFolder(Finished, Export);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -260,9 +267,7 @@ public sealed class Trainer : IDisposable
             var (loss, text, answers, texts, asked, norm) = (values[0], values[1], values[2], values[3], values[4], values[5]);
             sums.Dispose();
             if (!float.IsFinite(loss) || !float.IsFinite(norm))
-                throw new LandmarkException(
-                    $"The loss is {loss} and its gradient's norm {norm} at step {line.Step}; "
-                    + "go on from the newest checkpoint with a lower rate.");
+                throw TrainingFailure.NoNumber($"The loss is {loss} and its gradient's norm {norm} at step {line.Step}", checkpoints.Onward);
             lines.Add(line with
             {
                 Loss = loss,
@@ -279,8 +284,7 @@ public sealed class Trainer : IDisposable
     {
         foreach (var loss in (double?[])[result.Loss, result.AnswerLoss])
             if (loss is { } l && !double.IsFinite(l))
-                throw new LandmarkException(
-                    $"The held-out loss is {l} at step {Step}; go on from the newest checkpoint with a lower rate.");
+                throw TrainingFailure.NoNumber($"The held-out loss is {l} at step {Step}", checkpoints.Onward);
         return new MetricsLine
         {
             Step = Step,

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training.Tasks;
 using TorchSharp;
@@ -13,7 +14,7 @@ public sealed record TrainingStage
     /// <summary>The first step of the stage, from 0.</summary>
     public long FromStep { get; init; }
 
-    /// <summary>Positions of a window, landmarks counted.</summary>
+    /// <summary>Positions of a window, landmarks counted; with <see cref="TrainingOptions.Recurrence"/> of a segment, which is cut into windows.</summary>
     public int Window { get; init; } = 512;
 
     /// <summary>Rows of a micro-batch.</summary>
@@ -40,6 +41,9 @@ public sealed record TrainingOptions
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
     };
 
+    /// <summary>What layers are made of.</summary>
+    public Architecture Architecture { get; init; }
+
     /// <summary>Width of the residual stream, D.</summary>
     public int HiddenSize { get; init; } = 256;
 
@@ -61,8 +65,14 @@ public sealed record TrainingOptions
     /// <summary>Base of the rotary embedding.</summary>
     public double RopeTheta { get; init; } = 10000;
 
+    /// <summary>The embedding has a multiple of so many rows, unused ones at its end: cards are fast at multiples of 64.</summary>
+    public int VocabularyMultiple { get; init; } = 1;
+
     /// <summary>Regular tokens of a block, ℓ; 0 trains a plain model, without landmarks and with causal attention, to compare with.</summary>
     public int BlockTokens { get; init; } = 63;
+
+    /// <summary>Of a model without landmarks, trains a Transformer-XL of these windows, to compare with; null for none.</summary>
+    public Recurrence? Recurrence { get; init; }
 
     /// <summary>Blocks the trained model reads per query, k.</summary>
     public int TopK { get; init; } = 4;
@@ -81,6 +91,12 @@ public sealed record TrainingOptions
 
     /// <summary>The probability of a query's gate of an earlier block to be dropped (group dropout, landmark-attention.md 1.7).</summary>
     public double GroupDropout { get; init; }
+
+    /// <summary>
+    /// The probability of a block of a window to be controlled by the context-miss token, which the model then has (the paper's
+    /// appendix D, landmark-attention.md 1.7; there 0.5); 0 for a model without.
+    /// </summary>
+    public double ContextMiss { get; init; }
 
     /// <summary>Sources of text, by their names in the shards, and their weights.</summary>
     public IReadOnlyDictionary<string, double> Sources { get; init; } = new Dictionary<string, double>();
@@ -127,8 +143,8 @@ public sealed record TrainingOptions
     /// <summary>Decoupled decay, of matrices alone.</summary>
     public double WeightDecay { get; init; } = 0.05;
 
-    /// <summary>The largest gradient norm.</summary>
-    public double Clip { get; init; } = 1;
+    /// <summary>The largest gradient norm; null for any.</summary>
+    public double? Clip { get; init; } = 1;
 
     /// <summary>Loss weight of an answer's tokens.</summary>
     public float AnswerWeight { get; init; } = 3;
@@ -203,8 +219,11 @@ public sealed record TrainingOptions
         Require(Steps > 0 && WarmUp >= 0, "steps must be above 0 and warm_up 0 or more");
         Require(BlockTokens >= 0, $"block_tokens is {BlockTokens}; a block has at least 1, and 0 stands for no landmarks");
         Require(
-            BlockTokens > 0 || (Documents == DocumentPacking.Joined && PositionJump == 0 && GroupDropout == 0 && Lora is null),
-            "without landmarks, block_tokens 0, documents are joined, and there is no position_jump, group_dropout or lora");
+            BlockTokens > 0 || (Documents == DocumentPacking.Joined && PositionJump == 0 && GroupDropout == 0 && ContextMiss == 0 && Lora is null),
+            "without landmarks, block_tokens 0, documents are joined, and there is no position_jump, group_dropout, context_miss or lora");
+        Require(
+            Recurrence is null || (BlockTokens == 0 && Recurrence is { Window: > 0, Cache: > 0 }),
+            "recurrence is for block_tokens 0, and has a window and a cache of 1 position or more");
         Require(Stages.All(s => s is not null), "a stage is null; give its fields or {}");
         Require(Stages.Count > 0 && Stages[0].FromStep == 0, "its first stage must have from_step 0");
         Require(Stages.Zip(Stages.Skip(1)).All(p => p.First.FromStep < p.Second.FromStep), "its stages must be in order of from_step");
@@ -212,6 +231,9 @@ public sealed record TrainingOptions
         foreach (var s in Stages)
         {
             Require(s.Window >= 2 * (BlockTokens + 1), $"a window of {s.Window} positions has fewer than two blocks of {BlockTokens + 1}");
+            Require(
+                Recurrence is null || s.Window > Recurrence.Window,
+                $"a stage's window of {s.Window} positions is one window of recurrence, which never sees a cache; give a stage more than {Recurrence?.Window}");
             Require(
                 s is { Rows: > 0, Accumulate: > 0, TaskShare: >= 0 and <= 1 },
                 "rows and accumulate must be at least 1 and task_share between 0 and 1");
@@ -223,10 +245,11 @@ public sealed record TrainingOptions
                 + $"regular tokens, and a retrieval task needs {RetrievalTasks.ShortestRow}");
         }
         Require(
-            PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0,
+            PeakRate > 0 && FinalRate >= 0 && !(Clip <= 0) && WeightDecay >= 0,
             "rates and clip must be above 0 and weight_decay 0 or more");
         Require(StartRate >= 0 && Cycles is > 0 and <= 0.5, "start_rate must be 0 or more, and cycles above 0 and at most 0.5");
         Require(PositionJump >= 0 && GroupDropout is >= 0 and < 1, "position_jump must be 0 or more, and group_dropout from 0 to below 1");
+        Require(ContextMiss is >= 0 and <= 1, "context_miss must be from 0 to 1");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
         Require(TaskSources.All(s => s is not null), "task_sources must be names of sources");
@@ -234,6 +257,7 @@ public sealed record TrainingOptions
             TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0),
             "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
+        Require(VocabularyMultiple >= 1, "vocabulary_multiple must be at least 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         Lora?.Checked("The recipe cannot be trained");
         _ = Compute(CPU);
@@ -252,10 +276,13 @@ public sealed record TrainingOptions
     /// <param name="fingerprint">The tokenizer's fingerprint.</param>
     public ModelConfig Model(int vocabulary, int? endOfText, string fingerprint)
     {
-        var context = Stages.Max(s => s.Window);
+        var (context, gpt) = (Stages.Max(s => s.Window), Architecture == Architecture.Gpt);
+        var rows = vocabulary + OwnTokens;
         return new ModelConfig
         {
-            VocabularySize = BlockTokens == 0 ? vocabulary : vocabulary + 1,
+            Family = gpt ? ModelFamily.Starcoder2 : ModelFamily.Llama,
+            Activation = gpt ? Activation.Gelu : Activation.Silu,
+            VocabularySize = (rows + VocabularyMultiple - 1) / VocabularyMultiple * VocabularyMultiple,
             HiddenSize = HiddenSize,
             IntermediateSize = IntermediateSize,
             Layers = Layers,
@@ -263,15 +290,19 @@ public sealed record TrainingOptions
             KeyValueHeads = KeyValueHeads,
             HeadDim = HeadDim,
             MaxPositions = context,
-            Rotary = new Attention.RotaryScaling { Theta = RopeTheta },
+            Rotary = new RotaryScaling { Theta = RopeTheta },
             TiedEmbeddings = true,
             EosIds = endOfText is { } id ? [id] : [],
             TokenizerFingerprint = fingerprint,
+            Recurrence = Recurrence,
             Landmark = BlockTokens == 0 ? null : Landmark(vocabulary),
         }.Checked("The recipe");
     }
 
-    /// <summary>The landmark side of the model that the recipe makes.</summary>
+    /// <summary>Tokens that the model has beside its tokenizer's.</summary>
+    internal int OwnTokens => BlockTokens == 0 ? 0 : ContextMiss > 0 ? 2 : 1;
+
+    /// <summary>The landmark side of the model that the recipe makes; a context-miss token's id is the one after the landmark's.</summary>
     /// <param name="id">The landmark's token id.</param>
     public LandmarkConfig Landmark(int id) => new()
     {
@@ -279,6 +310,7 @@ public sealed record TrainingOptions
         BlockTokens = BlockTokens,
         TrainContext = Stages.Max(s => s.Window),
         Loss = LandmarkLoss,
+        MissId = ContextMiss > 0 ? id + 1 : null,
         TopK = TopK,
         WindowPositions = WindowBlocks * (BlockTokens + 1),
     };

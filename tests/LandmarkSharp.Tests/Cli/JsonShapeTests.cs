@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
+using LandmarkSharp.Models;
+using LandmarkSharp.Tests.Training;
+using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Tests.Cli;
 
@@ -117,12 +120,39 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task PerplexityTellsOfPositions()
     {
         var told = (await Run("perplexity", "--text", model.Text, "--context", "100", "--contexts", "2")).Json;
-        Has(told, "tokens", "loss", "perplexity", "context", "top_k", "plain", "by_position");
+        Has(told, "tokens", "loss", "perplexity", "context", "top_k", "window_blocks", "plain", "by_position");
         Assert.Equal(198, told.GetProperty("tokens").GetInt64());
         Assert.Equal(
             Math.Exp(told.GetProperty("loss").GetDouble()), told.GetProperty("perplexity").GetDouble(),
             1e-6 * told.GetProperty("perplexity").GetDouble());
         foreach (var bucket in told.GetProperty("by_position").EnumerateArray()) Has(bucket, "from", "to", "tokens", "loss", "perplexity");
+    }
+
+    [Fact]
+    public async Task TokenShardsAreScoredAsTheTextsThatTheyWereMadeOf()
+    {
+        using var folder = new TemporaryFolder();
+        string[] shards = ["--shards", folder["shards"]];
+        Assert.Equal(0, (await LandmarkTool.Run(
+            "tokenizer", "shards", "--tokenizer", model.Path, "--out", shards[1], "--source", "keys=" + model.Text, "--source", "more=" + model.Text)).Code);
+        string[] cut = ["--context", "100", "--contexts", "2"];
+        var text = (await Run(["perplexity", "--text", model.Text, .. cut])).Json;
+        var one = (await Run(["perplexity", .. shards, "--source", "keys", .. cut])).Json;
+        Assert.Equal(text.ToString(), one.ToString());
+        var both = (await Run(["perplexity", .. shards, .. cut])).Json;
+        Assert.Equal(2 * 198, both.GetProperty("tokens").GetInt64());
+        (await LandmarkTool.Run(["perplexity", .. shards, "--source", "other", "--model", model.Path])).Says("have no source 'other'; they have keys, more");
+    }
+
+    [Fact]
+    public async Task BlocksThatAreKeptAreTold()
+    {
+        string[] keep = ["--keep-blocks", "3"];
+        var told = (await Run(["perplexity", "--text", model.Text, .. keep])).Json;
+        Assert.Equal(3, told.GetProperty("keep_blocks").GetInt32());
+        Assert.NotEqual((await Run("perplexity", "--text", model.Text)).Json.GetProperty("loss").GetDouble(), told.GetProperty("loss").GetDouble());
+        Assert.Equal(3, (await Run(["passkey", "--tokens", "500", .. keep])).Json.GetProperty("keep_blocks").GetInt32());
+        Assert.Equal(3, (await Run(["ask", "Which?", "--text", model.Text, "--max-tokens", "2", .. keep])).Lines[^1].GetProperty("keep_blocks").GetInt32());
     }
 
     [Fact]
@@ -189,6 +219,35 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var run = await LandmarkTool.Run(["bench", "decode", "--device", "cpu", .. options.Split(' ')]);
         Assert.Equal(1, run.Code);
         Assert.Contains(words, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task BenchTrainingTellsOfBothModels()
+    {
+        using var folder = new TemporaryFolder();
+        var recipe = folder["recipe.json"];
+        File.WriteAllText(recipe, (TinyRun.Recipe with { Architecture = Architecture.Gpt, Documents = DocumentPacking.Separate }).ToJson());
+        string[] small = ["bench", "training", "--recipe", recipe, "--vocabulary", "90", "--steps", "2", "--device", "cpu", "--json"];
+        var told = (await LandmarkTool.Run([.. small, "--rows", "3", "--accumulate", "2"])).Json;
+        Has(told, "device", "threads", "parameters", "rows", "window", "accumulate", "steps", "memory_bytes", "timings");
+        Assert.Equal((3, 512, 2), (told.GetProperty("rows").GetInt32(), told.GetProperty("window").GetInt32(), told.GetProperty("accumulate").GetInt32()));
+        var timings = told.GetProperty("timings").EnumerateArray().ToArray();
+        Assert.Equal(["landmark", "plain"], timings.Select(t => t.GetProperty("model").GetString()));
+        foreach (var timing in timings)
+        {
+            Has(timing, "model", "step_ms", "positions_per_second", "tflops_per_second", "forward_ms", "backward_ms", "optimizer_ms");
+            Assert.Equal(
+                3 * 512 * 2 * 1000 / timing.GetProperty("step_ms").GetDouble(), timing.GetProperty("positions_per_second").GetDouble(),
+                1e-6 * timing.GetProperty("positions_per_second").GetDouble());
+        }
+        var alone = (await LandmarkTool.Run([.. small, "--no-plain"])).Json;
+        Assert.Equal("landmark", Assert.Single(alone.GetProperty("timings").EnumerateArray()).GetProperty("model").GetString());
+
+        File.WriteAllText(recipe, (TinyRun.Recipe with { Lora = new LoraOptions() }).ToJson());
+        var refused = await LandmarkTool.Run(small);
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("The recipe has lora", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("--steps and --vocabulary must be at least 1", (await LandmarkTool.Run("bench", "training", "--recipe", recipe, "--steps", "0", "--device", "cpu")).Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -28,7 +28,7 @@ public sealed class ConfigFileTests : IDisposable
                 config.Layers, config.Heads, config.KeyValueHeads, config.HeadDim));
         Assert.Equal(
             (1e-6, false, false, false, false, false),
-            (config.RmsNormEpsilon, config.TiedEmbeddings,
+            (config.NormEpsilon, config.TiedEmbeddings,
                 config.QueryKeyValueBias, config.OutputBias, config.FeedForwardBias, config.QueryKeyNorm));
         Assert.Equal(new RotaryScaling(), config.Rotary);
         Assert.Equal(0, config.BosId);
@@ -89,12 +89,31 @@ public sealed class ConfigFileTests : IDisposable
         Assert.Equal(window, Read(family, Join("\"num_key_value_heads\": 2", fields)).SlidingWindow);
 
     [Fact]
+    public void ATransformerXLsWindowsAreWrittenAndRead()
+    {
+        var config = Read("llama", "\"recurrence\": { \"window\": 32, \"cache\": 40 }");
+        Assert.Equal(new Recurrence { Window = 32, Cache = 40 }, config.Recurrence);
+        ConfigFile.Save(config, folder.Path);
+        Assert.Equal(config.Recurrence, ConfigFile.Load(folder.Path).Recurrence);
+        // What is tuned from it has landmarks in its place.
+        var tuned = config with { Recurrence = null, Landmark = new LandmarkConfig { Id = 49, BlockTokens = 7, TrainContext = 64, WindowPositions = 16 } };
+        ConfigFile.SaveOver(folder.Path, tuned, folder["tuned"]);
+        Assert.Equal((null, tuned.Landmark), (ConfigFile.Load(folder["tuned"]).Recurrence, ConfigFile.Load(folder["tuned"]).Landmark));
+        Assert.Null(Read("llama").Recurrence);
+    }
+
+    [Fact]
     public void BiasesAndNormsAreTheFamilys()
     {
         var qwen2 = Read("qwen2", "\"num_key_value_heads\": 2");
         Assert.Equal((true, false, false), (qwen2.QueryKeyValueBias, qwen2.OutputBias, qwen2.QueryKeyNorm));
         var qwen3 = Read("qwen3", "\"num_key_value_heads\": 2, \"head_dim\": 16");
         Assert.Equal((false, false, true, 16), (qwen3.QueryKeyValueBias, qwen3.OutputBias, qwen3.QueryKeyNorm, qwen3.HeadDim));
+        var starcoder2 = Read("starcoder2", "\"num_key_value_heads\": 2");
+        Assert.Equal(
+            (true, true, true, true, true, Activation.GeluTanh, 1e-5),
+            (starcoder2.QueryKeyValueBias, starcoder2.OutputBias, starcoder2.FeedForwardBias, starcoder2.NormBias, starcoder2.TiedEmbeddings,
+                starcoder2.Activation, starcoder2.NormEpsilon));
         var llama = Read("llama", "\"attention_bias\": true, \"mlp_bias\": true");
         Assert.Equal((true, true, true), (llama.QueryKeyValueBias, llama.OutputBias, llama.FeedForwardBias));
     }
@@ -137,17 +156,28 @@ public sealed class ConfigFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("gpt2", "", "model_type 'gpt2' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are")]
+    [InlineData("gpt2", "", "model_type 'gpt2' is not supported; llama, mistral, qwen2, qwen3, starcoder2 and llama_with_landmark are")]
     [InlineData("llama_with_landmark", "\"train_context_length\": 128",
         "has neither mem_id nor mem_freq; a llama_with_landmark needs both")]
     [InlineData("llama", "\"train_context_length\": 128", "train_context_length is not supported")]
     [InlineData("llama", "\"include_landmark_in_loss\": true, \"inference\": { \"top_k\": 2 }",
         "include_landmark_in_loss, inference are not supported")]
+    [InlineData("llama", "\"recurrence\": { \"window\": 32 }", "has no recurrence.cache")]
+    [InlineData("llama", "\"recurrence\": { \"window\": 0, \"cache\": 4 }", "recurrence has a window and a cache of 1 position or more")]
+    [InlineData("llama", "\"recurrence\": { \"window\": 8, \"cache\": 4, \"segment\": 9 }", "recurrence.segment is not supported")]
+    [InlineData("mistral", "\"num_key_value_heads\": 2, \"sliding_window\": 9, \"recurrence\": { \"window\": 8, \"cache\": 4 }",
+        "recurrence excludes landmarks and sliding_window")]
     [InlineData("llama", "\"num_experts\": 8", "num_experts is not supported; remove it if")]
     [InlineData("llama", "\"logit_scale\": 2, \"query_scale\": 1", "logit_scale, query_scale are not supported; remove them if")]
     [InlineData("llama", "\"sliding_window\": 9", "sliding_window is not supported")]
     [InlineData("llama", "\"quantization_config\": {}", "quantization_config is not supported")]
     [InlineData("llama", "\"hidden_act\": \"gelu\"", "hidden_act is gelu; only silu is supported")]
+    [InlineData("starcoder2", "\"num_key_value_heads\": 2, \"hidden_act\": \"relu\"",
+        "hidden_act is relu; of a starcoder2 only gelu_pytorch_tanh and gelu are supported")]
+    [InlineData("starcoder2", "\"num_key_value_heads\": 2, \"norm_type\": \"rms_norm\"", "norm_type is rms_norm; only layer_norm")]
+    [InlineData("starcoder2", "\"num_key_value_heads\": 2, \"rms_norm_eps\": 1e-5", "rms_norm_eps is not supported")]
+    [InlineData("starcoder2", "", "has no num_key_value_heads")]
+    [InlineData("llama", "\"use_bias\": true", "use_bias is not supported")]
     [InlineData("llama", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor is 0.5; only 1 is supported")]
     [InlineData("llama", "\"pretraining_tp\": 2", "pretraining_tp is 2; only 1 is supported")]
     [InlineData("llama", "\"rope_scaling\": { \"type\": \"dynamic\", \"factor\": 2 }",
@@ -182,6 +212,10 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("llama", "\"mem_id\": 49", "has mem_id but no mem_freq")]
     [InlineData("llama", "\"mem_freq\": 49", "has mem_freq but no mem_id")]
     [InlineData("llama", "\"mem_id\": 50, \"mem_freq\": 7", "mem_id is 50, outside the vocabulary of 50")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"context_miss_id\": 9", "context_miss_id is 9; it must be a token of the vocabulary of 50 and not the landmark")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"context_miss_id\": 50", "context_miss_id is 50")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"context_miss_id\": 8, \"inference\": { \"miss_cutoff\": 2 }", "inference.miss_cutoff is 2")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"miss_cutoff\": 0.1 }", "without context_miss_id there is none")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 0", "mem_freq is 0; a block needs at least one token")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"top_k\": 0 }", "inference.top_k is 0")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"chunk_tokens_with_landmarks\": 12 }",
@@ -239,6 +273,18 @@ public sealed class ConfigFileTests : IDisposable
         foreach (var written in (string[])["\"rope_theta\": 500000.0,", "\"factor\": 8.0,", "\"low_freq_factor\": 1.0,",
             "\"high_freq_factor\": 4.5", "\"original_max_position_embeddings\": 64,"])
             Assert.Contains(written, text);
+    }
+
+    [Fact]
+    public void AContextMissTokenIsReadAndWritten()
+    {
+        const string landmark = "\"mem_id\": 48, \"mem_freq\": 15";
+        Assert.Null(Read("llama", landmark).Landmark!.Retrieval().MissCutoff);
+        var config = Read("llama", landmark + ", \"context_miss_id\": 49, \"inference\": { \"miss_cutoff\": 0.25 }");
+        Assert.Equal((49, 0.25, 0.25), (config.Landmark!.MissId, config.Landmark.MissCutoff, config.Landmark.Retrieval(3).MissCutoff));
+        Assert.Equal([48, 49], config.Landmark.OwnTokens);
+        ConfigFile.Save(config, folder.Path);
+        Assert.Equal(config.Landmark, ConfigFile.Load(folder.Path).Landmark);
     }
 
     private ModelConfig Read(string family, string fields = "")

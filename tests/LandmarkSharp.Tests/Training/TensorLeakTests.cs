@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Tests.Training.Distributed;
@@ -28,9 +29,11 @@ public sealed class TensorLeakTests : IDisposable
     [InlineData(1, false)]
     [InlineData(2, false)]
     [InlineData(1, true)]
-    public void StepsLeaveNoTensorBehind(int devices, bool all)
+    [InlineData(1, false, true)]
+    public void StepsLeaveNoTensorBehind(int devices, bool all, bool recurrent = false)
     {
-        var recipe = all ? Recipe with { RecomputeLayers = true, GroupDropout = 0.2, PositionJump = 9, Documents = DocumentPacking.Separate } : Recipe;
+        var recipe = recurrent ? Recipe with { BlockTokens = 0, Recurrence = new Recurrence { Window = 48, Cache = 30 } }
+            : all ? Recipe with { RecomputeLayers = true, GroupDropout = 0.2, PositionJump = 9, Documents = DocumentPacking.Separate } : Recipe;
         void Train(string name, long steps)
         {
             // It ends with a validation: what a step's backward leaves, the next forward frees.
@@ -47,6 +50,22 @@ public sealed class TensorLeakTests : IDisposable
         }
         Train("first", 6);
         Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
+    }
+
+    [Theory]
+    [InlineData(8, false)]
+    [InlineData(4, true)]
+    public void StepsBesideAQuantizedBaseLeaveNoTensorBehind(int bits, bool recompute)
+    {
+        using var from = new BaseFolder(tiny, "llama");
+        void Train(string name, long steps)
+        {
+            var recipe = FineTuneTests.Recipe(from, steps, $$""", "lora": {"base_bits": {{bits}}}""") with { RecomputeLayers = recompute };
+            using var trainer = new Trainer(recipe, from.Into(tiny, name) with { ValidationShards = from.Shards, ValidateEvery = 3 });
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        }
+        Train("first", 6);
+        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 15)));
     }
 
     [Fact]

@@ -50,6 +50,19 @@ internal sealed class ShardedAdamW : IOptimizer
     }
 
     /// <inheritdoc/>
+    /// <remarks>All processes ask, and are told the same.</remarks>
+    public bool IsFinite
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            var others = full([], FiniteNumbers.In(buckets.SelectMany(b => new[] { b.First, b.Second })) ? 0 : 1, ScalarType.Float32, buckets[0].First.device);
+            group.Sum(others);
+            return others.ToSingle() == 0;
+        }
+    }
+
+    /// <inheritdoc/>
     public void Restore(Weights saved)
     {
         using var quiet = no_grad();
@@ -78,7 +91,7 @@ internal sealed class ShardedAdamW : IOptimizer
         var squares = stack([.. shares.Select(SumOfSquares)]).sum();
         group.Sum(squares);
         var norm = squares.sqrt();
-        Aten.MultiplyEach(shares, (options.Clip / (norm + 1e-6)).clamp_max(1.0));
+        Aten.MultiplyEach(shares, ((options.Clip ?? double.PositiveInfinity) / (norm + 1e-6)).clamp_max(1.0));
         foreach (var (bucket, gradient) in buckets.Zip(shares))
         {
             using var part = NewDisposeScope();
