@@ -1,11 +1,12 @@
+using LandmarkSharp.Attention.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
 /// <summary>
-/// Rotation for training. Its gradient is turned back by the same angles, x' = R·x and dx = Rᵀ·dx', so both directions are three passes
-/// where autograd would take a pass for each product, sum and half.
+/// Rotation for training. Its gradient is turned back by the same angles, x' = R·x and dx = Rᵀ·dx', so both directions are three passes,
+/// and one on a card that runs our kernels, where autograd would take a pass for each product, sum and half.
 /// </summary>
 internal sealed class RotaryFunction : autograd.SingleTensorFunction<RotaryFunction>
 {
@@ -38,6 +39,7 @@ internal sealed class RotaryFunction : autograd.SingleTensorFunction<RotaryFunct
     private static Tensor Turn(Tensor x, Tensor cos, Tensor sin, int sign)
     {
         using var quiet = no_grad();
+        if (CudaRotation.Serves(x, cos)) return CudaRotation.Turn(x, cos, sin, sign);
         using var scope = NewDisposeScope();
         var halves = x.unflatten(3, [2, -1]);                                           // [B, H, T, 2, d/2]
         var turned = halves * cos.unsqueeze(-2);

@@ -1,4 +1,5 @@
 using LandmarkSharp.Models;
+using LandmarkSharp.Training.Cuda;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -59,18 +60,25 @@ internal static class OutputLoss
         {
             using var slice = NewDisposeScope();
             var logits = output.Logits(h);                                                      // [S, V]
-            var logs = F.log_softmax(logits.to(ScalarType.Float32), 1);
-            cross.Add(Cross(logs, t).MoveToOuterDisposeScope());
-            // ∂ cross-entropy / ∂ logits = softmax − 1 at the target, in place of what they came from. The weight is multiplied into
-            // what is thin.
-            var d = logs.exp_();
-            d.scatter_add_(1, Places(t), full_like(w, -1));
-            if (logits.dtype != d.dtype) d = logits.copy_(d);
+            var (of, d) = OfLogits(logits, t);
+            cross.Add(of.MoveToOuterDisposeScope());
+            // The weight is multiplied into what is thin.
             gradients.Add((output.Back(d, (h * w).to(h.dtype)) * w).to(h.dtype).MoveToOuterDisposeScope());
         }
         return (
             cat(cross).MoveToOuterDisposeScope(),
             new LossGradients(hidden, cat(gradients).MoveToOuterDisposeScope(), output.Parameter, output.Gradient!.MoveToOuterDisposeScope()));
+    }
+
+    /// <summary>Cross-entropy, [S], and ∂ cross-entropy / ∂ logits = softmax − 1 at the target, in place of the logits, [S, V].</summary>
+    private static (Tensor Cross, Tensor Gradient) OfLogits(Tensor logits, Tensor targets)
+    {
+        if (CudaCrossEntropy.Serves(logits)) return (CudaCrossEntropy.Differentiate(logits, targets), logits);
+        var logs = F.log_softmax(logits.to(ScalarType.Float32), 1);
+        var cross = Cross(logs, targets);
+        var gradient = logs.exp_();
+        gradient.scatter_add_(1, Places(targets), full([targets.shape[0], 1], -1, gradient.dtype, gradient.device));
+        return (cross, logits.dtype == gradient.dtype ? gradient : logits.copy_(gradient));
     }
 
     private static Tensor Cross(Tensor logs, Tensor targets) =>
