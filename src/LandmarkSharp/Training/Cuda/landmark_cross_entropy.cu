@@ -11,6 +11,8 @@ constexpr int kThreads = 512, kWarps = kThreads / kWarp;
 
 struct __align__(sizeof(TYPE) * PACK) Pack { TYPE x[PACK]; };
 
+DEVICE float exponential(float x) { return power_of_2(x * kLog2E); }
+
 // The whole block's, of each thread's.
 template <typename Combine> DEVICE float of_block(float x, float* room, Combine combine) {
     if (lane_index() == 0) room[threadIdx.x / kWarp] = x;
@@ -29,30 +31,31 @@ extern "C" __global__ void landmark_cross_entropy(
     const long long target = targets[blockIdx.x];
     const int packs = columns / PACK;
 
-    float most = -infinity(), sum = 0;      // times log2(e), and relative to it
+    float most = -infinity(), sum = 0;      // the sum is relative to it
     for (int p = threadIdx.x; p < packs; p += kThreads) {
         const Pack x = row[p];
         float larger_one = most;
 #pragma unroll
-        for (int k = 0; k < PACK; k++) larger_one = larger(larger_one, to_float(x.x[k]) * kLog2E);
+        for (int k = 0; k < PACK; k++) larger_one = larger(larger_one, to_float(x.x[k]));
         // Logits of -infinity alone: nothing to add yet.
         if (larger_one == -infinity()) continue;
-        sum *= power_of_2(most - larger_one);
+        sum *= exponential(most - larger_one);
         most = larger_one;
 #pragma unroll
-        for (int k = 0; k < PACK; k++) sum += power_of_2(multiply_add(to_float(x.x[k]), kLog2E, -most));
+        for (int k = 0; k < PACK; k++) sum += exponential(to_float(x.x[k]) - most);
     }
     const float top = of_block(warp_max(most), room, [](float a, float b) { return larger(a, b); });
-    sum = of_block(warp_sum(most == -infinity() ? 0.f : sum * power_of_2(most - top)), room, [](float a, float b) { return a + b; });
-    const float level = top + log_2(sum);   // log2 of the sum of exponentials
+    sum = of_block(warp_sum(most == -infinity() ? 0.f : sum * exponential(most - top)), room, [](float a, float b) { return a + b; });
+    // Kept apart from the maximum: together they would be rounded as the maximum is.
+    const float log = log_2(sum) * kLn2;
 
-    if (threadIdx.x == 0) cross[blockIdx.x] = target < 0 ? 0.f : kLn2 * (level - to_float(logits[(long long)blockIdx.x * columns + target]) * kLog2E);
+    if (threadIdx.x == 0) cross[blockIdx.x] = target < 0 ? 0.f : top - to_float(logits[(long long)blockIdx.x * columns + target]) + log;
     __syncthreads();                        // the target's logit has been read
     for (int p = threadIdx.x; p < packs; p += kThreads) {
         Pack x = row[p];
 #pragma unroll
         for (int k = 0; k < PACK; k++) {
-            const float share = power_of_2(multiply_add(to_float(x.x[k]), kLog2E, -level));
+            const float share = exponential(to_float(x.x[k]) - top - log);
             from_float(p * (long long)PACK + k == target ? share - 1 : share, x.x[k]);
         }
         row[p] = x;
