@@ -23,7 +23,7 @@ internal sealed class ModelOptions : DeviceOptions
         new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
     private readonly Option<int?> keepBlocks = new("--keep-blocks")
     {
-        Description = "Blocks kept before the window, older ones are forgotten; all when not given.",
+        Description = "Blocks before the window that can be chosen, the last ones; all when not given.",
         HelpName = "N",
     };
     private readonly Option<string?> select = new("--select")

@@ -51,8 +51,8 @@ public sealed record RetrievalOptions
     public int WindowBlocks { get; init; } = 3;
 
     /// <summary>
-    /// Blocks kept before the window, at least <see cref="TopK"/>: of more, the oldest are forgotten, and the result is that of a text
-    /// that never had them but for what later blocks read of them (landmark-attention.md 3.4). All when null.
+    /// Blocks before the window that can be chosen, at least <see cref="TopK"/>; all when null. Of more the oldest are forgotten, which
+    /// saves no memory, and those kept are read as if the text began with them (landmark-attention.md 3.4).
     /// </summary>
     public int? KeepBlocks { get; init; }
 

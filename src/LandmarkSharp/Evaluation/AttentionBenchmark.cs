@@ -14,7 +14,16 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Type">Type of the tensors.</param>
 /// <param name="Backend">What computes landmark attention; the fastest there is when null.</param>
 public sealed record AttentionCase(
-    int Heads, int KeyValueHeads, int HeadDim, int Block, ScalarType Type, AttentionBackend? Backend = null);
+    int Heads, int KeyValueHeads, int HeadDim, int Block, ScalarType Type, AttentionBackend? Backend = null)
+{
+    /// <summary>This case, if there is such attention.</summary>
+    /// <exception cref="LandmarkException">There is none.</exception>
+    internal AttentionCase Checked() => HeadDim >= 1 && KeyValueHeads >= 1 && Heads >= 1 && Heads % KeyValueHeads == 0
+        ? this
+        : throw new LandmarkException(
+            $"Attention of {Heads} heads of width {HeadDim} over {KeyValueHeads} key-value heads is not possible: "
+            + "give at least one of each, and key-value heads that divide the heads.");
+}
 
 /// <summary>Landmark attention and causal attention at one length, the best of some repeats.</summary>
 /// <param name="Backend">What computed landmark attention.</param>
@@ -52,10 +61,7 @@ public static class AttentionBenchmark
     public static IReadOnlyList<AttentionTiming> Run(
         AttentionCase shape, int tokens, int repeats, bool backward, Device device, CancellationToken cancel = default)
     {
-        if (shape.HeadDim < 1 || shape.KeyValueHeads < 1 || shape.Heads % shape.KeyValueHeads != 0 || shape.Heads < 1)
-            throw new LandmarkException(
-                $"Attention of {shape.Heads} heads of width {shape.HeadDim} over {shape.KeyValueHeads} key-value heads is not possible: "
-                + "give at least one of each, and key-value heads that divide the heads.");
+        shape.Checked();
         using var scope = NewDisposeScope();
         using var layout = BlockLayout.Regular(tokens, tokens, shape.Block, shape.Block, device);
         Tensor Make(int heads) => randn(1, heads, tokens, shape.HeadDim, shape.Type, device).requires_grad_(backward);

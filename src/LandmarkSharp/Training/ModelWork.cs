@@ -30,7 +30,7 @@ public static class ModelWork
         double c = config.HiddenSize;
         var projections = c * config.HeadDim * ((2 * config.Heads) + (2 * config.KeyValueHeads));
         var products = (config.Layers * (projections + (3 * c * config.IntermediateSize))) + (c * config.VocabularySize);
-        var twice = config.Recurrence is { } r ? r.Window + (2.0 * r.Cache) : window;        // the keys that a query sees
+        var twice = config.Recurrence is { } r ? r.Window + (2.0 * r.Cache) : window;        // twice the keys that a query sees, on average
         var attention = config.Layers * twice * config.Heads * config.HeadDim;               // q·k and the values
         // Frozen weights get no gradients: what an adapter adds is thin beside what that saves.
         return 2 * (((config.Lora is null ? 3 : 2) * products) + (3 * attention));

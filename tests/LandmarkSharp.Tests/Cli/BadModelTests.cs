@@ -141,6 +141,7 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
         string[] generate = ["generate", "abc", "--model", model.Path];
         (await LandmarkTool.Run([.. generate, "--top-k", "0"])).Says("The number of blocks read, k, is 0");
         (await LandmarkTool.Run([.. generate, "--top-k", "-3", "--json"])).SaysAsJson("The number of blocks read, k, is -3");
+        (await LandmarkTool.Run([.. generate, "--keep-blocks", "1"])).Says("Of 1 blocks kept before the window, k = 2 cannot be read");
         (await LandmarkTool.Run([.. generate, "--block-type", "int4"])).Says("--block-type takes float32, bfloat16 or int8");
         (await LandmarkTool.Run([.. generate, "--block-type", "int8", "--dtype", "bfloat16"]))
             .Says("Blocks of Int8 are not possible for a model of BFloat16");

@@ -117,12 +117,39 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     public async Task PerplexityTellsOfPositions()
     {
         var told = (await Run("perplexity", "--text", model.Text, "--context", "100", "--contexts", "2")).Json;
-        Has(told, "tokens", "loss", "perplexity", "context", "top_k", "plain", "by_position");
+        Has(told, "tokens", "loss", "perplexity", "context", "top_k", "window_blocks", "plain", "by_position");
         Assert.Equal(198, told.GetProperty("tokens").GetInt64());
         Assert.Equal(
             Math.Exp(told.GetProperty("loss").GetDouble()), told.GetProperty("perplexity").GetDouble(),
             1e-6 * told.GetProperty("perplexity").GetDouble());
         foreach (var bucket in told.GetProperty("by_position").EnumerateArray()) Has(bucket, "from", "to", "tokens", "loss", "perplexity");
+    }
+
+    [Fact]
+    public async Task TokenShardsAreScoredAsTheTextsThatTheyWereMadeOf()
+    {
+        using var folder = new TemporaryFolder();
+        string[] shards = ["--shards", folder["shards"]];
+        Assert.Equal(0, (await LandmarkTool.Run(
+            "tokenizer", "shards", "--tokenizer", model.Path, "--out", shards[1], "--source", "keys=" + model.Text, "--source", "more=" + model.Text)).Code);
+        string[] cut = ["--context", "100", "--contexts", "2"];
+        var text = (await Run(["perplexity", "--text", model.Text, .. cut])).Json;
+        var one = (await Run(["perplexity", .. shards, "--source", "keys", .. cut])).Json;
+        Assert.Equal(text.ToString(), one.ToString());
+        var both = (await Run(["perplexity", .. shards, .. cut])).Json;
+        Assert.Equal(2 * 198, both.GetProperty("tokens").GetInt64());
+        (await LandmarkTool.Run(["perplexity", .. shards, "--source", "other", "--model", model.Path])).Says("have no source 'other'; they have keys, more");
+    }
+
+    [Fact]
+    public async Task BlocksThatAreKeptAreTold()
+    {
+        string[] keep = ["--keep-blocks", "3"];
+        var told = (await Run(["perplexity", "--text", model.Text, .. keep])).Json;
+        Assert.Equal(3, told.GetProperty("keep_blocks").GetInt32());
+        Assert.NotEqual((await Run("perplexity", "--text", model.Text)).Json.GetProperty("loss").GetDouble(), told.GetProperty("loss").GetDouble());
+        Assert.Equal(3, (await Run(["passkey", "--tokens", "500", .. keep])).Json.GetProperty("keep_blocks").GetInt32());
+        Assert.Equal(3, (await Run(["ask", "Which?", "--text", model.Text, "--max-tokens", "2", .. keep])).Lines[^1].GetProperty("keep_blocks").GetInt32());
     }
 
     [Fact]

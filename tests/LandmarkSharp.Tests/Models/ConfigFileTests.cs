@@ -89,6 +89,20 @@ public sealed class ConfigFileTests : IDisposable
         Assert.Equal(window, Read(family, Join("\"num_key_value_heads\": 2", fields)).SlidingWindow);
 
     [Fact]
+    public void ATransformerXLsWindowsAreWrittenAndRead()
+    {
+        var config = Read("llama", "\"recurrence\": { \"window\": 32, \"cache\": 40 }");
+        Assert.Equal(new Recurrence { Window = 32, Cache = 40 }, config.Recurrence);
+        ConfigFile.Save(config, folder.Path);
+        Assert.Equal(config.Recurrence, ConfigFile.Load(folder.Path).Recurrence);
+        // What is tuned from it has landmarks in its place.
+        var tuned = config with { Recurrence = null, Landmark = new LandmarkConfig { Id = 49, BlockTokens = 7, TrainContext = 64, WindowPositions = 16 } };
+        ConfigFile.SaveOver(folder.Path, tuned, folder["tuned"]);
+        Assert.Equal((null, tuned.Landmark), (ConfigFile.Load(folder["tuned"]).Recurrence, ConfigFile.Load(folder["tuned"]).Landmark));
+        Assert.Null(Read("llama").Recurrence);
+    }
+
+    [Fact]
     public void BiasesAndNormsAreTheFamilys()
     {
         var qwen2 = Read("qwen2", "\"num_key_value_heads\": 2");
@@ -143,6 +157,11 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("llama", "\"train_context_length\": 128", "train_context_length is not supported")]
     [InlineData("llama", "\"include_landmark_in_loss\": true, \"inference\": { \"top_k\": 2 }",
         "include_landmark_in_loss, inference are not supported")]
+    [InlineData("llama", "\"recurrence\": { \"window\": 32 }", "has no recurrence.cache")]
+    [InlineData("llama", "\"recurrence\": { \"window\": 0, \"cache\": 4 }", "recurrence has a window and a cache of 1 position or more")]
+    [InlineData("llama", "\"recurrence\": { \"window\": 8, \"cache\": 4, \"segment\": 9 }", "recurrence.segment is not supported")]
+    [InlineData("mistral", "\"num_key_value_heads\": 2, \"sliding_window\": 9, \"recurrence\": { \"window\": 8, \"cache\": 4 }",
+        "recurrence excludes landmarks and sliding_window")]
     [InlineData("llama", "\"num_experts\": 8", "num_experts is not supported; remove it if")]
     [InlineData("llama", "\"logit_scale\": 2, \"query_scale\": 1", "logit_scale, query_scale are not supported; remove them if")]
     [InlineData("llama", "\"sliding_window\": 9", "sliding_window is not supported")]

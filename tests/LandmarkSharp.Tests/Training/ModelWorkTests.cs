@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training;
 using TorchSharp;
@@ -27,6 +28,10 @@ public sealed class ModelWorkTests
         Assert.Equal(
             (4 * ((2 * (3072 + 4608)) + (32 * 300))) + (6 * 2 * 64 * 32),
             ModelWork.FlopsPerPosition(config with { Lora = new LoraOptions() }, 64));
+        // A cache of 48 and half a window of 16, whatever the segment.
+        Assert.Equal(
+            6 * ((2 * (3072 + 4608)) + (32 * 300) + (2 * (16 + (2 * 48)) * 32)),
+            ModelWork.FlopsPerPosition(config with { Landmark = null, Recurrence = new Recurrence { Window = 16, Cache = 48 } }, 640));
         Assert.Null(ModelWork.Peak([torch.CPU], torch.ScalarType.BFloat16));
         Assert.Null(ModelWork.Peak([], torch.ScalarType.BFloat16));
     }

@@ -1,4 +1,5 @@
 using LandmarkSharp.Attention;
+using LandmarkSharp.Evaluation;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Training;
@@ -34,6 +35,41 @@ public sealed class PlainTrainingTests : IDisposable
         foreach (var (mine, expected) in Run(causal).Zip(Run(dense))) Assert.True(mine.allclose(expected, 1e-4, 1e-5));
         // Another length asks for other angles.
         Assert.Equal([2, heads, 7, 16], causal.Attend(0, q.narrow(2, 0, 7), k.narrow(2, 0, 7), v.narrow(2, 0, 7)).shape);
+    }
+
+    /// <summary>Trained on segments of eight windows, it reads on past them in bounded memory.</summary>
+    [Fact]
+    public void ATransformerXLLearnsAndReadsOn()
+    {
+        var recipe = TinyRun.Recipe with
+        {
+            BlockTokens = 0,
+            Recurrence = new Recurrence { Window = 32, Cache = 24 },
+            Steps = 25,
+            Stages = [new TrainingStage { Window = 256, Rows = 2, TaskShare = 0 }],
+        };
+        var run = tiny.Into("xl") with { ValidationShards = tiny.Validation, ValidateEvery = 25, SampleEvery = 20 };
+        double first = 0, last = 0, held = 0;
+        using (var trainer = new Trainer(recipe, run))
+        {
+            Assert.True(trainer.Run(p =>
+            {
+                last = p.Line.Loss ?? last;
+                first = first == 0 ? last : first;
+                held = p.Line.ValidationLoss ?? held;
+            }, TestContext.Current.CancellationToken));
+        }
+        Assert.True(last < first - 1, $"{first} to {last}");
+        using var engine = LandmarkEngine.Load(Path.Combine(tiny["xl"], "model"));
+        Assert.Equal(recipe.Recurrence, engine.Config.Recurrence);
+        using var session = engine.NewSession();
+        using var shards = TokenShards.Open(tiny.Validation);
+        var contexts = Perplexity.Contexts(shards["validation"], 600).Take(2).ToArray();
+        var result = Perplexity.Score(engine, contexts);
+        Assert.InRange(result.Loss, held - 0.3, held + 0.3);
+        session.Append(contexts[0]);
+        Assert.Equal(5, session.Generate(new GenerationOptions { MaxTokens = 5, StopAtEndOfText = false }).Count());
+        Assert.Equal(2 * 2 * 2 * 8 * (32 + 24) * sizeof(float), session.MemoryBytes);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Training;
@@ -27,9 +28,11 @@ public sealed class TensorLeakTests : IDisposable
     [InlineData(1, false)]
     [InlineData(2, false)]
     [InlineData(1, true)]
-    public void StepsLeaveNoTensorBehind(int devices, bool all)
+    [InlineData(1, false, true)]
+    public void StepsLeaveNoTensorBehind(int devices, bool all, bool recurrent = false)
     {
-        var recipe = all ? Recipe with { RecomputeLayers = true, GroupDropout = 0.2, PositionJump = 9, Documents = DocumentPacking.Separate } : Recipe;
+        var recipe = recurrent ? Recipe with { BlockTokens = 0, Recurrence = new Recurrence { Window = 48, Cache = 30 } }
+            : all ? Recipe with { RecomputeLayers = true, GroupDropout = 0.2, PositionJump = 9, Documents = DocumentPacking.Separate } : Recipe;
         void Train(string name, long steps)
         {
             // It ends with a validation: what a step's backward leaves, the next forward frees.

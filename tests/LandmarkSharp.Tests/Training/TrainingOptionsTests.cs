@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training;
 
@@ -63,6 +64,11 @@ public sealed class TrainingOptionsTests
     [InlineData("\"stages\": [{\"window\": 259}]", "255 regular tokens")]
     [InlineData("\"block_tokens\": 0, \"position_jump\": 3", "without landmarks")]
     [InlineData("\"block_tokens\": -3", "block_tokens")]
+    [InlineData("\"recurrence\": {}", "block_tokens 0")]
+    [InlineData("\"block_tokens\": 0, \"recurrence\": {\"window\": 0}", "recurrence")]
+    [InlineData("\"block_tokens\": 0, \"recurrence\": {\"cache\": -1}", "recurrence")]
+    [InlineData("\"block_tokens\": 0, \"recurrence\": {\"memory\": 1}", "'recurrence.memory'")]
+    [InlineData("\"block_tokens\": 0, \"recurrence\": {\"window\": 512}", "give a stage more than 512")]
     public void AValueThatCannotBeIsNamed(string field, string named)
     {
         var json = "{" + field + "," + Good[1..];
@@ -117,6 +123,15 @@ public sealed class TrainingOptionsTests
             return File.ReadAllText(Path.Combine(to[name], "config.json"));
         }
         Assert.Equal(Written(ships, "ships"), Written(made, "made"));
+    }
+
+    [Fact]
+    public void ATransformerXLHasThePapersWindowsUnlessToldOtherwise()
+    {
+        TrainingOptions Read(string recurrence) => TrainingOptions.Parse($$"""{"block_tokens": 0, "recurrence": {{recurrence}},{{Good[1..]}}""", "it");
+        Assert.Equal(new Recurrence { Window = 256, Cache = 256 }, Read("{}").Model(300, 2, "f").Recurrence);
+        Assert.Equal(new Recurrence { Window = 100, Cache = 256 }, Read("{\"window\": 100}").Model(300, 2, "f").Recurrence);
+        Assert.Null(Read("null").Model(300, 2, "f").Recurrence);
     }
 
     [Fact]

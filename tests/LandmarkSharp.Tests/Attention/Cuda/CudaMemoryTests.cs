@@ -87,6 +87,32 @@ public sealed class CudaMemoryTests
         Assert.True(found.Output.allclose(expected.Output, 2e-2, 2e-2));
     }
 
+    /// <summary>Windows that forget others are read one by one, by the same kernels.</summary>
+    [Theory]
+    [InlineData(16, 2)]
+    [InlineData(51, 1)]
+    public void ForgottenBlocksAreNotRead(int length, int windowBlocks)
+    {
+        Needs.Kernels();
+        using var scope = NewDisposeScope();
+        var options = new RetrievalOptions { TopK = 3, WindowBlocks = windowBlocks, KeepBlocks = 5 };
+        var text = new Text(1000, length, 64, 13) { Options = options };
+        var (kernels, reference) = (text.Read(() => int.MaxValue), (text with { Options = options with { Reference = true } }).Read(() => int.MaxValue));
+        // Scores as good as equal may be told apart otherwise: in hardly any row.
+        var (a, b) = (kernels.@double(), reference.@double());
+        var rows = (a - b).square().sum(-1).sqrt() / b.square().sum(-1).sqrt();            // [H, T]
+        Assert.True(rows.le(2e-2).to(ScalarType.Float64).mean().item<double>() >= 0.98);
+        List<(long Window, long Block)> read = [];
+        var windows = 0L;
+        text.Read(() => int.MaxValue, (_, seen) =>
+        {
+            if (seen.Chosen is { } chosen) read.AddRange(chosen.cpu().contiguous().data<long>().ToArray().Select(block => (windows, block)));
+            windows++;
+        });
+        Assert.NotEmpty(read);
+        Assert.All(read, r => Assert.InRange(r.Block, (r.Window * windowBlocks) - 5, (r.Window * windowBlocks) - 1));
+    }
+
     [Fact]
     public void WhoWatchesIsToldOfEveryQuery()
     {
