@@ -26,7 +26,7 @@ internal static class Granularity
             {
                 double[] ours = [.. lab.Seeds.Select(seed => lab.Perplexity(
                     LanguageModelling.Landmark(lab, seed), times * lab.Stage.Window,
-                    LanguageModelling.Reading(window, k, times == 4 ? 40 : 80, mode)))];
+                    LanguageModelling.Reading(window, k, null, mode)))];
                 found[(mode, times, k)] = ours;
                 var most = (mode == SelectionMode.PerToken ? 1 : heads) * (mode == SelectionMode.PerHead ? 1 : window * tokens) * k;
                 rows.Add([head, token, $"{times * lab.Stage.Window}", $"{k}", $"{most}", Cells.Mean(ours), Cells.Number(figure)]);

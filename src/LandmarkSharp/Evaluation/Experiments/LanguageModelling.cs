@@ -77,6 +77,9 @@ internal static class LanguageModelling
         // As many positions a step as the landmark model's.
         int Rows(int length) => Math.Max(1, (int)Math.Round((double)lab.Stage.Rows * window / length));
 
+        // A bound that no window reaches is none: without one, windows are read faster.
+        int? Bound(int times, int blocks, int kept) => ((times * window) - 1) / (blocks * tokens) * blocks <= kept ? null : kept;
+
         var plain = Plain(window, 16.12, 4.01);
         var shorter = Plain(fewer, 16.76, 4.31);
         var found = new Dictionary<(int Times, int Window, int Kept, int K), double[]>();
@@ -88,7 +91,8 @@ internal static class LanguageModelling
             {
                 found[(r.Times, r.Window, r.Kept, r.K)] = Add(
                     "landmark", r.Times * window, $"{r.Window * tokens}", "–", $"{r.Kept}", $"{r.K}",
-                    (r.Window * tokens) + (r.K * tokens) + r.Kept, r.Books, r.Math, OfSeeds(seed => lab.Perplexity(Landmark(lab, seed), r.Times * window, Reading(r.Window, r.K, r.Kept))));
+                    (r.Window * tokens) + (r.K * tokens) + r.Kept, r.Books, r.Math, OfSeeds(seed => lab.Perplexity(
+                        Landmark(lab, seed), r.Times * window, Reading(r.Window, r.K, Bound(r.Times, r.Window, r.Kept)))));
             }
         }
 
