@@ -10,8 +10,9 @@ internal static class BenchCommand
         new BenchAttentionCommand(),
         new BenchDecodeCommand(),
         new BenchKernelsCommand(),
+        new BenchTrainingCommand(),
         new HelpWithExamples(
             "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode",
-            "landmark bench kernels --device cuda").Option,
+            "landmark bench kernels --device cuda", "landmark bench training --recipe recipe.json --device cuda").Option,
     };
 }

@@ -8,7 +8,7 @@ internal sealed class FineTuneCommand : TrainCommand
 {
     private readonly Option<string> model = new("--model")
     {
-        Description = "Folder of a model without landmarks, llama, mistral, qwen2 or qwen3, with its tokenizer.",
+        Description = "Folder of a model without landmarks, llama, mistral, qwen2, qwen3 or starcoder2, with its tokenizer.",
         Required = true,
         HelpName = "DIR",
     };

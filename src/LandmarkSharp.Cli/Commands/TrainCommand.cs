@@ -84,8 +84,7 @@ internal class TrainCommand : LandmarkCommand
             Limit = Limit(parsed.GetValue(limit)),
         });
         using var trainer = new Trainer(options, run);
-        var parameters = trainer.Decoder.Parameters.Values.Sum(p => p.numel());
-        output.Line($"{parameters / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
+        output.Line($"{trainer.Decoder.ParameterCount / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
         var done = output.IsLive
             ? new TrainingDisplay(trainer, options, run).Show(report => trainer.Run(report, cancel))
             : trainer.Run(p => Report(output, p), cancel);

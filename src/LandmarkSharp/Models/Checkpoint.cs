@@ -48,7 +48,7 @@ public static class Checkpoint
         {
             using var scope = NewDisposeScope();
             var residual = name.EndsWith("o_proj.weight", StringComparison.Ordinal)
-                || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+                || name.EndsWith("down_proj.weight", StringComparison.Ordinal) || name.EndsWith("c_proj.weight", StringComparison.Ordinal);
             var made = name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape)
                 : shape.Length == 1 ? ones(shape)
                 : randn(shape, generator: random) * (residual ? 0.02 / Math.Sqrt(2.0 * config.Layers) : 0.02);
@@ -56,7 +56,10 @@ public static class Checkpoint
         }, computeType);
     }
 
-    /// <summary>Writes config.json and the weights; transformers reads the folder as a plain model.</summary>
+    /// <summary>
+    /// Writes config.json and the weights; transformers reads the folder as a plain model. Its LayerNorms have biases, so a model
+    /// without them is written with zeros, and reads the same.
+    /// </summary>
     /// <param name="decoder">The model.</param>
     /// <param name="folder">The folder; made if it is not there.</param>
     /// <param name="type">The type that the parameters are written in.</param>
@@ -66,18 +69,32 @@ public static class Checkpoint
         ConfigFile.Save(decoder.Config, folder);
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" };
         SafeTensors.WriteSharded(
-            folder, decoder.Parameters.Select(p => new PlannedTensor(p.Key, type, p.Value.shape, () => p.Value.detach().to(type))),
-            ShardBytes, metadata);
+            folder, decoder.Parameters.SelectMany(p => Written(p.Key, p.Value)), ShardBytes, metadata);
+
+        IEnumerable<PlannedTensor> Written(string name, Tensor parameter)
+        {
+            yield return new PlannedTensor(name, type, parameter.shape, () => parameter.detach().to(type));
+            if (decoder.Config is { IsGpt: true, NormBias: false } && name.EndsWith("norm.weight", StringComparison.Ordinal))
+                yield return new PlannedTensor(name.Replace(".weight", ".bias", StringComparison.Ordinal), type, parameter.shape, () => zeros(parameter.shape, type));
+        }
     }
 
     /// <summary>Throws when a tensor was left unread that the model of <paramref name="config"/> has no other use for.</summary>
     internal static void RequireAllRead(Weights weights, ModelConfig config, string folder, string otherwise)
     {
-        var left = weights.Unread().Where(n => !Derived(n, config)).ToArray();
+        var left = weights.Unread().Where(n => !Derived(n, config) && !AddsNothing(n)).ToArray();
         if (left.Length > 0)
             throw new LandmarkException(
                 $"{folder} has {left.Length} tensor{(left.Length == 1 ? "" : "s")} that the model does not use "
                 + $"({string.Join(", ", left.Take(3))}{(left.Length > 3 ? ", …" : "")}); {otherwise}.");
+
+        bool AddsNothing(string name)
+        {
+            if (!name.EndsWith("norm.bias", StringComparison.Ordinal)) return false;
+            using var bias = weights.Get(name, [config.HiddenSize]);
+            using var most = bias.abs().max();
+            return most.ToDouble() == 0;
+        }
     }
 
     /// <summary>What old checkpoints carry beside their parameters: rotary tables, and the output matrix where it is the input's.</summary>

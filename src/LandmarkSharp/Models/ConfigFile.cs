@@ -27,7 +27,8 @@ public static class ConfigFile
         "max_sequence_length", "model_type", "name_or_path", "output_attentions", "output_hidden_states", "pad_token_id", "problem_type",
         "resid_pdrop", "embd_pdrop", "return_dict", "tokenizer_class", "torch_dtype", "transformers_version", "use_cache",
         "unsloth_version", "unsloth_fixed", "sep_token_id", "decoder_start_token_id", "task_specific_params", "hidden_dropout",
-        "is_decoder", "is_encoder_decoder",
+        "is_decoder", "is_encoder_decoder", "residual_dropout", "embedding_dropout", "layer_norm_epsilon", "scale_attn_weights",
+        "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
     };
 
     /// <summary>Reads a folder's configuration.</summary>
@@ -62,7 +63,7 @@ public static class ConfigFile
         foreach (var (name, value) in Write(config))
             if (name is "vocab_size" or "tokenizer_fingerprint" or "base_fingerprint" || LandmarkFields.Contains(name)) json[name] = value?.DeepClone();
         if (config.Lora is null) json[json.ContainsKey("dtype") ? "dtype" : "torch_dtype"] = "bfloat16";
-        if (config.Family == ModelFamily.Mistral) json["sliding_window"] = null;
+        if (config.Family is ModelFamily.Mistral or ModelFamily.Starcoder2) json["sliding_window"] = null;
         if (json.ContainsKey("use_sliding_window")) json["use_sliding_window"] = false;
         json.Remove("recurrence");
         if (json["layer_types"] is JsonArray kinds)
@@ -74,23 +75,30 @@ public static class ConfigFile
     {
         var fields = new ConfigFields(root, path);
         var type = fields.Text("model_type") ?? throw new LandmarkException(
-            $"{path} has no model_type; llama, mistral, qwen2, qwen3 and llama_with_landmark are supported.");
+            $"{path} has no model_type; llama, mistral, qwen2, qwen3, starcoder2 and llama_with_landmark are supported.");
         var family = type switch
         {
             "llama" or LandmarkType => ModelFamily.Llama,
             "mistral" => ModelFamily.Mistral,
             "qwen2" => ModelFamily.Qwen2,
             "qwen3" => ModelFamily.Qwen3,
+            "starcoder2" => ModelFamily.Starcoder2,
             _ => throw new LandmarkException(
-                $"{path}: model_type '{type}' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are."),
+                $"{path}: model_type '{type}' is not supported; llama, mistral, qwen2, qwen3, starcoder2 and llama_with_landmark are."),
         };
-        fields.Demand("hidden_act", "silu");
+        var gpt = family == ModelFamily.Starcoder2;
+        if (gpt)
+        {
+            fields.Demand("mlp_type", "default");
+            fields.Demand("norm_type", "layer_norm");
+        }
+        else fields.Demand("hidden_act", "silu");
         fields.Demand("pretraining_tp", "1");
         fields.Demand("partial_rotary_factor", "1", "1.0");
         var heads = fields.Required("num_attention_heads");
         var hidden = fields.Required("hidden_size");
         var layers = fields.Required("num_hidden_layers");
-        var bias = fields.Flag("attention_bias") ?? (family == ModelFamily.Qwen2);
+        var bias = gpt ? fields.Flag("use_bias") ?? true : fields.Flag("attention_bias") ?? (family == ModelFamily.Qwen2);
         var maxPositions = fields.Integer("max_position_embeddings") ?? 2048;
         var config = new ModelConfig
         {
@@ -107,13 +115,15 @@ public static class ConfigFile
             HeadDim = family == ModelFamily.Qwen3
                 ? fields.Required("head_dim")
                 : fields.Integer("head_dim") ?? Quotient(hidden, heads, path),
-            RmsNormEpsilon = fields.Number("rms_norm_eps") ?? 1e-6,
+            NormEpsilon = gpt ? fields.Number("norm_epsilon") ?? 1e-5 : fields.Number("rms_norm_eps") ?? 1e-6,
+            NormBias = gpt,
+            Activation = gpt ? Gelu(fields) : Activation.Silu,
             MaxPositions = maxPositions,
             Rotary = RopeFields.Read(fields, maxPositions),
-            TiedEmbeddings = fields.Flag("tie_word_embeddings") ?? false,
+            TiedEmbeddings = fields.Flag("tie_word_embeddings") ?? gpt,
             QueryKeyValueBias = bias,
             OutputBias = bias && family != ModelFamily.Qwen2,
-            FeedForwardBias = fields.Flag("mlp_bias") ?? false,
+            FeedForwardBias = gpt ? bias : fields.Flag("mlp_bias") ?? false,
             QueryKeyNorm = family == ModelFamily.Qwen3,
             SlidingWindow = SlidingWindow(fields, family, layers),
             Recurrence = Recurrence(fields),
@@ -127,6 +137,14 @@ public static class ConfigFile
         return config.Checked(path);
     }
 
+    private static Activation Gelu(ConfigFields fields) => fields.Text("hidden_act") switch
+    {
+        "gelu_pytorch_tanh" or null => Activation.GeluTanh,
+        "gelu" => Activation.Gelu,
+        var other => throw new LandmarkException(
+            $"{fields.Path}: hidden_act is {other}; of a starcoder2 only gelu_pytorch_tanh and gelu are supported."),
+    };
+
     private static int Quotient(int hidden, int heads, string path) => heads > 0 && hidden % heads == 0 ? hidden / heads
         : throw new LandmarkException(
             $"{path}: hidden_size {hidden} is no multiple of num_attention_heads {heads}, and there is no head_dim; give one.");
@@ -139,7 +157,8 @@ public static class ConfigFile
         var (window, fullLayers) = (default(int?), 0);
         if (family is ModelFamily.Qwen2 or ModelFamily.Qwen3)
             fullLayers = fields.Integer("max_window_layers") ?? unsaidFullLayers; // the layers after these slide
-        if (family == ModelFamily.Mistral || (family != ModelFamily.Llama && fields.Flag("use_sliding_window") == true))
+        if (family == ModelFamily.Starcoder2) window = fields.Integer("sliding_window");
+        else if (family == ModelFamily.Mistral || (family != ModelFamily.Llama && fields.Flag("use_sliding_window") == true))
             window = fields.Has("sliding_window") ? fields.Integer("sliding_window") : unsaid;
         else if (family != ModelFamily.Llama)
             fields.Integer("sliding_window");
@@ -156,9 +175,9 @@ public static class ConfigFile
                 throw new LandmarkException(
                     $"{fields.Path}: layer_types has sliding_attention, but no sliding window is in use; "
                     + "the fields contradict each other.");
-            if (family == ModelFamily.Mistral && !told.SequenceEqual(sliding))
+            if (family is ModelFamily.Mistral or ModelFamily.Starcoder2 && !told.SequenceEqual(sliding))
                 throw new LandmarkException(
-                    $"{fields.Path}: layer_types and sliding_window contradict each other; a Mistral's layers all slide, or none does.");
+                    $"{fields.Path}: layer_types and sliding_window contradict each other; a {family}'s layers all slide, or none does.");
             sliding = told;
         }
         if (sliding.Distinct().Count() > 1)
@@ -223,6 +242,7 @@ public static class ConfigFile
             ModelFamily.Mistral => ("mistral", "MistralForCausalLM"),
             ModelFamily.Qwen2 => ("qwen2", "Qwen2ForCausalLM"),
             ModelFamily.Qwen3 => ("qwen3", "Qwen3ForCausalLM"),
+            ModelFamily.Starcoder2 => ("starcoder2", "Starcoder2ForCausalLM"),
             _ => ("llama", "LlamaForCausalLM"),
         };
         var json = new JsonObject
@@ -236,17 +256,18 @@ public static class ConfigFile
             ["num_attention_heads"] = c.Heads,
             ["num_key_value_heads"] = c.KeyValueHeads,
             ["head_dim"] = c.HeadDim,
-            ["hidden_act"] = "silu",
-            ["rms_norm_eps"] = c.RmsNormEpsilon,
+            ["hidden_act"] = c.Activation switch { Activation.Silu => "silu", Activation.Gelu => "gelu", _ => "gelu_pytorch_tanh" },
+            [c.IsGpt ? "norm_epsilon" : "rms_norm_eps"] = c.NormEpsilon,
             ["max_position_embeddings"] = c.MaxPositions,
             ["tie_word_embeddings"] = c.TiedEmbeddings,
         };
         RopeFields.Write(c.Rotary, json);
-        if (c.Family != ModelFamily.Qwen2) json["attention_bias"] = c.QueryKeyValueBias;
+        if (c.IsGpt) json["use_bias"] = c.QueryKeyValueBias;
+        else if (c.Family != ModelFamily.Qwen2) json["attention_bias"] = c.QueryKeyValueBias;
         if (c.Family == ModelFamily.Llama) json["mlp_bias"] = c.FeedForwardBias;
         if (c.SlidingWindow is { } window) json["sliding_window"] = window;
-        else if (c.Family == ModelFamily.Mistral) json["sliding_window"] = null;
-        if (c.SlidingWindow is not null && c.Family != ModelFamily.Mistral)
+        else if (c.Family is ModelFamily.Mistral or ModelFamily.Starcoder2) json["sliding_window"] = null;
+        if (c is { SlidingWindow: not null, Family: ModelFamily.Qwen2 or ModelFamily.Qwen3 })
             (json["use_sliding_window"], json["max_window_layers"]) = (true, 0);
         if (c.Recurrence is { } r) json["recurrence"] = new JsonObject { ["window"] = r.Window, ["cache"] = r.Cache };
         if (c.BosId is { } bos) json["bos_token_id"] = bos;

@@ -11,6 +11,9 @@ internal sealed class LandmarkRow(string name, ModelConfig c, ParameterSource so
     private readonly Tensor row = source(name + Suffix, [1, c.HiddenSize]);
     private readonly long id = c.Landmark!.Id;
 
+    /// <summary>The row, [1, D].</summary>
+    public Tensor Row => row;
+
     /// <summary>Puts the row where landmarks are.</summary>
     /// <param name="x">[B, T, D].</param>
     /// <param name="tokens">[B, T].</param>

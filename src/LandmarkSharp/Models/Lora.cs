@@ -11,6 +11,8 @@ public sealed record LoraOptions
     /// <summary>The matrices that can be adapted, by their last name.</summary>
     internal static readonly string[] AllTargets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
+    private const string Weight = ".weight";
+
     /// <summary>Rows of A and columns of B, r.</summary>
     public int Rank { get; init; } = 16;
 
@@ -20,10 +22,20 @@ public sealed record LoraOptions
     /// <summary>The matrices that are adapted, by their last name, such as q_proj; all seven unless given.</summary>
     public IReadOnlyList<string> Targets { get; init; } = AllTargets;
 
+    /// <summary>
+    /// Bits of a number in the layers' matrices, which are frozen: 16 for the type of the activations, or 8 or 4, from which they are
+    /// turned into that type as they are used.
+    /// </summary>
+    public int BaseBits { get; init; } = 16;
+
     internal double Scale => Alpha / Rank;
 
     /// <summary>Whether a matrix is adapted, given its name without <c>.weight</c>.</summary>
-    internal bool Adapts(string name) => Targets.Contains(name[(name.LastIndexOf('.') + 1)..]);
+    internal bool Adapts(string name) => Targets.Contains(LastOf(name));
+
+    /// <summary>Whether a parameter is a matrix that is held in fewer bits: those of layers, not the embeddings.</summary>
+    internal bool Quantizes(string parameter) =>
+        BaseBits < 16 && parameter.EndsWith(Weight, StringComparison.Ordinal) && AllTargets.Contains(LastOf(parameter[..^Weight.Length]));
 
     /// <summary>Whether a parameter is the adapter's, of A, B or a landmark's row.</summary>
     internal static bool IsAdapter(string parameter) =>
@@ -37,8 +49,13 @@ public sealed record LoraOptions
         if (Rank < 1 || !(Alpha > 0) || Targets.Count == 0 || Targets.Any(t => !AllTargets.Contains(t)))
             throw new LandmarkException(
                 $"{where}: lora needs a rank of 1 or more, an alpha above 0 and targets among {string.Join(", ", AllTargets)}; correct it.");
+        if (BaseBits is not (16 or 8 or 4))
+            throw new LandmarkException(
+                $"{where}: lora has base_bits {BaseBits}; give 8 or 4, or 16 for weights of the activations' type.");
         return this;
     }
+
+    private static string LastOf(string name) => name[(name.LastIndexOf('.') + 1)..];
 }
 
 /// <summary>What is learned beside a matrix: x → α/r · (x·Aᵀ)·Bᵀ, two thin products in x's type. B begins as zero.</summary>

@@ -2,7 +2,7 @@ using LandmarkSharp.Attention;
 
 namespace LandmarkSharp.Models;
 
-/// <summary>The decoder families that are read; they differ in biases and norms alone.</summary>
+/// <summary>The decoder families that are read; all but the last differ in biases and norms of queries and keys alone.</summary>
 public enum ModelFamily
 {
     /// <summary>Llama 1 to 3, and landmark models.</summary>
@@ -16,6 +16,22 @@ public enum ModelFamily
 
     /// <summary>Qwen 3: norms on queries and keys.</summary>
     Qwen3,
+
+    /// <summary>Starcoder 2: a GPT with rotary positions, by LayerNorm and a feed-forward layer without a gate. The paper's own model is one.</summary>
+    Starcoder2,
+}
+
+/// <summary>The function inside a feed-forward layer.</summary>
+public enum Activation
+{
+    /// <summary>x · σ(x), on the gate of a SwiGLU.</summary>
+    Silu,
+
+    /// <summary>x · Φ(x), exactly.</summary>
+    Gelu,
+
+    /// <summary>x · Φ(x), with Φ by its approximation in tanh.</summary>
+    GeluTanh,
 }
 
 /// <summary>Shapes and constants of a decoder, as config.json of a Hugging Face folder gives them.</summary>
@@ -45,8 +61,14 @@ public sealed record ModelConfig
     /// <summary>Width of a head, d.</summary>
     public required int HeadDim { get; init; }
 
-    /// <summary>Added under the root of RMS norms.</summary>
-    public double RmsNormEpsilon { get; init; } = 1e-5;
+    /// <summary>Added under the root of norms.</summary>
+    public double NormEpsilon { get; init; } = 1e-5;
+
+    /// <summary>Biases on LayerNorms; RMS norms have none.</summary>
+    public bool NormBias { get; init; }
+
+    /// <summary>The function inside the feed-forward layer.</summary>
+    public Activation Activation { get; init; }
 
     /// <summary>Positions the model says it can take.</summary>
     public int MaxPositions { get; init; } = 2048;
@@ -93,6 +115,9 @@ public sealed record ModelConfig
     /// <summary>What is learned beside frozen weights; null for a model of its own. No field of config.json.</summary>
     public LoraOptions? Lora { get; init; }
 
+    /// <summary>Whether norms are LayerNorms and the feed-forward layer has no gate; else they are RMS norms and SwiGLU.</summary>
+    internal bool IsGpt => Family == ModelFamily.Starcoder2;
+
     /// <summary>Throws when shapes do not fit together.</summary>
     internal ModelConfig Checked(string where)
     {
@@ -109,6 +134,11 @@ public sealed record ModelConfig
         Require(SlidingWindow is null || Family != ModelFamily.Llama, "a Llama has no sliding window");
         Require(Recurrence is null or { Window: > 0, Cache: > 0 }, "recurrence has a window and a cache of 1 position or more");
         Require(Recurrence is null || (Landmark is null && SlidingWindow is null), "recurrence excludes landmarks and sliding_window");
+        Require(IsGpt == (Activation != Activation.Silu), $"a {Family} has no {Activation} inside its feed-forward layer");
+        Require(IsGpt || !NormBias, $"a {Family} has no biases on its norms");
+        Require(
+            !IsGpt || (QueryKeyValueBias == OutputBias && OutputBias == FeedForwardBias), "a Starcoder2 has biases on all projections or on none");
+        Require(!IsGpt || Lora is null, "lora adapts the matrices of the other families; a Starcoder2 is fine-tuned whole, so leave it out");
         if (Landmark is { } l)
         {
             Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");

@@ -168,7 +168,7 @@ public static unsafe class Aten
     /// the device.
     /// </summary>
     /// <param name="gradients">The gradients, of one device.</param>
-    /// <param name="maxNorm">The largest norm left as it is.</param>
+    /// <param name="maxNorm">The largest norm left as it is; infinity leaves all as they are.</param>
     /// <returns>The norm before clipping, a float32 scalar on the gradients' device.</returns>
     /// <exception cref="LandmarkException">There are no gradients, or libtorch refuses.</exception>
     public static Tensor ClipGradientNorm(IReadOnlyList<Tensor> gradients, double maxNorm)
@@ -180,7 +180,7 @@ public static unsafe class Aten
         using var scope = NewDisposeScope();
         var norms = gradients.Select(g => g.to_type(ScalarType.Float32).norm()).ToArray();
         var norm = stack(norms).norm();
-        MultiplyEach(gradients, (maxNorm / (norm + 1e-6)).clamp_max(1.0));
+        if (double.IsFinite(maxNorm)) MultiplyEach(gradients, (maxNorm / (norm + 1e-6)).clamp_max(1.0));
         return norm.MoveToOuterDisposeScope();
     }
 

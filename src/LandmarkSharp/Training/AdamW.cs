@@ -66,7 +66,7 @@ public sealed class AdamW : IDisposable
     public Tensor Step(double rate)
     {
         Tensor[] gradients = [.. parameters.Select(p => p.grad!)];
-        var norm = Aten.ClipGradientNorm(gradients, options.Clip);
+        var norm = Aten.ClipGradientNorm(gradients, options.Clip ?? double.PositiveInfinity);
         var decay = options.WeightDecay;
         foreach (var (of, values, means, squares, counts) in groups)
         {

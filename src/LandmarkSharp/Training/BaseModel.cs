@@ -16,7 +16,9 @@ public sealed class BaseModel
 {
     /// <summary>Fields of a recipe that a model which is there answers.</summary>
     private static readonly string[] Shapes =
-        ["hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta"];
+    [
+        "architecture", "hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta", "vocabulary_multiple",
+    ];
 
     private static readonly string[] Embeddings = ["model.embed_tokens.weight", "lm_head.weight"];
 
@@ -54,6 +56,7 @@ public sealed class BaseModel
             throw new LandmarkException($"The recipe '{path}' has block_tokens 0, which is no landmarks, and fine-tuning gives a model landmarks; give 1 or more.");
         return options with
         {
+            Architecture = config.IsGpt ? Architecture.Gpt : Architecture.Llama,
             HiddenSize = config.HiddenSize,
             IntermediateSize = config.IntermediateSize,
             Layers = config.Layers,
@@ -83,7 +86,8 @@ public sealed class BaseModel
     }
 
     /// <summary>
-    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type.
+    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type or
+    /// in fewer bits: each matrix is quantised as it is read.
     /// </summary>
     /// <param name="model">What <see cref="Model"/> gave.</param>
     /// <param name="device">Where the parameters go.</param>
@@ -98,6 +102,8 @@ public sealed class BaseModel
         var decoder = new Decoder(model, (name, shape) =>
         {
             using var scope = NewDisposeScope();
+            if (model.Lora?.Quantizes(name) == true)
+                return QuantizedMatrix.Pack(Read(name, shape), model.Lora.BaseBits, device, name).MoveToOuterDisposeScope();
             var type = LoraOptions.IsAdapter(name) ? ScalarType.Float32 : frozen;
             return Read(name, shape).to(type, device, copy: true).MoveToOuterDisposeScope();
         }, computeType);

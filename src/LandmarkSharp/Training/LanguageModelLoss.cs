@@ -2,7 +2,6 @@ using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using TorchSharp;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace LandmarkSharp.Training;
 
@@ -10,7 +9,8 @@ namespace LandmarkSharp.Training;
 /// <param name="Loss">Σ weight · cross-entropy, over the step's whole weight.</param>
 /// <param name="Text">Σ cross-entropy over tokens of plain text.</param>
 /// <param name="Answers">Σ cross-entropy over tokens of answers.</param>
-internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answers);
+/// <param name="Gradients">What the loss's backward pass begins with; null where no gradients are asked for.</param>
+internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answers, LossGradients? Gradients);
 
 /// <summary>
 /// Cross-entropy of a decoder over batches whose rows have their landmarks at the same places: the layout of each phase is
@@ -30,17 +30,31 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     public BatchLoss Of(PackedBatch batch, double weight)
     {
         using var scope = NewDisposeScope();
-        var (cross, _) = CrossEntropy(batch, predictions: false, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
-        var sums = batch.Parts.to(decoder.Device, non_blocking: true).mv(cross);            // [3, R·T] · [R·T]
+        var (hidden, targets) = Hidden(batch, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
+        var parts = batch.Parts.to(decoder.Device, non_blocking: true);                     // [3, R·T]
+        var (cross, gradients) = hidden.requires_grad
+            ? OutputLoss.Differentiate(decoder, hidden, targets, parts[0] / weight)
+            : (OutputLoss.Evaluate(decoder, hidden, targets, predictions: false).Cross, null);
+        var sums = parts.mv(cross);                                                         // [3]
         return new BatchLoss(
             (sums[0] / weight).MoveToOuterDisposeScope(),
-            sums[1].detach().MoveToOuterDisposeScope(),
-            sums[2].detach().MoveToOuterDisposeScope());
+            sums[1].MoveToOuterDisposeScope(),
+            sums[2].MoveToOuterDisposeScope(),
+            gradients?.MoveToOuterDisposeScope());
     }
 
     /// <summary>Cross-entropy of each position, and the likeliest token there.</summary>
-    /// <returns>Float32 [R·T], 0 where nothing is predicted, and int64 [R·T] or null.</returns>
-    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions, GateDropout? dropped = null)
+    /// <returns>Float32 [R·T], 0 where nothing is predicted, and int64 [R·T] or null; without gradients.</returns>
+    public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions)
+    {
+        using var scope = NewDisposeScope();
+        var (hidden, targets) = Hidden(batch, null);
+        var (cross, predicted) = OutputLoss.Evaluate(decoder, hidden, targets, predictions);
+        return (cross.MoveToOuterDisposeScope(), predicted?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>What the layers give, [R·T, D], and what is to be predicted from it, int64 [R·T].</summary>
+    private (Tensor Hidden, Tensor Targets) Hidden(PackedBatch batch, GateDropout? dropped)
     {
         using var scope = NewDisposeScope();
         var (rows, length) = (batch.Batch.Rows, batch.Batch.Length);
@@ -48,10 +62,8 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
         var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
         var attention = Of(batch.Batch).Attention;
         if (attention is DenseAttention landmarks) landmarks.Dropout = dropped;
-        var hidden = decoder.Forward(inputs, attention, recompute);
-        var logits = decoder.Logits(hidden).flatten(0, 1).to(ScalarType.Float32);           // [R·T, V]
-        var cross = F.cross_entropy(logits, targets, ignore_index: Batch.Ignored, reduction: nn.Reduction.None);
-        return (cross.MoveToOuterDisposeScope(), predictions ? logits.argmax(-1).MoveToOuterDisposeScope() : null);
+        var hidden = decoder.Forward(inputs, attention, recompute).flatten(0, 1);
+        return (hidden.MoveToOuterDisposeScope(), targets.MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>

@@ -29,7 +29,7 @@ public static class ModelWork
     {
         double c = config.HiddenSize;
         var projections = c * config.HeadDim * ((2 * config.Heads) + (2 * config.KeyValueHeads));
-        var products = (config.Layers * (projections + (3 * c * config.IntermediateSize))) + (c * config.VocabularySize);
+        var products = (config.Layers * (projections + ((config.IsGpt ? 2 : 3) * c * config.IntermediateSize))) + (c * config.VocabularySize);
         var twice = config.Recurrence is { } r ? r.Window + (2.0 * r.Cache) : window;        // twice the keys that a query sees, on average
         var attention = config.Layers * twice * config.Heads * config.HeadDim;               // q·k and the values
         // Frozen weights get no gradients: what an adapter adds is thin beside what that saves.

@@ -41,7 +41,7 @@ internal sealed class RunLog : IDisposable
         {
             Recipe = JsonSerializer.Deserialize<JsonElement>(options.ToJson()),
             Steps = options.Steps,
-            Parameters = decoder.Parameters.Values.Sum(p => p.numel()),
+            Parameters = decoder.ParameterCount,
             TokenizerFingerprint = data.Tokenizer.Fingerprint,
             Shards = RunShards.Of(run.Shards, data.Shards),
             Validation = data.HeldOut is { } held ? RunShards.Of(run.ValidationShards!, held) : null,

@@ -93,8 +93,8 @@ internal sealed class StepGradients : IDisposable
         {
             using var part = NewDisposeScope();
             var result = loss.Of(batch, weight);
-            result.Loss.backward();
-            var now = stack([result.Loss.detach(), result.Text, result.Answers]);
+            result.Gradients!.Backward();
+            var now = stack([result.Loss, result.Text, result.Answers]);
             sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
         }
         return sums!.DetachFromDisposeScope();

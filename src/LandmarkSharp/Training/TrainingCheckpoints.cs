@@ -99,7 +99,8 @@ public sealed class TrainingCheckpoints(string folder)
         Same("the rotary scaling", model.Rotary.Kind, run.Rotary.Kind);
         Same("num_attention_heads", model.Heads, run.Heads);
         Same("num_key_value_heads", model.KeyValueHeads, run.KeyValueHeads);
-        Same("rms_norm_eps", model.RmsNormEpsilon, run.RmsNormEpsilon);
+        Same(run.IsGpt ? "norm_epsilon" : "rms_norm_eps", model.NormEpsilon, run.NormEpsilon);
+        Same("hidden_act", model.Activation, run.Activation);
         // A plain model has no blocks yet: this is how it gets them.
         if (model.Landmark is not { } had) return;
         Same("block_tokens", had.BlockTokens, run.Landmark?.BlockTokens ?? 0);

@@ -41,6 +41,9 @@ public sealed record TrainingOptions
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
     };
 
+    /// <summary>What layers are made of.</summary>
+    public Architecture Architecture { get; init; }
+
     /// <summary>Width of the residual stream, D.</summary>
     public int HiddenSize { get; init; } = 256;
 
@@ -61,6 +64,9 @@ public sealed record TrainingOptions
 
     /// <summary>Base of the rotary embedding.</summary>
     public double RopeTheta { get; init; } = 10000;
+
+    /// <summary>The embedding has a multiple of so many rows, unused ones at its end: cards are fast at multiples of 64.</summary>
+    public int VocabularyMultiple { get; init; } = 1;
 
     /// <summary>Regular tokens of a block, ℓ; 0 trains a plain model, without landmarks and with causal attention, to compare with.</summary>
     public int BlockTokens { get; init; } = 63;
@@ -131,8 +137,8 @@ public sealed record TrainingOptions
     /// <summary>Decoupled decay, of matrices alone.</summary>
     public double WeightDecay { get; init; } = 0.05;
 
-    /// <summary>The largest gradient norm.</summary>
-    public double Clip { get; init; } = 1;
+    /// <summary>The largest gradient norm; null for any.</summary>
+    public double? Clip { get; init; } = 1;
 
     /// <summary>Loss weight of an answer's tokens.</summary>
     public float AnswerWeight { get; init; } = 3;
@@ -233,7 +239,7 @@ public sealed record TrainingOptions
                 + $"regular tokens, and a retrieval task needs {RetrievalTasks.ShortestRow}");
         }
         Require(
-            PeakRate > 0 && FinalRate >= 0 && Clip > 0 && WeightDecay >= 0,
+            PeakRate > 0 && FinalRate >= 0 && !(Clip <= 0) && WeightDecay >= 0,
             "rates and clip must be above 0 and weight_decay 0 or more");
         Require(StartRate >= 0 && Cycles is > 0 and <= 0.5, "start_rate must be 0 or more, and cycles above 0 and at most 0.5");
         Require(PositionJump >= 0 && GroupDropout is >= 0 and < 1, "position_jump must be 0 or more, and group_dropout from 0 to below 1");
@@ -244,6 +250,7 @@ public sealed record TrainingOptions
             TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0),
             "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
+        Require(VocabularyMultiple >= 1, "vocabulary_multiple must be at least 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         Lora?.Checked("The recipe cannot be trained");
         _ = Compute(CPU);
@@ -262,10 +269,13 @@ public sealed record TrainingOptions
     /// <param name="fingerprint">The tokenizer's fingerprint.</param>
     public ModelConfig Model(int vocabulary, int? endOfText, string fingerprint)
     {
-        var context = Stages.Max(s => s.Window);
+        var (context, gpt) = (Stages.Max(s => s.Window), Architecture == Architecture.Gpt);
+        var rows = BlockTokens == 0 ? vocabulary : vocabulary + 1;
         return new ModelConfig
         {
-            VocabularySize = BlockTokens == 0 ? vocabulary : vocabulary + 1,
+            Family = gpt ? ModelFamily.Starcoder2 : ModelFamily.Llama,
+            Activation = gpt ? Activation.Gelu : Activation.Silu,
+            VocabularySize = (rows + VocabularyMultiple - 1) / VocabularyMultiple * VocabularyMultiple,
             HiddenSize = HiddenSize,
             IntermediateSize = IntermediateSize,
             Layers = Layers,

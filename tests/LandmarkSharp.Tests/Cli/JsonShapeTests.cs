@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
+using LandmarkSharp.Models;
+using LandmarkSharp.Tests.Training;
+using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Tests.Cli;
 
@@ -216,6 +219,35 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var run = await LandmarkTool.Run(["bench", "decode", "--device", "cpu", .. options.Split(' ')]);
         Assert.Equal(1, run.Code);
         Assert.Contains(words, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task BenchTrainingTellsOfBothModels()
+    {
+        using var folder = new TemporaryFolder();
+        var recipe = folder["recipe.json"];
+        File.WriteAllText(recipe, (TinyRun.Recipe with { Architecture = Architecture.Gpt, Documents = DocumentPacking.Separate }).ToJson());
+        string[] small = ["bench", "training", "--recipe", recipe, "--vocabulary", "90", "--steps", "2", "--device", "cpu", "--json"];
+        var told = (await LandmarkTool.Run([.. small, "--rows", "3", "--accumulate", "2"])).Json;
+        Has(told, "device", "threads", "parameters", "rows", "window", "accumulate", "steps", "memory_bytes", "timings");
+        Assert.Equal((3, 512, 2), (told.GetProperty("rows").GetInt32(), told.GetProperty("window").GetInt32(), told.GetProperty("accumulate").GetInt32()));
+        var timings = told.GetProperty("timings").EnumerateArray().ToArray();
+        Assert.Equal(["landmark", "plain"], timings.Select(t => t.GetProperty("model").GetString()));
+        foreach (var timing in timings)
+        {
+            Has(timing, "model", "step_ms", "positions_per_second", "tflops_per_second", "forward_ms", "backward_ms", "optimizer_ms");
+            Assert.Equal(
+                3 * 512 * 2 * 1000 / timing.GetProperty("step_ms").GetDouble(), timing.GetProperty("positions_per_second").GetDouble(),
+                1e-6 * timing.GetProperty("positions_per_second").GetDouble());
+        }
+        var alone = (await LandmarkTool.Run([.. small, "--no-plain"])).Json;
+        Assert.Equal("landmark", Assert.Single(alone.GetProperty("timings").EnumerateArray()).GetProperty("model").GetString());
+
+        File.WriteAllText(recipe, (TinyRun.Recipe with { Lora = new LoraOptions() }).ToJson());
+        var refused = await LandmarkTool.Run(small);
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("The recipe has lora", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("--steps and --vocabulary must be at least 1", (await LandmarkTool.Run("bench", "training", "--recipe", recipe, "--steps", "0", "--device", "cpu")).Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -28,7 +28,7 @@ public sealed class ConfigFileTests : IDisposable
                 config.Layers, config.Heads, config.KeyValueHeads, config.HeadDim));
         Assert.Equal(
             (1e-6, false, false, false, false, false),
-            (config.RmsNormEpsilon, config.TiedEmbeddings,
+            (config.NormEpsilon, config.TiedEmbeddings,
                 config.QueryKeyValueBias, config.OutputBias, config.FeedForwardBias, config.QueryKeyNorm));
         Assert.Equal(new RotaryScaling(), config.Rotary);
         Assert.Equal(0, config.BosId);
@@ -109,6 +109,11 @@ public sealed class ConfigFileTests : IDisposable
         Assert.Equal((true, false, false), (qwen2.QueryKeyValueBias, qwen2.OutputBias, qwen2.QueryKeyNorm));
         var qwen3 = Read("qwen3", "\"num_key_value_heads\": 2, \"head_dim\": 16");
         Assert.Equal((false, false, true, 16), (qwen3.QueryKeyValueBias, qwen3.OutputBias, qwen3.QueryKeyNorm, qwen3.HeadDim));
+        var starcoder2 = Read("starcoder2", "\"num_key_value_heads\": 2");
+        Assert.Equal(
+            (true, true, true, true, true, Activation.GeluTanh, 1e-5),
+            (starcoder2.QueryKeyValueBias, starcoder2.OutputBias, starcoder2.FeedForwardBias, starcoder2.NormBias, starcoder2.TiedEmbeddings,
+                starcoder2.Activation, starcoder2.NormEpsilon));
         var llama = Read("llama", "\"attention_bias\": true, \"mlp_bias\": true");
         Assert.Equal((true, true, true), (llama.QueryKeyValueBias, llama.OutputBias, llama.FeedForwardBias));
     }
@@ -151,7 +156,7 @@ public sealed class ConfigFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("gpt2", "", "model_type 'gpt2' is not supported; llama, mistral, qwen2, qwen3 and llama_with_landmark are")]
+    [InlineData("gpt2", "", "model_type 'gpt2' is not supported; llama, mistral, qwen2, qwen3, starcoder2 and llama_with_landmark are")]
     [InlineData("llama_with_landmark", "\"train_context_length\": 128",
         "has neither mem_id nor mem_freq; a llama_with_landmark needs both")]
     [InlineData("llama", "\"train_context_length\": 128", "train_context_length is not supported")]
@@ -167,6 +172,12 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("llama", "\"sliding_window\": 9", "sliding_window is not supported")]
     [InlineData("llama", "\"quantization_config\": {}", "quantization_config is not supported")]
     [InlineData("llama", "\"hidden_act\": \"gelu\"", "hidden_act is gelu; only silu is supported")]
+    [InlineData("starcoder2", "\"num_key_value_heads\": 2, \"hidden_act\": \"relu\"",
+        "hidden_act is relu; of a starcoder2 only gelu_pytorch_tanh and gelu are supported")]
+    [InlineData("starcoder2", "\"num_key_value_heads\": 2, \"norm_type\": \"rms_norm\"", "norm_type is rms_norm; only layer_norm")]
+    [InlineData("starcoder2", "\"num_key_value_heads\": 2, \"rms_norm_eps\": 1e-5", "rms_norm_eps is not supported")]
+    [InlineData("starcoder2", "", "has no num_key_value_heads")]
+    [InlineData("llama", "\"use_bias\": true", "use_bias is not supported")]
     [InlineData("llama", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor is 0.5; only 1 is supported")]
     [InlineData("llama", "\"pretraining_tp\": 2", "pretraining_tp is 2; only 1 is supported")]
     [InlineData("llama", "\"rope_scaling\": { \"type\": \"dynamic\", \"factor\": 2 }",

@@ -10,7 +10,7 @@ namespace LandmarkSharp.Tests.Models;
 public sealed class FamiliesTests
 {
     /// <summary>What a configuration means, as its family's documentation has it.</summary>
-    private sealed record Meaning(double[] Frequencies, double ScoreScale = 1, int? Window = null);
+    private sealed record Meaning(double[] Frequencies, double ScoreScale = 1, int? Window = null, bool ExactGelu = false);
 
     private static readonly Dictionary<string, (Func<TinyCheckpoint> Make, Meaning Meaning)> Cases = new()
     {
@@ -47,6 +47,12 @@ public sealed class FamiliesTests
         ["qwen3, biases, sliding layers"] = (() => new("qwen3", """
             "head_dim": 10, "layer_types": ["sliding_attention", "sliding_attention"], "sliding_window": 4, "use_sliding_window": true, "attention_bias": true
             """, headDim: 10, norms: true, biases: "q_proj k_proj v_proj o_proj"), new(Plain(10000, 10), Window: 4)),
+        ["starcoder2, sliding window, what is left out is the family's"] = (() => new("starcoder2", """
+            "sliding_window": 5, "rope_theta": 999.5, "norm_type": "layer_norm", "mlp_type": "default", "layer_norm_epsilon": 1e-05, "residual_dropout": 0.1
+            """, biases: "q_proj k_proj v_proj o_proj c_fc c_proj", tied: true), new(Plain(999.5, 6), Window: 5)),
+        ["starcoder2, exact gelu, no biases on projections"] = (() => new("starcoder2", """
+            "use_bias": false, "hidden_act": "gelu", "head_dim": 8, "sliding_window": null
+            """, headDim: 8), new(Plain(10000, 8), ExactGelu: true)),
     };
 
     public static TheoryData<string> Names => [.. Cases.Keys];
@@ -59,7 +65,7 @@ public sealed class FamiliesTests
         using var folder = Cases[name].Make();
         var meaning = Cases[name].Meaning;
         var tokens = TinyCheckpoint.Tokens(21);
-        var expected = tensor(new PlainArithmetic(folder.Numbers, 2, 4, 2, 1e-5, meaning.Frequencies, meaning.ScoreScale, meaning.Window)
+        var expected = tensor(new PlainArithmetic(folder.Numbers, 2, 4, 2, 1e-5, meaning.Frequencies, meaning.ScoreScale, meaning.Window, meaning.ExactGelu)
             .Logits(tokens).SelectMany(row => row).ToArray()).view(21, -1);
         RowByRow.Close(expected, Logits(folder.Path, tokens, ScalarType.Float64, piece: 21), 1e-9);
         RowByRow.Close(expected, Logits(folder.Path, tokens, ScalarType.Float64, piece: 4), 1e-9);

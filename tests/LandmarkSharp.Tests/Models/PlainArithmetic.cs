@@ -12,9 +12,10 @@ namespace LandmarkSharp.Tests.Models;
 /// <param name="Frequencies">Angles per position; their number is half a head's width.</param>
 /// <param name="ScoreScale">What scores are multiplied by beside 1/√d.</param>
 /// <param name="Window">Keys a query sees, itself counted; null for all.</param>
+/// <param name="ExactGelu">Of a feed-forward layer without a gate, whether its GELU is exact or the approximation in tanh.</param>
 internal sealed record PlainArithmetic(
     IReadOnlyDictionary<string, double[]> Weights, int Layers, int Heads, int Groups, double Epsilon,
-    double[] Frequencies, double ScoreScale, int? Window)
+    double[] Frequencies, double ScoreScale, int? Window, bool ExactGelu)
 {
     private int Width => 2 * Frequencies.Length;
 
@@ -64,8 +65,9 @@ internal sealed record PlainArithmetic(
             return turned;
         }).Take(heads)];
 
-    private double[] FeedForward(string name, double[] x) =>
-        Linear(
+    private double[] FeedForward(string name, double[] x) => Weights.ContainsKey(name + "c_fc.weight")
+        ? Linear([.. Linear(x, name + "c_fc").Select(a => a * (ExactGelu ? Phi(a) : PhiByTanh(a)))], name + "c_proj")
+        : Linear(
             [.. Linear(x, name + "gate_proj").Zip(Linear(x, name + "up_proj"), (g, u) => g / (1 + Math.Exp(-g)) * u)], name + "down_proj");
 
     private double[] Linear(double[] x, string name)
@@ -83,9 +85,25 @@ internal sealed record PlainArithmetic(
 
     private double[] Norm(double[] x, string name)
     {
+        if (Weights.TryGetValue(name + ".bias", out var bias))
+        {
+            var centred = x.Select(a => a - x.Average()).ToArray();
+            var deviation = Math.Sqrt(centred.Select(a => a * a).Average() + Epsilon);
+            return [.. centred.Select((a, i) => (a / deviation * Weights[name + ".weight"][i]) + bias[i])];
+        }
         var scale = 1 / Math.Sqrt(x.Select(a => a * a).Average() + Epsilon);
         return [.. x.Zip(Weights[name + ".weight"], (a, w) => a * scale * w)];
     }
+
+    /// <summary>½ + e^(−x²/2)/√2π · (x + x³/3 + x⁵/(3·5) + …).</summary>
+    private static double Phi(double x)
+    {
+        var (sum, term) = (0.0, x);
+        for (var n = 1; n < 400; n++) (sum, term) = (sum + term, term * x * x / ((2 * n) + 1));
+        return 0.5 + (Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI) * sum);
+    }
+
+    private static double PhiByTanh(double x) => 0.5 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
 
     private static double[] Sum(double[] a, double[] b) => [.. a.Zip(b, (x, y) => x + y)];
 }

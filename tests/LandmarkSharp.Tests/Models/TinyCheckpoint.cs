@@ -32,17 +32,24 @@ internal sealed class TinyCheckpoint : IDisposable
         using var scope = NewDisposeScope();
         using var random = new Generator(11, CPU);
         Matrix("model.embed_tokens", vocabulary, Hidden, 1);
-        Vector("model.norm", Hidden);
+        var gpt = family == "starcoder2";
+        Norm("model.norm");
         if (!tied) Matrix("lm_head", vocabulary, Hidden, 0.3);
         for (var i = 0; i < 2; i++)
         {
             var name = $"model.layers.{i}.";
-            Vector(name + "input_layernorm", Hidden);
-            Vector(name + "post_attention_layernorm", Hidden);
+            Norm(name + "input_layernorm");
+            Norm(name + "post_attention_layernorm");
             Matrix(name + "self_attn.q_proj", 4 * headDim, Hidden, 0.4);
             Matrix(name + "self_attn.k_proj", 2 * headDim, Hidden, 0.4);
             Matrix(name + "self_attn.v_proj", 2 * headDim, Hidden, 0.2);
             Matrix(name + "self_attn.o_proj", Hidden, 4 * headDim, 0.2);
+            if (gpt)
+            {
+                Matrix(name + "mlp.c_fc", FeedForward, Hidden, 0.2);
+                Matrix(name + "mlp.c_proj", Hidden, FeedForward, 0.2);
+                continue;
+            }
             Matrix(name + "mlp.gate_proj", FeedForward, Hidden, 0.2);
             Matrix(name + "mlp.up_proj", FeedForward, Hidden, 0.2);
             Matrix(name + "mlp.down_proj", Hidden, FeedForward, 0.2);
@@ -57,6 +64,12 @@ internal sealed class TinyCheckpoint : IDisposable
             Tensors[name + ".weight"] = (randn([rows, columns], generator: random) * scale).DetachFromDisposeScope();
             if (biases.Split(' ').Contains(name.Split('.')[^1]))
                 Tensors[name + ".bias"] = (randn([rows], generator: random) * 0.5).DetachFromDisposeScope();
+        }
+
+        void Norm(string name)
+        {
+            Vector(name, Hidden);
+            if (gpt) Tensors[name + ".bias"] = (randn([Hidden], generator: random) * 0.3).DetachFromDisposeScope();
         }
 
         void Vector(string name, long length) =>
@@ -83,9 +96,9 @@ internal sealed class TinyCheckpoint : IDisposable
     /// <summary>Writes config.json anew.</summary>
     public void Write(string family, string fields = "", bool tied = false) => File.WriteAllText(Config, $$"""
         {
-          "architectures": ["Any"], "model_type": "{{family}}", "hidden_act": "silu", "vocab_size": {{vocabulary}}, "hidden_size": {{Hidden}},
+          "architectures": ["Any"], "model_type": "{{family}}", {{(family == "starcoder2" ? "" : "\"hidden_act\": \"silu\", ")}}"vocab_size": {{vocabulary}}, "hidden_size": {{Hidden}},
           "intermediate_size": {{FeedForward}}, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-          "rms_norm_eps": 1e-05, "max_position_embeddings": 256, "tie_word_embeddings": {{(tied ? "true" : "false")}}{{(fields.Length > 0 ? ", " : "")}}{{fields}}
+          "{{(family == "starcoder2" ? "norm_epsilon" : "rms_norm_eps")}}": 1e-05, "max_position_embeddings": 256, "tie_word_embeddings": {{(tied ? "true" : "false")}}{{(fields.Length > 0 ? ", " : "")}}{{fields}}
         }
         """);
 

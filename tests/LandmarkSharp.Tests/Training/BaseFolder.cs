@@ -27,6 +27,8 @@ internal sealed class BaseFolder : IDisposable
                 "use_sliding_window": true, "sliding_window": 300, "max_window_layers": 0, "layer_types": ["sliding_attention", "sliding_attention"]
                 """, biases: "q_proj k_proj v_proj", tied: true, vocabulary: vocabulary),
             "qwen3" => new(family, "\"head_dim\": 10", headDim: 10, norms: true, vocabulary: vocabulary),
+            "starcoder2" => new(
+                family, "\"sliding_window\": 200", biases: "q_proj k_proj v_proj o_proj c_fc c_proj", tied: true, vocabulary: vocabulary),
             _ => new(family, "\"initializer_range\": 0.25, \"_note\": \"kept\"", vocabulary: vocabulary),
         };
         File.WriteAllText(System.IO.Path.Combine(Path, "tokenizer.json"), TokenizerBuilder.ByteLevelJson(

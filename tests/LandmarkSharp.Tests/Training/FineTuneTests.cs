@@ -30,6 +30,7 @@ public sealed class FineTuneTests : IDisposable
     [InlineData("qwen2", 0)]
     [InlineData("qwen2", 1)]
     [InlineData("qwen3", 3)]
+    [InlineData("starcoder2", 1)]
     public void ItBeginsAsTheBaseAndEndsAsAFolderOfItsFamily(string family, int padding)
     {
         using var from = new BaseFolder(tiny, family, padding);

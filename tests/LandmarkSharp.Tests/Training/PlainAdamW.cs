@@ -21,7 +21,7 @@ internal sealed class PlainAdamW(TrainingOptions options, double[][] parameters,
     {
         steps++;
         var norm = Norm(gradients);
-        var scale = Math.Min(1, options.Clip / norm);
+        var scale = Math.Min(1, (options.Clip ?? double.PositiveInfinity) / norm);
         for (var p = 0; p < parameters.Length; p++)
         {
             for (var i = 0; i < parameters[p].Length; i++)

@@ -51,6 +51,22 @@ public sealed class TensorLeakTests : IDisposable
         Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
     }
 
+    [Theory]
+    [InlineData(8, false)]
+    [InlineData(4, true)]
+    public void StepsBesideAQuantizedBaseLeaveNoTensorBehind(int bits, bool recompute)
+    {
+        using var from = new BaseFolder(tiny, "llama");
+        void Train(string name, long steps)
+        {
+            var recipe = FineTuneTests.Recipe(from, steps, $$""", "lora": {"base_bits": {{bits}}}""") with { RecomputeLayers = recompute };
+            using var trainer = new Trainer(recipe, from.Into(tiny, name) with { ValidationShards = from.Shards, ValidateEvery = 3 });
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        }
+        Train("first", 6);
+        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 15)));
+    }
+
     [Fact]
     public void WhatCannotBeMadeIsFreed()
     {

@@ -40,6 +40,8 @@ public sealed class TrainingOptionsTests
     [InlineData("\"beta1\": 1", "beta1")]
     [InlineData("\"beta2\": -0.5", "beta2")]
     [InlineData("\"top_k\": 0", "top_k")]
+    [InlineData("\"architecture\": \"gpt2\"", "'architecture'")]
+    [InlineData("\"vocabulary_multiple\": 0", "vocabulary_multiple")]
     [InlineData("\"window_blocks\": 0", "window_blocks")]
     [InlineData("\"compute_type\": \"float16\"", "float16")]
     [InlineData("\"sources\": {}", "sources")]
