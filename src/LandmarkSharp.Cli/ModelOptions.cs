@@ -41,6 +41,13 @@ internal sealed class ModelOptions : DeviceOptions
         HelpName = "TYPE",
     };
 
+    private readonly Option<double?> missCutoff = new("--miss-cutoff")
+    {
+        Description = "The context-miss token's mass below which a token and head retrieve nothing, for models that have one: "
+            + "0 always retrieves, 1 never; as the model says when not given.",
+        HelpName = "X",
+    };
+
     /// <summary>The types of <c>--block-type</c> by name.</summary>
     public static torch.ScalarType? BlockType(string? name) => name switch
     {
@@ -62,7 +69,7 @@ internal sealed class ModelOptions : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [topK, window, keepBlocks, select, positions, blockType];
+    private Option[] Retrieving => [topK, window, keepBlocks, select, positions, blockType, missCutoff];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -102,9 +109,12 @@ internal sealed class ModelOptions : DeviceOptions
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
-                $"{folder} is a model without landmarks, so nothing is retrieved; leave out --top-k, --window, --keep-blocks, --select, --positions and --block-type.");
-        var options = landmark.Retrieval(k, blocks) with
+                $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
+                + "--top-k, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
+        var own = landmark.Retrieval(k, blocks);
+        var options = own with
         {
+            MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             BlockType = kept,
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Help;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using LandmarkSharp.Cli.Commands;
 
@@ -10,8 +9,6 @@ namespace LandmarkSharp.Cli;
 internal static class Tool
 {
     public const int Success = 0, Failed = 1, Usage = 2, Cancelled = 130, Terminated = 143;
-
-    private static readonly string[] OutOfMemoryWords = ["not enough memory", "out of memory", "can't allocate memory"];
 
     public static RootCommand Commands()
     {
@@ -71,7 +68,7 @@ internal static class Tool
         {
             return Error($"{e.Message.TrimEnd('.')}; check the permissions.", json, Failed);
         }
-        catch (Exception e) when (IsOutOfMemory(e))
+        catch (Exception e) when (OutOfMemory.Is(e))
         {
             return Error(
                 "There is not enough memory for this; use a shorter text, a smaller model or batch, "
@@ -88,10 +85,6 @@ internal static class Tool
                 Failed);
         }
     }
-
-    /// <summary>.NET's own, or libtorch's, which knows no type for it.</summary>
-    private static bool IsOutOfMemory(Exception e) => e is OutOfMemoryException
-        || (e is ExternalException && OutOfMemoryWords.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase)));
 
     // The words themselves: a command line that is wrong has no options.
     private static bool AsksForJson(ParseResult parsed) => parsed.Tokens.Any(t => t.Value == "--json");

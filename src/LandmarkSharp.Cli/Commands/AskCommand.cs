@@ -71,6 +71,8 @@ internal sealed class AskCommand : LandmarkCommand
                 $"[grey]{block.Mass,6:P1}  "
                 + $"tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}[/]  {Markup.Escape(Short(passage))}");
         output.Line($"[grey]{session.Trace.WindowMass,6:P1}  the last tokens and the question[/]");
+        if (session.Trace.DroppedShare is { } dropped)
+            output.Line($"[grey]{dropped,6:P1}  of the answer's retrievals were dropped for the context-miss token[/]");
         output.Line($"[grey]{read:N0} tokens read in {seconds:F1} s[/]");
         output.Event(new
         {
@@ -80,6 +82,7 @@ internal sealed class AskCommand : LandmarkCommand
             prefill_seconds = Math.Round(seconds, 3),
             window_mass = session.Trace.WindowMass,
             keep_blocks = session.Trace.KeepBlocks,
+            dropped_retrievals = session.Trace.DroppedShare,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
             passages = sources.Select(
                 s => new { s.Block.Block, s.Block.Mass, first_token = s.Block.FirstToken, tokens = s.Block.TokenCount, s.Text }),

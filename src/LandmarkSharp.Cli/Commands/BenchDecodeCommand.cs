@@ -20,6 +20,11 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         Description = "Type of past keys and values: float32, bfloat16 or int8; as --dtype when not given.",
         HelpName = "TYPE",
     };
+    private readonly Option<int?> dropped = new("--dropped")
+    {
+        Description = "Key-value heads for which a context-miss token drops the retrieval; no such token when not given.",
+        HelpName = "N",
+    };
     private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
     private readonly DeviceOptions device = new();
@@ -28,11 +33,11 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         : base(
             "decode", "Measures a new token's attention in one layer beside libtorch's over all positions.",
             "bench decode", "bench decode --tokens 4096 32768 --heads 8 --kv-heads 2 --head-dim 64 --json",
-            "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
+            "bench decode --tokens 131072 --dropped 4", "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
     {
         Options.Add(tokens);
         shape.AddTo(this);
-        foreach (var option in (IEnumerable<Option>)[blockType, repeats, noDense])
+        foreach (var option in (IEnumerable<Option>)[blockType, dropped, repeats, noDense])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -42,7 +47,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         var (count, lengths) = (parsed.GetValue(repeats), parsed.GetValue(tokens)!);
         BenchOptions.Check(count, lengths);
         var on = device.Device(parsed);
-        var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType)));
+        var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType))) with { Dropped = parsed.GetValue(dropped) };
         var benchmark = new DecodeBenchmark(on);
         DecodeTiming[] timings = [.. lengths.Select(n =>
         {
@@ -70,6 +75,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             asked.Block,
             dtype = shape.Type(parsed),
             block_type = parsed.GetValue(blockType) ?? shape.Type(parsed),
+            dropped = asked.Dropped,
             repeats = count,
             timings = timings.Select(t => new
             {

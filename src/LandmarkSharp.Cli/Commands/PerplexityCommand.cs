@@ -59,6 +59,7 @@ internal sealed class PerplexityCommand : LandmarkCommand
         output.Table(["positions", "tokens", "loss", "perplexity"],
             result.Buckets.Select(b => new[] { $"{b.From:N0} to {b.To - 1:N0}", $"{b.Tokens:N0}", $"{b.Loss:F4}", $"{b.Perplexity:F2}" }));
         output.Line($"{result.Tokens:N0} tokens: loss {result.Loss:F4}, perplexity [bold]{result.Value:F2}[/]");
+        if (result.DroppedShare is { } share) output.Line($"{share:P1} of the retrievals were dropped for the context-miss token");
         output.Event(new
         {
             result.Tokens,
@@ -69,6 +70,8 @@ internal sealed class PerplexityCommand : LandmarkCommand
             window_blocks = isPlain ? null : engine.Retrieval?.WindowBlocks,
             keep_blocks = engine.Retrieval?.KeepBlocks,
             plain = isPlain,
+            miss_cutoff = isPlain ? null : engine.Retrieval?.MissCutoff,
+            dropped_retrievals = result.DroppedShare,
             by_position = result.Buckets.Select(b => new { b.From, b.To, b.Tokens, b.Loss, perplexity = Finite(b.Perplexity) }),
         });
         return Tool.Success;

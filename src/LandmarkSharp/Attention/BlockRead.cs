@@ -27,28 +27,40 @@ internal static class BlockRead
             ? Kernel(q, chosen, blocks)
             : Gather(q, chosen, blocks, scales);
 
-    /// <summary>The reference: gathers the blocks of a few queries at a time, so that memory stays bounded.</summary>
+    /// <summary>The reference of reading each query's chosen blocks.</summary>
     internal static Tensor Gather(Tensor q, Tensor chosen, Tensor blocks, Tensor? scales = null)
     {
         using var scope = NewDisposeScope();
-        var (h, t, k, d) = (q.shape[0], q.shape[1], q.shape[2], q.shape[3]);
-        var (g, l) = (blocks.shape[1], blocks.shape[3]);
-        var rows = blocks.flatten(0, 1);                                                    // [n·G, 2, ℓ, d]
+        var (h, g) = (q.shape[0], blocks.shape[1]);
         var group = arange(h, device: q.device).floor_divide(h / g).view(h, 1, 1);
-        var step = Math.Max(1, (1L << 26) / (h * k * l * d));
+        return GatherRows(q.flatten(0, 1), (chosen * g + group).flatten(0, 1), blocks, scales).view(q.shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Gathers the blocks of a few queries at a time, so that memory stays bounded.</summary>
+    /// <param name="q">[R, k, d]: queries of any heads.</param>
+    /// <param name="picks">[R, k] int64: block · G + key-value head.</param>
+    /// <param name="blocks">[n, G, 2, ℓ, d].</param>
+    /// <param name="scales">[n, G, 2, ℓ].</param>
+    /// <returns>[R, k, d].</returns>
+    internal static Tensor GatherRows(Tensor q, Tensor picks, Tensor blocks, Tensor? scales)
+    {
+        using var scope = NewDisposeScope();
+        var (r, k, d, l) = (q.shape[0], q.shape[1], q.shape[2], blocks.shape[3]);
+        var rows = blocks.flatten(0, 1);                                                    // [n·G, 2, ℓ, d]
+        var step = Math.Max(1, (1L << 26) / (k * l * d));
         var parts = new List<Tensor>();
-        for (long from = 0; from < t; from += step)
+        for (long from = 0; from < r; from += step)
         {
             using var part = NewDisposeScope();
-            var count = Math.Min(step, t - from);
-            var pick = (chosen.narrow(1, from, count) * g + group).flatten();
-            var read = BlockType.Widen(                                                     // [H·T'·k, 2, ℓ, d]
+            var count = Math.Min(step, r - from);
+            var pick = picks.narrow(0, from, count).flatten();
+            var read = BlockType.Widen(                                                     // [R'·k, 2, ℓ, d]
                 rows.index_select(0, pick), scales?.flatten(0, 1).index_select(0, pick), q.dtype);
-            var query = q.narrow(1, from, count).reshape(-1, 1, d);
-            var a = softmax(query.matmul(read.select(1, 0).transpose(1, 2)), -1);           // [H·T'·k, 1, ℓ]
-            parts.Add(a.matmul(read.select(1, 1)).view(h, count, k, d).MoveToOuterDisposeScope());
+            var query = q.narrow(0, from, count).reshape(-1, 1, d);
+            var a = softmax(query.matmul(read.select(1, 0).transpose(1, 2)), -1);           // [R'·k, 1, ℓ]
+            parts.Add(a.matmul(read.select(1, 1)).view(count, k, d).MoveToOuterDisposeScope());
         }
-        return cat(parts, 1).MoveToOuterDisposeScope();
+        return cat(parts, 0).MoveToOuterDisposeScope();
     }
 
     private static unsafe Tensor Kernel(Tensor q, Tensor chosen, Tensor blocks)

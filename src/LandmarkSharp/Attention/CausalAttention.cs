@@ -19,7 +19,7 @@ public sealed class CausalAttention(Rotary rotary) : IAttention, IDisposable
             table = rotary.Table(arange(q.shape[2], device: q.device), q.dtype).Keep();
         }
         return Aten.ScaledDotProductAttention(
-            table.Rotate(q), table.Rotate(k), v, causal: true, scale: rotary.ScoreScale / Math.Sqrt(rotary.HeadDim),
+            RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table), v, causal: true, scale: rotary.ScoreScale / Math.Sqrt(rotary.HeadDim),
             enableGqa: q.shape[1] != k.shape[1]).MoveToOuterDisposeScope();
     }
 

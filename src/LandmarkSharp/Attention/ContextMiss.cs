@@ -14,6 +14,9 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 public static class ContextMiss
 {
+    /// <summary>Where the token stands: before the text.</summary>
+    internal const long Position = -1;
+
     /// <summary>Attention of queries over their whole sequence.</summary>
     /// <param name="q">As <see cref="LandmarkAttention.Attend"/> has it; likewise the next two.</param>
     /// <param name="k">[B, G, S, d].</param>

@@ -50,13 +50,16 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
         return output;
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardFailure.Kept(6, () => Gradients(ctx, grad_output));
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor outer)
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
         var (q, k, v, output, logSums) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
         var (blocks, scale) = ((RegularBlocks)ctx.get_data("blocks"), (double)ctx.get_data("scale"));
-        var (wideQ, wideK, wideV, gradient) = (Wide(q), Wide(k).contiguous(), Wide(v).contiguous(), Wide(grad_output));
+        var (wideQ, wideK, wideV, gradient) = (Wide(q), Wide(k).contiguous(), Wide(v).contiguous(), Wide(outer));
         var deltas = (gradient * output).sum(-1).contiguous();                              // [B, H, T]
         var (dq, room) = (zeros(q.shape, ScalarType.Float32), CpuTile.Padded((int)q.shape[3]));
         var (dk, dv) = (zeros([.. k.shape[..3], room], ScalarType.Float32), zeros([.. k.shape[..3], room], ScalarType.Float32));
@@ -64,7 +67,7 @@ internal sealed unsafe class CpuDense : autograd.SingleTensorFunction<CpuDense>
             new CpuDenseTensors(wideQ, wideK, wideV, blocks, scale), (float*)Aten.DataPointer(logSums), (float*)Aten.DataPointer(deltas),
             new HeadRows(gradient), new HeadRows(dq), new HeadRows(dk), new HeadRows(dv), (AttentionBackend)ctx.get_data("backend"));
         foreach (var x in (ReadOnlySpan<Tensor>)[wideQ, wideK, wideV, gradient, deltas, logSums]) GC.KeepAlive(x);
-        grad_output.Dispose();
+        outer.Dispose();
         Tensor[] gradients = [.. new[] { dq, dk, dv }.Select(x => x.narrow(3, 0, q.shape[3]).to(q.dtype))];
         return [.. ReturnedGradients.Keep(gradients), null!, null!, null!];
     }

@@ -53,7 +53,7 @@ internal sealed unsafe class CpuFewRead : IDisposable
     {
         var (first, t, own, past) = Unit(unit);
         float* forms = scratch, scores = scratch + (share * d), to = Output(first, t);
-        for (var b = 0; b < past; b++)
+        for (var b = From(first, t); b < past; b++)
         {
             Turn(first, t, b, forms);
             CpuRows.Float32.Dots(
@@ -67,14 +67,10 @@ internal sealed unsafe class CpuFewRead : IDisposable
         {
             var gate = new Span<float>(Weights(first + h, t), past);
             var total = rows.Exponentials(scores + (h * step), count, out var highest);
-            var logit = highest + MathF.Log(total);
-            var max = past == 0 ? logit : MathF.Max(logit, TensorPrimitives.Max<float>(gate));
-            var sum = MathF.Exp(logit - max);
-            foreach (ref var p in gate) sum += p = MathF.Exp(p - max);
-            TensorPrimitives.Divide(gate, sum, gate);
+            var part = Gate(gate, highest + MathF.Log(total), first + h, t);
             gate[..sizes.K].CopyTo(new(gates + ((((long)(first + h) * sizes.Queries) + t) * sizes.K), sizes.K));
             var all = new Span<float>(scores + (h * step), count);
-            TensorPrimitives.Multiply(all, MathF.Exp(logit - max) / sum / total, all);
+            TensorPrimitives.Multiply(all, part / total, all);
         }
         Scale(scores, count, view.ValueScales(first, block));
         new Span<float>(to, share * d).Clear();
@@ -88,7 +84,7 @@ internal sealed unsafe class CpuFewRead : IDisposable
         float* forms = scratch, scores = scratch + (share * d), to = Sums(unit, part);
         new Span<float>(to, share * d).Clear();
         var next = Math.Min(past, (part + 1) * PartBlocks);
-        for (var b = part * PartBlocks; b < next; b++)
+        for (var b = Math.Max(part * PartBlocks, From(first, t)); b < next; b++)
         {
             Turn(first, t, b, forms);
             var block = Block(first, t, b);
@@ -118,10 +114,35 @@ internal sealed unsafe class CpuFewRead : IDisposable
         var (first, t, _, _) = Unit(unit);
         var to = new Span<float>(Output(first, t), share * d);
         for (var part = 0; part < Parts; part++) TensorPrimitives.Add(to, new ReadOnlySpan<float>(Sums(unit, part), share * d), to);
+        for (var h = 0; h < share && sizes.K > 0; h++)      // read along with heads that retrieve, and gated by 0
+            if (!view.Retrieves(first + h, 1, t)) view.Picks(chosen, first + h, t).Fill(-1);
     }
 
     /// <inheritdoc/>
     public void Dispose() => NativeMemory.Free(weights);
+
+    /// <summary>Turns what a head's past blocks bring to the gate into their part of it, and gives the own block's.</summary>
+    private float Gate(Span<float> past, float own, int head, int t)
+    {
+        if (view.Miss is not { } miss) return Softmax(past, own, 1);
+        if (miss.Retrieves(head, t)) Softmax(past[..sizes.K], float.NegativeInfinity, miss.OfMemory(head, t));
+        else past[..sizes.K].Clear();
+        return Softmax(past[sizes.K..], own, miss.OfWindow(head, t));
+    }
+
+    /// <summary>Turns logits into a softmax over them and one more, whose share is given; together they sum to a mass.</summary>
+    private static float Softmax(Span<float> logits, float other, float mass)
+    {
+        var max = logits.IsEmpty ? other : MathF.Max(other, TensorPrimitives.Max<float>(logits));
+        var one = MathF.Exp(other - max);
+        var sum = one;
+        foreach (ref var p in logits) sum += p = MathF.Exp(p - max);
+        TensorPrimitives.Divide(logits, sum / mass, logits);
+        return one * mass / sum;
+    }
+
+    /// <summary>The first past block that a unit reads: none that were chosen where none of its heads retrieves.</summary>
+    private int From(int first, int t) => view.Retrieves(first, share, t) ? 0 : sizes.K;
 
     /// <summary>A unit's first head and query, that query's own block, counted from the window's first, and its past blocks.</summary>
     private (int First, int Query, int Own, int Past) Unit(int unit)

@@ -21,8 +21,8 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
     /// <summary>Scores a part of the landmarks by the heads of a unit.</summary>
     public void Scan(int unit, int part)
     {
-        if (sizes.Old == 0) return;
         var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
+        if (sizes.Old == 0 || !view.Retrieves(first, share, t)) return;
         var forms = stackalloc float[share * d];
         for (var h = 0; h < share; h++) view.Turn(first + h, t, sizes.K + 1, forms + (h * d));  // the old ones share slot 0
         var (from, next) = ((int)((long)scanned * part / Parts), (int)((long)scanned * (part + 1) / Parts));
@@ -44,19 +44,27 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
 
     /// <summary>The blocks of highest score; for heads that share keys, of the highest share of a head's softmax over landmarks.</summary>
     /// <param name="unit">The unit, all parts of which are scanned.</param>
-    /// <param name="chosen">[H, T, k], of which the unit's are written.</param>
+    /// <param name="chosen">[H, T, k], of which the unit's are written: −1 where none of its heads retrieves.</param>
     public void Choose(int unit, long* chosen)
     {
         var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
         var picks = view.Picks(chosen, first, t);
-        if (sizes.Old == 0)
+        if (!view.Retrieves(first, share, t))
+        {
+            picks.Fill(-1);
+        }
+        else if (sizes.Old == 0)
         {
             for (var b = 0; b < sizes.K; b++) picks[b] = b;
         }
         else
         {
-            for (var h = 0; h < share && share > 1; h++) rows.Greater(Row(first + h, t), sizes.InMemory, Row(first, t));
-            CpuTopK.Row(new(Row(first, t), sizes.InMemory), picks);
+            var best = Row(first, t);
+            for (var h = share - 1; h >= 0; h--)
+                if (view.Retrieves(first + h, 1, t)) best = Row(first + h, t);
+            for (var h = 0; h < share && share > 1; h++)
+                if (view.Retrieves(first + h, 1, t)) rows.Greater(Row(first + h, t), sizes.InMemory, best);
+            CpuTopK.Row(new(best, sizes.InMemory), picks);
         }
         for (var h = 1; h < share; h++) picks.CopyTo(view.Picks(chosen, first + h, t));
     }

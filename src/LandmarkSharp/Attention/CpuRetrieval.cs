@@ -35,11 +35,12 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         !options.Reference && options.Positions == PositionMode.Stingy && type == ScalarType.Float32 && device.type == DeviceType.CPU;
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null)
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
             InRows(q), Whole(blocks), scales is null ? null : Whole(scales), Whole(landmarks), sizes, rotary);
+        view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.MissCutoff!.Value);
         var result = Attend(view, tied);
         return result with
         {
@@ -71,19 +72,27 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             scanTime = Stopwatch.GetElapsedTime(start);
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }
-        using (output) return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime };
+        using (output)
+            return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime, Dropped = view.Miss?.Dropped };
     }
 
-    /// <summary>The blocks that queries read, [H, T, k].</summary>
+    /// <summary>The blocks that queries read, [H, T, k]; −1 for those that retrieve nothing.</summary>
     private Tensor Choose(CpuRetrievalView view, bool tied)
     {
         using var scope = NewDisposeScope();
-        var scores = empty([view.Heads, queries, inMemory], ScalarType.Float32);            // of every landmark before the window
+        var step = view.Miss is null ? inMemory : CpuRows.Padded(inMemory);
+        var scores = empty([view.Heads, queries, step], ScalarType.Float32);                // of every landmark before the window
         var to = (float*)Aten.DataPointer(scores);
-        if (Tiles is null) new CpuRetrievalFew(view, view.Heads / view.Groups).ScanAll(tied, to);
-        else if (Tiles == AttentionBackend.Cpu512) new CpuRetrievalScan<Lanes512, Vector512<float>>(view, tied, to).Run();
-        else if (Tiles == AttentionBackend.Cpu256) new CpuRetrievalScan<Lanes256, Vector256<float>>(view, tied, to).Run();
-        else new CpuRetrievalScan<Lanes1, float>(view, tied, to).Run();
+        if (Tiles is null) new CpuRetrievalFew(view, view.Heads / view.Groups).ScanAll(tied, to, step);
+        else if (Tiles == AttentionBackend.Cpu512) new CpuRetrievalScan<Lanes512, Vector512<float>>(view, tied, to, step).Run();
+        else if (Tiles == AttentionBackend.Cpu256) new CpuRetrievalScan<Lanes256, Vector256<float>>(view, tied, to, step).Run();
+        else new CpuRetrievalScan<Lanes1, float>(view, tied, to, step).Run();
+        if (view.Miss is { } miss)
+        {
+            var chosen = empty([view.Heads, queries, K], ScalarType.Int64);
+            miss.Choose(to, step, inMemory, options.Selection, (long*)Aten.DataPointer(chosen));
+            return chosen.MoveToOuterDisposeScope();
+        }
         return BlockSelection.Choose(scores, view.Groups, K, options.Selection).contiguous().MoveToOuterDisposeScope();
     }
 

@@ -45,10 +45,13 @@ internal sealed unsafe class CpuRetrievalFew(CpuRetrievalView view, int share)
         ScanTime = Stopwatch.GetElapsedTime(start, scanned);
     }
 
-    /// <summary>Scores every landmark by every head and query, [H, T, m].</summary>
-    public void ScanAll(bool tied, float* scores)
+    /// <summary>Scores every landmark by every head and query that retrieves, [H, T, m].</summary>
+    /// <param name="tied">All landmarks have the same key: the first stands for all.</param>
+    /// <param name="scores">[H, T, m], which is written.</param>
+    /// <param name="step">From one row of scores to the next.</param>
+    public void ScanAll(bool tied, float* scores, int step)
     {
-        var scan = new CpuFewScan(view, share, tied, scores, sizes.InMemory);
+        var scan = new CpuFewScan(view, share, tied, scores, step);
         var work = (long)sizes.InMemory / scan.Parts * view.Width * share;
         CpuParallel.Briefly(units * scan.Parts, work, 0, (item, _) => scan.Scan(item / scan.Parts, item % scan.Parts));
     }

@@ -84,13 +84,23 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
         }
     }
 
-    /// <summary>Lets the chosen blocks into the gate by their landmarks, and writes the window's part of the output as it stands in it.</summary>
+    /// <summary>
+    /// Lets the chosen blocks into the gate by their landmarks, or shares the context-miss token's mass among them, and writes the window's
+    /// part of the output as it stands in it.
+    /// </summary>
     private void Gate(int head, int query, int count, long* picks, int at, in CpuRetrievalScratch room)
     {
         for (var t = 0; t < count; t++)
         {
             var gate = gates + ((((long)head * sizes.Queries) + query + t) * sizes.K);
-            var max = room.Highest[t];
+            var miss = view.Miss;
+            if (!view.Retrieves(head, 1, query + t))
+            {
+                new Span<float>(gate, sizes.K).Clear();
+                room.Factors[t] = miss!.OfWindow(head, query + t) / room.Sums[t];
+                continue;
+            }
+            var max = miss is null ? room.Highest[t] : float.NegativeInfinity;
             for (var r = 0; r < sizes.K; r++)
             {
                 var block = picks[(t * sizes.K) + r];
@@ -99,11 +109,12 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
                 gate[r] = CpuRows.Float32.Dot(form, view.Landmark(head, block), d);
                 max = Math.Max(max, gate[r]);
             }
-            var keep = MathF.Exp(room.Highest[t] - max);
+            var keep = miss is null ? MathF.Exp(room.Highest[t] - max) : 0;
             var sum = room.Sums[t] * keep;
             for (var r = 0; r < sizes.K; r++) sum += gate[r] = MathF.Exp(gate[r] - max);
+            if (miss is not null) sum /= miss.OfMemory(head, query + t);
             for (var r = 0; r < sizes.K; r++) gate[r] /= sum;
-            room.Factors[t] = keep / sum;
+            room.Factors[t] = miss is null ? keep / sum : miss.OfWindow(head, query + t) / room.Sums[t];
         }
         Scale(room.Result, room.Factors, d, CpuTile.Padded(count));
         CpuTile.Transpose(room.Result, CpuTile.Lanes, d, count, 1, Output(head, query), view.Heads * d);

@@ -6,8 +6,9 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 /// <param name="view">What is read.</param>
 /// <param name="tied">All landmarks have the same key: the first stands for all.</param>
-/// <param name="scores">[H, T, m].</param>
-internal sealed unsafe class CpuRetrievalScan<TLanes, T>(CpuRetrievalView view, bool tied, float* scores)
+/// <param name="scores">[H, T, m], of which the rows of queries that retrieve are written.</param>
+/// <param name="step">From one row of scores to the next.</param>
+internal sealed unsafe class CpuRetrievalScan<TLanes, T>(CpuRetrievalView view, bool tied, float* scores, int step)
     where TLanes : struct, ICpuLanes<T>
     where T : struct
 {
@@ -15,6 +16,7 @@ internal sealed unsafe class CpuRetrievalScan<TLanes, T>(CpuRetrievalView view, 
 
     private readonly RetrievalSizes sizes = view.Sizes;
     private readonly int d = view.Width, tiles = (view.Sizes.Queries + CpuTile.Lanes - 1) / CpuTile.Lanes;
+    private readonly int[][]? retrieving = view.Miss is { } miss ? [.. Enumerable.Range(0, view.Heads).Select(miss.Queries)] : null;
 
     public void Run()
     {
@@ -27,10 +29,12 @@ internal sealed unsafe class CpuRetrievalScan<TLanes, T>(CpuRetrievalView view, 
     {
         var (head, tile) = Math.DivRem(row, tiles);
         var first = tile * CpuTile.Lanes;
-        var count = Math.Min(CpuTile.Lanes, sizes.Queries - first);
+        var count = Math.Min(CpuTile.Lanes, (retrieving?[head].Length ?? sizes.Queries) - first);
+        if (count <= 0) return;
         float* forms = scratch, columns = forms + (d * CpuTile.Lanes), part = columns + (d * CpuTile.Lanes);
-        var to = scores + ((((long)head * sizes.Queries) + first) * sizes.InMemory);
-        for (var t = 0; t < count; t++) view.Turn(head, first + t, sizes.K + 1, forms + (t * d));
+        int Query(int i) => retrieving?[head][first + i] ?? first + i;
+        float* Row(int i) => scores + ((((long)head * sizes.Queries) + Query(i)) * step);
+        for (var i = 0; i < count; i++) view.Turn(head, Query(i), sizes.K + 1, forms + (i * d));
         CpuTile.ToColumns(forms, d, count, d, 1, columns);
         var scanned = tied ? Math.Min(1, sizes.Old) : sizes.Old;
         for (var at = 0; at < scanned; at += Chunk)
@@ -38,13 +42,16 @@ internal sealed unsafe class CpuRetrievalScan<TLanes, T>(CpuRetrievalView view, 
             var landmarks = Math.Min(Chunk, scanned - at);
             CpuProduct<TLanes, T>.Set(
                 new Matrix(view.Landmark(head, at), d), landmarks, d, CpuTile.Columns(columns), CpuTile.Padded(count), CpuTile.Columns(part));
-            CpuTile.Transpose(part, CpuTile.Lanes, landmarks, count, 1, to + at, sizes.InMemory);
+            for (int i = 0, run; i < count; i += run)                                       // queries that follow each other, at once
+            {
+                for (run = 1; i + run < count && Query(i + run) == Query(i) + run;) run++;
+                CpuTile.Transpose(part + i, CpuTile.Lanes, landmarks, run, 1, Row(i) + at, step);
+            }
         }
-        for (var t = 0; t < count; t++)
+        for (var i = 0; i < count; i++)
         {
-            var result = to + ((long)t * sizes.InMemory);
-            if (tied && sizes.Old > 0) new Span<float>(result, sizes.Old).Fill(*result);
-            view.ScanRecent(head, first + t, forms, result);
+            if (tied && sizes.Old > 0) new Span<float>(Row(i), sizes.Old).Fill(*Row(i));
+            view.ScanRecent(head, Query(i), forms, Row(i));
         }
     }
 }

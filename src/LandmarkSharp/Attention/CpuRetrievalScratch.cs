@@ -79,7 +79,7 @@ internal readonly unsafe struct PicksByBlock
     private readonly int* starts, picks;
 
     /// <summary>Sorts.</summary>
-    /// <param name="chosen">[count]: each pick's block.</param>
+    /// <param name="chosen">[count]: each pick's block; −1 for none.</param>
     /// <param name="count">Picks.</param>
     /// <param name="blocks">Blocks there are.</param>
     /// <param name="room">Where places, picks and starts are kept.</param>
@@ -88,11 +88,13 @@ internal readonly unsafe struct PicksByBlock
         starts = room.Starts;
         picks = room.Picks;
         new Span<int>(starts, blocks + 1).Clear();
-        for (var i = 0; i < count; i++) starts[chosen[i]]++;
+        for (var i = 0; i < count; i++)
+            if (chosen[i] >= 0) starts[chosen[i]]++;
         var end = 0;
         for (var b = 0; b <= blocks; b++) starts[b] = end += starts[b];
         for (var i = count - 1; i >= 0; i--)                                                // from the back: picks stay in order
         {
+            if (chosen[i] < 0) continue;
             var place = --starts[chosen[i]];
             (room.Places[i], picks[place]) = (place, i);
         }

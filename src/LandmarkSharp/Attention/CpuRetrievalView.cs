@@ -36,9 +36,12 @@ internal sealed unsafe class CpuRetrievalView(
     private readonly float* marks = (float*)Aten.DataPointer(landmarks);
     private readonly long headStep = q.stride(0), rowStep = q.stride(1), capacity = Aten.Sizes(landmarks)[1];
     private readonly float scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
-    private readonly float[] angles = rotary.Distances(sizes.Keys + ((sizes.K + 1) * sizes.Length));
+    private readonly float[] angles = rotary.Distances(sizes.Keys + ((sizes.K + 1) * sizes.Length) + 1);
 
     public RetrievalSizes Sizes => sizes;
+
+    /// <summary>Who retrieves; null for a model without a context-miss token, where all do.</summary>
+    public CpuMiss? Miss { get; set; }
 
     /// <summary>The inner loops over blocks.</summary>
     public CpuRows Rows { get; } = CpuRows.For(blocks.dtype);
@@ -73,15 +76,45 @@ internal sealed unsafe class CpuRetrievalView(
     /// <summary>What a query chose of [H, T, k].</summary>
     public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
 
+    /// <summary>Whether any of some heads retrieves for a query.</summary>
+    public bool Retrieves(int first, int count, int t)
+    {
+        var any = Miss is null;
+        for (var h = first; h < first + count && !any; h++) any = Miss!.Retrieves(h, t);
+        return any;
+    }
+
     /// <summary>
     /// A query in the form of a block that starts so many blocks before the window, scaled. A block stands a whole number of
     /// blocks before or after it, so that is one row of a table of angles.
     /// </summary>
-    public void Turn(int head, int t, int blocksBefore, float* form)
+    public void Turn(int head, int t, int blocksBefore, float* form) =>
+        TurnFrom(head, t, sizes.First + t + (blocksBefore * sizes.Length), form);
+
+    /// <summary>A query in the form of the context-miss token, which stands before the text's first block or, of more than k, the oldest slot.</summary>
+    public void TurnToMiss(int head, int t, float* form) =>
+        TurnFrom(head, t, sizes.First + t + (Math.Min(sizes.InMemory, sizes.K + 1) * sizes.Length) - (int)ContextMiss.Position, form);
+
+    private void TurnFrom(int head, int t, int distance, float* form)
     {
-        var distance = sizes.First + t + (blocksBefore * sizes.Length);
         fixed (float* angle = &angles[distance * Width])
             CpuRotation.Turn(queries + (head * headStep) + (t * rowStep), angle, scale, Width, form);
+    }
+
+    /// <summary>What a query's own block brings to the gate: the logarithm of its sum.</summary>
+    /// <param name="head">The query's head.</param>
+    /// <param name="t">The query.</param>
+    /// <param name="form">Room for [d].</param>
+    /// <param name="scores">Room for the block's scores, <see cref="CpuRows.Padded"/>.</param>
+    public float OwnLogit(int head, int t, float* form, float* scores)
+    {
+        var (own, place) = Math.DivRem(sizes.First + t, sizes.Length);
+        var (block, count) = (sizes.InMemory + own, Math.Min(place + 1, Tokens));
+        Turn(head, t, -own, form);
+        Rows.Dots(form, 1, Keys(head, block), count, Width, scores, CpuRows.Padded(Tokens), null);
+        if (KeyScales(head, block) is var factors && factors != null)
+            for (var j = 0; j < count; j++) scores[j] *= factors[j];
+        return MathF.Log(Rows.Exponentials(scores, count, out var highest)) + highest;
     }
 
     /// <summary>The r-th of a query's chosen blocks in the form of the slot that it is read in.</summary>

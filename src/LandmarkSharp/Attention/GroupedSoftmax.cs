@@ -40,20 +40,23 @@ internal sealed class GroupedSoftmax : autograd.SingleTensorFunction<GroupedSoft
         return weights;
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardFailure.Kept(2, () => Gradients(ctx, grad_output));
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
         var (weights, p, isOwn) = (saved[0], saved[1], saved[2]);
         var columns = (long)ctx.get_data("columns");
-        var scores = grad_output * weights;                                             // becomes ds
+        var scores = gradient * weights;                                                // becomes ds
         var u = scores.sum([-1L], type: p.dtype);                                       // [B, H, T, N]
         var all = u.sum([-1L], keepdim: true);
         var each = where(isOwn, all, u / p.clamp_min(1e-30));
         scores.addcmul_(weights, each.to(weights.dtype).unsqueeze(-1), -1);
         var landmarks = (u - (p * all)).masked_fill(isOwn, 0);
         scores.select(4, columns - 1).copy_(landmarks);                                 // a complete block's last column
-        grad_output.Dispose();
+        gradient.Dispose();
         return [.. ReturnedGradients.Keep([scores]), null!];
     }
 

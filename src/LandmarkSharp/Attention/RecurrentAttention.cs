@@ -26,18 +26,24 @@ public sealed class RecurrentAttention(Rotary rotary, Recurrence recurrence) : I
             table = rotary.Table(arange(length, device: q.device), q.dtype).Keep();
         }
         mask ??= arange(-cache, window, device: q.device).le(arange(window, device: q.device).unsqueeze(1)).DetachFromDisposeScope();
-        var (queries, keys) = (table.Rotate(q), table.Rotate(k));
+        var (queries, keys) = (RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table));
         var (pastKeys, pastValues) = (keys.detach(), v.detach());
         List<Tensor> outputs = [];
-        for (long at = 0, count; at < length; at += count)
+        for (long at = 0, windows, count; at < length; at += windows * count)
         {
-            count = Math.Min(window, length - at);
+            // Whole windows after a full cache lie alike, and are a batch.
             var cached = Math.Min(cache, at);
-            Tensor Seen(Tensor past, Tensor now) => cat([past.narrow(2, at - cached, cached), now.narrow(2, at, count)], 2);
-            outputs.Add(Aten.ScaledDotProductAttention(
-                queries.narrow(2, at, count), Seen(pastKeys, keys), Seen(pastValues, v),
+            windows = cached == cache ? Math.Max(1, (length - at) / window) : 1;
+            count = Math.Min(window, length - at);
+            Tensor Windows(Tensor x, long from, long size) => x.narrow(2, from, ((windows - 1) * count) + size)
+                .unfold(2, size, count).permute(0, 2, 1, 4, 3).flatten(0, 1);               // [B·n, H, size, d]
+            Tensor Seen(Tensor past, Tensor now) =>
+                cached == 0 ? Windows(now, at, count) : cat([Windows(past, at - cached, cached), Windows(now, at, count)], 2);
+            var output = Aten.ScaledDotProductAttention(
+                Windows(queries, at, count), Seen(pastKeys, keys), Seen(pastValues, v),
                 mask.narrow(0, 0, count).narrow(1, cache - cached, cached + count),
-                scale: rotary.ScoreScale / Math.Sqrt(rotary.HeadDim), enableGqa: q.shape[1] != k.shape[1]));
+                scale: rotary.ScoreScale / Math.Sqrt(rotary.HeadDim), enableGqa: q.shape[1] != k.shape[1]);
+            outputs.Add(output.unflatten(0, [-1, windows]).transpose(1, 2).flatten(2, 3));  // [B, H, n·W, d]
         }
         return cat(outputs, 2).MoveToOuterDisposeScope();                                   // [B, H, T, d]
     }

@@ -13,6 +13,7 @@ internal sealed class ReferenceRetrieval : IDisposable
     private readonly Rotary rotary;
     private readonly RetrievalOptions options;
     private readonly RotaryTable windowTable;
+    private readonly RotaryTable? missTable;
     private readonly BlockPositions? positions;
 
     /// <summary>Computes what depends on places alone.</summary>
@@ -31,16 +32,30 @@ internal sealed class ReferenceRetrieval : IDisposable
         k = Math.Min(options.TopK, inMemory);
         if (k > 0)
             positions = BlockPositions.Create(options.Positions, k, inMemory, window.Columns, place, rotary, type);
+        if (options.MissCutoff is null) return;
+        // The token stands before the text's first block, or where blocks share slots before the oldest of those.
+        var before = options.Positions == PositionMode.True ? inMemory : Math.Min(inMemory, k + 1);
+        missTable = rotary.Table(place + (before * window.Columns) - ContextMiss.Position, type).Keep();    // [T]
     }
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, Tensor? miss = null)
     {
         using var scope = NewDisposeScope();
         q = q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
         var own = BlockType.Widen(                                                          // [N, G, 2, ℓ, d]
             blocks.narrow(0, inMemory, window.Blocks), scales?.narrow(0, inMemory, window.Blocks), q.dtype);
         var (inner, gate) = Window(q, own, landmarks);                                      // [1, H, T, N, ℓ], [1, H, T, N]
+        if (miss is not null)
+        {
+            var gated = WithMiss(q, inner, gate, own, blocks, landmarks.narrow(1, 0, inMemory), tied, scales, miss);
+            return gated with
+            {
+                Output = gated.Output.MoveToOuterDisposeScope(),
+                Chosen = gated.Chosen?.MoveToOuterDisposeScope(),
+                Gates = gated.Gates?.MoveToOuterDisposeScope(),
+            };
+        }
         if (positions is null)
         {
             var p = softmax(gate, -1) * window.GateVisible;
@@ -68,7 +83,62 @@ internal sealed class ReferenceRetrieval : IDisposable
     {
         window.Dispose();
         windowTable.Dispose();
+        missTable?.Dispose();
         positions?.Dispose();
+    }
+
+    /// <summary>
+    /// With a context-miss token (landmark-attention.md 1.7): it competes with the window, and what is retrieved shares its mass. The
+    /// mass is known before any landmark is scanned, and queries and heads of less than the cut-off are left out of all that follows.
+    /// </summary>
+    private Retrieved WithMiss(
+        Tensor q, Tensor inner, Tensor gate, Tensor own, Tensor blocks, Tensor keys, bool tied, Tensor? scales, Tensor miss)
+    {
+        var (h, t, g, n) = (q.shape[0], q.shape[1], keys.shape[0], gate.shape[3]);
+        var score = LandmarkAttention.Scores(missTable!.Rotate(q).unsqueeze(0), miss.unsqueeze(0).unsqueeze(2));    // [1, H, T, 1]
+        var p = softmax(cat([gate, score.to(gate.dtype)], -1), -1);
+        var output = Combine(inner, p.narrow(-1, 0, n) * window.GateVisible, own);          // [H, T, d]
+        if (positions is null) return new Retrieved(output, null, null) { Dropped = 0 };
+
+        var mass = p.select(-1, n).flatten();                                               // [H·T]
+        var retrieves = mass.lt(options.MissCutoff!.Value).logical_not_().view(h, t);
+        var forms = positions.Turn(q);
+        var chosen = full([h * t, k], -1, ScalarType.Int64, q.device);
+        var gates = zeros([h * t, k], gate.dtype, q.device);
+        var flat = output.contiguous().view(h * t, -1);
+        var together = options.Selection switch                                             // heads that choose together
+        {
+            SelectionMode.PerTokenAndGroup => h / g,
+            SelectionMode.PerToken => h,
+            _ => 1,
+        };
+        for (long first = 0; first < h; first += together)
+        {
+            using var part = NewDisposeScope();
+            var some = retrieves.narrow(0, first, together);                                // [H', T]
+            var at = some.any(0).nonzero().flatten();                                       // [T']
+            if (at.numel() == 0) continue;
+            var (active, turned) = (some.index_select(1, at), forms.narrow(0, first, together).index_select(1, at));
+            var group = arange(first, first + together, device: q.device).floor_divide(h / g).view(-1, 1, 1);
+            var near = keys.narrow(0, first * g / h, Math.Max(1, together * g / h));
+            var picks = BlockSelection.Choose(
+                positions.Scan(turned, near, tied), near.shape[0], k, options.Selection, options.Reference, active);
+            var form = positions.ForReading(turned, picks);                                 // [H', T', k, d]
+            var rows = active.flatten().nonzero().flatten();                                 // [R] of H'·T'
+            Tensor Rows(Tensor x) => x.flatten(0, 1).index_select(0, rows);
+            var (query, pick) = (Rows(form), Rows(picks));
+            var key = keys.flatten(0, 1).index_select(0, Rows(picks + (group * inMemory)).flatten()).view_as(query);
+            var home = Rows((arange(first, first + together, device: q.device).unsqueeze(1) * t) + at);     // [R] of H·T
+            var shares = softmax((query * key).sum(-1).to(gate.dtype), -1) * mass.index_select(0, home).unsqueeze(1);
+            var read = BlockRead.GatherRows(query, Rows((picks * g) + group), blocks, scales);
+            flat.index_add_(0, home, (read * shares.to(read.dtype).unsqueeze(-1)).sum(1), 1);
+            chosen.index_copy_(0, home, pick);
+            gates.index_copy_(0, home, shares);
+        }
+        return new Retrieved(flat.view(q.shape), chosen.view(h, t, k), gates.view(h, t, k))
+        {
+            Dropped = (h * t) - retrieves.sum().item<long>(),
+        };
     }
 
     /// <summary>The grouped softmax over the window's blocks.</summary>

@@ -71,17 +71,25 @@ public sealed record RetrievalOptions
     /// </summary>
     public ScalarType? BlockType { get; init; }
 
+    /// <summary>
+    /// The mass of the context-miss token below which a query and head retrieve nothing (the paper's appendix D, landmark-attention.md 1.7);
+    /// 0 retrieves always, 1 never. Null for a model without such a token. With it, a card computes by torch operators.
+    /// </summary>
+    public double? MissCutoff { get; init; }
+
     /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
     public bool Reference { get; init; }
 
     /// <summary>These options, when they make sense.</summary>
-    /// <exception cref="LandmarkException">A number is below 1, or fewer blocks are kept than read.</exception>
+    /// <exception cref="LandmarkException">A number is below 1, fewer blocks are kept than read, or a mass is none.</exception>
     public RetrievalOptions Checked()
     {
         if (TopK < 1) throw new LandmarkException($"The number of blocks read, k, is {TopK}; it must be at least 1.");
         if (WindowBlocks < 1) throw new LandmarkException($"The window has {WindowBlocks} blocks; it must have at least 1.");
         if (KeepBlocks < TopK)
             throw new LandmarkException($"Of {KeepBlocks} blocks kept before the window, k = {TopK} cannot be read; keep at least that many.");
+        if (MissCutoff is not (null or >= 0 and <= 1))
+            throw new LandmarkException($"The context-miss cut-off is {MissCutoff}; a mass is from 0 to 1.");
         return this;
     }
 }

@@ -9,7 +9,7 @@ namespace LandmarkSharp.Attention;
 /// <param name="Output">[H, T, d].</param>
 /// <param name="Chosen">
 /// [H, T, k'] int64: blocks read, in order; null where the memory was empty or nobody asked. A query with fewer blocks before its
-/// window than others here has −1 after them.
+/// window than others here has −1 after them, and one that retrieved nothing −1 alone.
 /// </param>
 /// <param name="Gates">[H, T, k']: their gates P, 0 where there is no block; null as <paramref name="Chosen"/> is.</param>
 [StructLayout(LayoutKind.Auto)]
@@ -17,6 +17,12 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 {
     /// <summary>How long the landmarks were scanned and blocks chosen; known of the CPU's kernel alone, zero elsewhere.</summary>
     public TimeSpan ScanTime { get; init; }
+
+    /// <summary>
+    /// Queries, heads counted, that retrieved nothing though there were blocks: the context-miss token had less than the cut-off. Null for
+    /// a model without one.
+    /// </summary>
+    public long? Dropped { get; init; }
 }
 
 /// <summary>
@@ -34,6 +40,7 @@ public sealed class RetrievedAttention : IDisposable
     private readonly CudaRetrieval? decode;
     private readonly CudaPrefill? prefill;
     private readonly ReferenceRetrieval? reference;
+    private readonly double? cutoff;
 
     /// <summary>Computes what depends on places alone.</summary>
     /// <param name="inMemory">Blocks before the window, m: those that are retrieved from.</param>
@@ -59,7 +66,7 @@ public sealed class RetrievedAttention : IDisposable
                 + "queries are the window's last positions, at least one and at most all, and a block needs 2 positions or more.");
         (this.inMemory, this.keys, this.queries, this.length, this.rotary) = (inMemory, keys, queries, length, rotary);
         (this.type, this.device) = (type, device ?? CPU);
-        options.Checked();
+        cutoff = options.Checked().MissCutoff;
         // Slots are counted from the window, so what is kept is read as if nothing had been before it.
         var kept = Math.Min(inMemory, options.KeepBlocks ?? inMemory);
         forgotten = inMemory - kept;
@@ -71,12 +78,12 @@ public sealed class RetrievedAttention : IDisposable
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
         blockType = BlockType.Of(options, type, this.device);
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(kept, keys, queries, length, rotary, options);
+        else if (options.MissCutoff is not null) reference = Reference(kept, options);
         else if (!several && CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
             decode = new CudaRetrieval([new DecodePlace(kept, keys)], length, rotary, options, type, this.device);
         else if (CudaPrefill.Serves(options, rotary.HeadDim, length, type, this.device))
             prefill = new CudaPrefill(kept, window, keys - queries, queries, length, rotary, options, type, this.device);
-        else reference = new ReferenceRetrieval(
-            kept, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
+        else reference = Reference(kept, options);
     }
 
     /// <summary>What computes: the CPU's kernel, the CUDA kernels or the reference.</summary>
@@ -84,7 +91,7 @@ public sealed class RetrievedAttention : IDisposable
 
     /// <summary>Whether one instance takes queries of several windows at once. Where blocks are forgotten, each window forgets others.</summary>
     public static bool SpansWindows(RetrievalOptions options, int headDim, int length, ScalarType type, Device device) =>
-        options.KeepBlocks is null && CudaPrefill.Serves(options, headDim, length, type, device);
+        options is { KeepBlocks: null, MissCutoff: null } && CudaPrefill.Serves(options, headDim, length, type, device);
 
     /// <summary>One layer's attention over a piece of text.</summary>
     /// <param name="q">[H, T, d], not rotated, not scaled.</param>
@@ -93,15 +100,18 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="tied">In the first layer every landmark has the same key: one stands for all, so that equal scores are equal.</param>
     /// <param name="scales">[n, G, 2, ℓ] float32: what each row of int8 blocks is multiplied by; null for other types.</param>
     /// <param name="account">Whether the blocks read and their gates are wanted; without, they may be missing.</param>
+    /// <param name="miss">[G, d]: the context-miss token's keys, not rotated, where the options have a cut-off.</param>
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true)
+    public Retrieved Attend(
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true, Tensor? miss = null)
     {
         Check(q, blocks, landmarks, scales);
-        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account);
+        Check(miss, blocks);
+        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss);
         using var scope = NewDisposeScope();
         var held = Needed - forgotten;
         var read = Read(
-            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account);
+            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss);
         return read with
         {
             Output = read.Output.MoveToOuterDisposeScope(),
@@ -121,9 +131,23 @@ public sealed class RetrievedAttention : IDisposable
     /// <summary>Blocks before the window and in it.</summary>
     private int Needed => inMemory + ((keys + length - 1) / length);
 
-    private Retrieved Read(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account) =>
-        kernel?.Attend(q, blocks, landmarks, tied, scales) ?? decode?.Attend(q, blocks, landmarks, tied)
-            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales);
+    private Retrieved Read(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss) =>
+        kernel?.Attend(q, blocks, landmarks, tied, scales, miss) ?? decode?.Attend(q, blocks, landmarks, tied)
+            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss);
+
+    private ReferenceRetrieval Reference(int kept, RetrievalOptions options) =>
+        new(kept, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);
+
+    private void Check(Tensor? miss, Tensor blocks)
+    {
+        if (miss is null != cutoff is null
+            || (miss is not null && (miss.dtype != type || miss.device_type != device.type
+                || !Aten.Sizes(miss).SequenceEqual([Aten.Sizes(blocks)[1], rotary.HeadDim]))))
+            throw new LandmarkException(
+                $"Retrieval was made {(cutoff is null ? "without" : "with")} a context-miss cut-off and given "
+                + $"{(miss is null ? "no context-miss keys" : $"context-miss keys {miss.dtype} [{string.Join(", ", miss.shape)}] on {miss.device}")}; "
+                + $"a cut-off goes with {type} keys [G, {rotary.HeadDim}] on {device}, and without there are none.");
+    }
 
     // Kernels take addresses: what does not fit must not get that far.
     private void Check(Tensor q, Tensor blocks, Tensor landmarks, Tensor? scales)

@@ -15,6 +15,9 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Blocks">What blocks are kept as, <see cref="RetrievalOptions.BlockType"/>.</param>
 public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int TopK, int Block, ScalarType Type, ScalarType? Blocks = null)
 {
+    /// <summary>With a context-miss token, key-value heads for which it drops the retrieval; null without one.</summary>
+    public int? Dropped { get; init; }
+
     /// <summary>Throws when there is no such attention.</summary>
     /// <exception cref="LandmarkException">The sizes do not fit each other.</exception>
     public void Check()
@@ -24,6 +27,9 @@ public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int T
             throw new LandmarkException(
                 $"Attention of {Heads} heads of width {HeadDim} over {KeyValueHeads} key-value heads is not possible: "
                 + "give at least one of each, key-value heads that divide the heads, and an even width.");
+        if (Dropped < 0 || Dropped > KeyValueHeads)
+            throw new LandmarkException(
+                $"The retrieval of {Dropped} of {KeyValueHeads} key-value heads cannot be dropped; give 0 to all.");
     }
 }
 
@@ -61,17 +67,26 @@ public sealed class DecodeBenchmark(Device device)
         using var scope = NewDisposeScope();
         var inMemory = Math.Max(0, ((tokens - 1) / length) - 1);                            // the window: a whole block and the own one
         var window = tokens - (inMemory * length);
-        var options = new RetrievalOptions { TopK = shape.TopK, BlockType = shape.Blocks }.Checked();
-        using var attention = new RetrievedAttention(
-            inMemory, window, 1, length, new RotaryScaling().Create(width), options, type, device);
+        var options = new RetrievalOptions
+        {
+            TopK = shape.TopK,
+            BlockType = shape.Blocks,
+            MissCutoff = shape.Dropped is null ? null : 0.5,
+        }.Checked();
+        var rotary = new RotaryScaling().Create(width);
+        using var attention = new RetrievedAttention(inMemory, window, 1, length, rotary, options, type, device);
         var all = inMemory + ((window + length - 1) / length);
         var size = type == ScalarType.Float32 ? 4L : 2;
         var kept = BlockType.Of(options, type, device);
-        var rows = (2L * Math.Min(shape.TopK, inMemory) * (length - 1)) + (2L * window);    // keys and values of a head
-        var read = groups * ((inMemory * width * size) + (rows * BlockType.RowBytes(kept, width)));
+        long Bytes(long positions) => 2 * positions * BlockType.RowBytes(kept, width);      // keys and values of a head
+        var remembered = (inMemory * width * size) + Bytes(Math.Min(shape.TopK, inMemory) * (length - 1L));
+        var read = ((groups - (shape.Dropped ?? 0)) * remembered) + (groups * Bytes(window));
         var layers = (int)Math.Clamp(BeyondCaches / read, 1, Math.Min(MostLayers, repeats));
         Tensor Make(params long[] sizes) => randn(sizes, type, device);
         Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width))];
+        var toMiss = window + ((long)Math.Min(inMemory, Math.Min(shape.TopK, inMemory) + 1) * length);
+        Tensor[]? miss = shape.Dropped is { } dropped
+            ? [.. queries.Select(q => MissKeys(rotary.Rotate(q, tensor(toMiss, device: device)), groups, dropped))] : null;
         Tensor[] landmarks = [.. Enumerable.Range(0, layers).Select(_ => Make(groups, all, width))];
         StepTime time;
         var own = all - inMemory;
@@ -85,12 +100,23 @@ public sealed class DecodeBenchmark(Device device)
                 // Another place for each layer: its window is another.
                 Tensor Layer(Tensor x) => x.narrow(0, own * (i % layers), all);
                 attention.Attend(
-                    queries[i % layers], Layer(blocks), landmarks[i % layers], tied: false, scales is null ? null : Layer(scales));
+                    queries[i % layers], Layer(blocks), landmarks[i % layers], tied: false, scales is null ? null : Layer(scales), miss: miss?[i % layers]);
             }, blocks);
         }
         cancel.ThrowIfCancellationRequested();
         var everything = 2L * tokens * groups * width * size;
         return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, everything) : null);
+    }
+
+    /// <summary>Keys that a layer's queries see as the best or the worst there is, the latter for those key-value heads that are dropped.</summary>
+    /// <param name="turned">[H, 1, d]: queries as the token's key sees them.</param>
+    /// <param name="groups">Key-value heads.</param>
+    /// <param name="dropped">Those whose retrieval is dropped.</param>
+    private static Tensor MissKeys(Tensor turned, int groups, int dropped)
+    {
+        const float Sharp = 8;
+        float[] signs = [.. Enumerable.Range(0, groups).Select(g => g < dropped ? -Sharp : Sharp)];
+        return turned.view(groups, -1, turned.shape[2]).sum([1L]) * tensor(signs, turned.dtype, turned.device).unsqueeze(1);
     }
 
     private StepTime Dense(DecodeCase shape, int tokens, int repeats, long read)

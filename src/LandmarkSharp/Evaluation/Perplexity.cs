@@ -23,6 +23,10 @@ public sealed record PerplexityBucket(long From, long To, long Tokens, double Lo
 public sealed class Perplexity
 {
     private readonly SortedDictionary<long, (double Sum, long Count)> buckets = [];
+    private long retrievals, dropped;
+
+    /// <summary>Of a model with a context-miss token, the share of retrievals that it dropped, over tokens, heads and layers that had any; else null.</summary>
+    public double? DroppedShare => retrievals == 0 ? null : dropped / (double)retrievals;
 
     /// <summary>Tokens scored.</summary>
     public long Tokens => buckets.Values.Sum(b => b.Count);
@@ -58,6 +62,8 @@ public sealed class Perplexity
                 progress?.Report(read + first);
             }, cancel);
             read += context.Length;
+            result.retrievals += session.Retrievals;
+            result.dropped += session.DroppedRetrievals;
         }
         return result;
     }

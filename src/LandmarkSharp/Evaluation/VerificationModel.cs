@@ -37,6 +37,9 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
         if (expected.Has("tokens", "generated"))
             checks.Add(Continuation());
         if (Config.Landmark is not { } landmark) return checks;
+        if (landmark.MissId is not null)
+            throw new LandmarkException(
+                $"{expected.Path}: what it expects of landmarks is without a context-miss token, which this model has; give a model without.");
 
         if (expected.Has("train_input", "train_logits"))
             checks.Add(TrainLogits(landmark));

@@ -64,7 +64,11 @@ public sealed class LandmarkEngine : IDisposable
         if (config.Landmark is null && options.Retrieval is not null)
             throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing can be retrieved; leave out the number of blocks.");
-        var retrieval = config.Landmark is null ? null : (options.Retrieval ?? config.Landmark.Retrieval()).Checked();
+        if (options.Retrieval?.MissCutoff is not null && config.Landmark!.MissId is null)
+            throw new LandmarkException(
+                $"{folder} is a model without a context-miss token, so a cut-off of its mass would do nothing; leave it out, or train with context_miss.");
+        var retrieval = config.Landmark is { } landmark ? (options.Retrieval ?? landmark.Retrieval()).Checked() : null;
+        if (retrieval is { MissCutoff: null }) retrieval = retrieval with { MissCutoff = config.Landmark!.Retrieval().MissCutoff };
         if (retrieval is not null) BlockType.Of(retrieval, options.Type, options.Device ?? CPU);
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
     }
@@ -115,8 +119,7 @@ public sealed class LandmarkEngine : IDisposable
     {
         var landmark = Config.Landmark
             ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out the comparison with that.");
-        var whole = new RetrievalOptions { TopK = 1, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
-        return With(whole);
+        return With(new RetrievalOptions { TopK = 1, MissCutoff = Retrieval!.MissCutoff, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 });
     }
 
     /// <summary>The same model, reading otherwise.</summary>
@@ -130,7 +133,8 @@ public sealed class LandmarkEngine : IDisposable
     /// <summary>An empty memory for this model.</summary>
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark
         ? new BlockMemory(
-            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device)
+            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device,
+            ContextMissKeys.Of(Decoder))
         : Config.Recurrence is { } recurrence ? new RecurrentMemory(Config.Layers, Decoder.Rotary, recurrence)
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 

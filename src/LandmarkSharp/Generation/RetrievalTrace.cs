@@ -20,7 +20,7 @@ public sealed class RetrievalTrace(int blockTokens, int? keepBlocks = null)
 {
     private readonly Dictionary<long, double> mass = [];
     private double remembered;
-    private long rows;
+    private long rows, retrievals, dropped;
 
     /// <summary>Blocks read from memory, the most read first.</summary>
     public IReadOnlyList<BlockMass> Blocks =>
@@ -36,18 +36,25 @@ public sealed class RetrievalTrace(int blockTokens, int? keepBlocks = null)
     /// <summary>The share of attention that stayed in the window: 1 less all blocks' masses.</summary>
     public double WindowMass => rows == 0 ? 1 : 1 - (remembered / rows);
 
+    /// <summary>
+    /// Of a model with a context-miss token, the share of retrievals that it dropped, of one for each token, head and layer that has
+    /// blocks before its window; null for a model without, and where there were none.
+    /// </summary>
+    public double? DroppedShare => retrievals == 0 ? null : dropped / (double)retrievals;
+
     /// <summary>Adds what one layer read for some tokens.</summary>
     internal void Add(Retrieved read)
     {
         var queries = read.Output.shape[0] * read.Output.shape[1];
         rows += queries;
         if (read.Chosen is null) return;
+        if (read.Dropped is { } without) (retrievals, dropped) = (retrievals + queries, dropped + without);
         using var scope = NewDisposeScope();
         var chosen = read.Chosen.contiguous().cpu().data<long>();
         var gates = read.Gates!.to(ScalarType.Float32).contiguous().cpu().data<float>();
         foreach (var (block, gate) in chosen.Zip(gates))
         {
-            if (block < 0) continue;        // fewer blocks than other queries had
+            if (block < 0) continue;        // fewer blocks than other queries had, or none retrieved
             mass[block] = mass.GetValueOrDefault(block) + gate;
             remembered += gate;
         }

@@ -4,8 +4,8 @@ namespace LandmarkSharp.Generation;
 
 /// <summary>Chooses tokens from logits: penalty, temperature, top-k, top-p, min-p, in this order, then a seeded draw.</summary>
 /// <param name="options">How.</param>
-/// <param name="forbidden">A token that is never chosen: the landmark.</param>
-internal sealed class Sampler(GenerationOptions options, int? forbidden)
+/// <param name="forbidden">Tokens that are never chosen: the model's own, which are no text's.</param>
+internal sealed class Sampler(GenerationOptions options, params int[] forbidden)
 {
     private readonly Random random = new(options.Seed);
     private readonly LikeliestTokens tokens = new();
@@ -18,7 +18,7 @@ internal sealed class Sampler(GenerationOptions options, int? forbidden)
     {
         Penalize(logits, history);
         Finite.Check(logits);
-        if (forbidden is { } landmark) logits[landmark] = float.NegativeInfinity;
+        foreach (var token in forbidden) logits[token] = float.NegativeInfinity;
         return options.Temperature == 0 ? TensorPrimitives.IndexOfMax<float>(logits) : Draw(logits);
     }
 

@@ -41,6 +41,12 @@ public sealed class Session : IDisposable
     /// <summary>Bytes of keys and values held.</summary>
     public long MemoryBytes => memory.Bytes;
 
+    /// <summary>Retrievals that the text's tokens, heads and layers could have made so far; 0 for a model without a context-miss token.</summary>
+    public long Retrievals => (memory as BlockMemory)?.Retrievals ?? 0;
+
+    /// <summary>Those of them that were dropped, since the context-miss token had less than the cut-off.</summary>
+    public long DroppedRetrievals => (memory as BlockMemory)?.Dropped ?? 0;
+
     /// <summary>What the last answer was read from.</summary>
     public RetrievalTrace Trace { get; private set; }
 
@@ -160,7 +166,7 @@ public sealed class Session : IDisposable
 
     private IEnumerable<GeneratedToken> Steps(GenerationOptions options, CancellationToken cancel)
     {
-        var sampler = new Sampler(options, landmark?.Id);
+        var sampler = new Sampler(options, [.. landmark?.OwnTokens ?? []]);
         var filter = new StopFilter(options.Stop);
         var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
         Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks);
@@ -283,7 +289,7 @@ public sealed class Session : IDisposable
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
         var logits = engine.Decoder.Logits(hidden).to(ScalarType.Float32);                  // [n, V]
-        if (landmark is { } l) logits.select(1, l.Id).fill_(float.NegativeInfinity);
+        foreach (var own in landmark?.OwnTokens ?? []) logits.select(1, own).fill_(float.NegativeInfinity);
         var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
         return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
     }
@@ -295,9 +301,10 @@ public sealed class Session : IDisposable
             if ((uint)token >= (uint)engine.Config.VocabularySize)
                 throw new LandmarkException(
                     $"Token {token} is outside the model's vocabulary of {engine.Config.VocabularySize}; use the model's own tokenizer.");
-            if (token == landmark?.Id)
+            if (landmark?.OwnTokens.Contains(token) == true)
                 throw new LandmarkException(
-                    $"Token {token} is the landmark, which the session puts in by itself; give regular tokens alone.");
+                    $"Token {token} is {(token == landmark.Id ? "the landmark, which the session puts in by itself" : "the context-miss token, which is no text's")}; "
+                    + "give regular tokens alone.");
         }
     }
 }

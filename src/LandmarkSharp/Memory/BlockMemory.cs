@@ -21,10 +21,11 @@ public delegate void ReadObserver(int layer, Retrieved read);
 /// <param name="options">What is read.</param>
 /// <param name="type">Type of keys and values.</param>
 /// <param name="device">Where they live.</param>
+/// <param name="missKeys">Each layer's keys of the context-miss token, [G, d] and this object's from here on; null for a model without.</param>
 /// <exception cref="LandmarkException">The options make no sense.</exception>
 public sealed class BlockMemory(
     int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options,
-    ScalarType type, Device device) : ContextMemory
+    ScalarType type, Device device, IReadOnlyList<Tensor>? missKeys = null) : ContextMemory
 {
     // A pass may span windows, which are read one by one: everything else of a pass is cheaper by the hundred rows. Where they are
     // read at once, on a card, it takes thousands to be busy.
@@ -42,6 +43,15 @@ public sealed class BlockMemory(
 
     /// <summary>Told what each layer reads, window by window, or at once where a pass's windows are read at once; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
+
+    /// <summary>
+    /// Retrievals that there could have been with a context-miss token: one for each token, head and layer that has blocks before its
+    /// window. 0 for a model without.
+    /// </summary>
+    public long Retrievals { get; private set; }
+
+    /// <summary>Those that were dropped, since the context-miss token had less than the cut-off.</summary>
+    public long Dropped { get; private set; }
 
     /// <summary>Blocks before the window of the next pass; the last <see cref="RetrievalOptions.KeepBlocks"/> of them are retrieved from.</summary>
     public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
@@ -82,7 +92,9 @@ public sealed class BlockMemory(
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
                 q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
-                account: Observer is not null);
+                account: Observer is not null, missKeys?[layer]);
+            if (read is { Dropped: { } dropped, Chosen: not null })
+                (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
         });
@@ -106,6 +118,7 @@ public sealed class BlockMemory(
     {
         Finish();
         foreach (var layer in held) layer?.Dispose();
+        foreach (var key in missKeys ?? []) key.Dispose();
     }
 
     /// <summary>What depends on places alone, made in the first layer and used by all.</summary>

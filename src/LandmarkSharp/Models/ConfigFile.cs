@@ -16,7 +16,9 @@ public static class ConfigFile
     private const string LandmarkType = "llama_with_landmark";
 
     private static readonly string[] LandmarkFields =
-        ["mem_id", "mem_freq", "train_context_length", "include_landmark_in_loss", "landmark_predicts", "inference"];
+    [
+        "mem_id", "mem_freq", "train_context_length", "include_landmark_in_loss", "landmark_predicts", "context_miss_id", "inference",
+    ];
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
@@ -214,6 +216,7 @@ public static class ConfigFile
         var length = tokens.Value + 1;
         // Without a word about it, the official default: what is left of the window beside k+1 slots, whole blocks.
         var window = inference?.Integer("chunk_tokens_with_landmarks") ?? Math.Max(1, (context / length) - topK - 1) * length;
+        var cutoff = inference?.Number("miss_cutoff") ?? 0;
         inference?.RefuseOthers(new HashSet<string>(StringComparer.Ordinal));
         return new LandmarkConfig
         {
@@ -222,6 +225,8 @@ public static class ConfigFile
             TrainContext = context,
             Loss = predicted ? LandmarkLoss.Predicted
                 : fields.Flag("landmark_predicts") ?? false ? LandmarkLoss.Predicting : LandmarkLoss.Ignored,
+            MissId = fields.Integer("context_miss_id"),
+            MissCutoff = cutoff,
             TopK = topK,
             WindowPositions = window,
         };
@@ -231,8 +236,7 @@ public static class ConfigFile
     {
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, Name);
-        File.WriteAllText(path + ".partial", json.ToJsonString(Indented) + "\n");
-        File.Move(path + ".partial", path, overwrite: true);
+        WholeFiles.Write(path, json.ToJsonString(Indented) + "\n");
     }
 
     private static JsonObject Write(ModelConfig c)
@@ -282,7 +286,9 @@ public static class ConfigFile
             json["train_context_length"] = l.TrainContext;
             json["include_landmark_in_loss"] = l.Loss == LandmarkLoss.Predicted;
             if (l.Loss == LandmarkLoss.Predicting) json["landmark_predicts"] = true;
-            json["inference"] = new JsonObject { ["top_k"] = l.TopK, ["chunk_tokens_with_landmarks"] = l.WindowPositions };
+            var inference = new JsonObject { ["top_k"] = l.TopK, ["chunk_tokens_with_landmarks"] = l.WindowPositions };
+            if (l.MissId is { } miss) (json["context_miss_id"], inference["miss_cutoff"]) = (miss, l.MissCutoff);
+            json["inference"] = inference;
         }
         return json;
     }

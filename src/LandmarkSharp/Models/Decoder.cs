@@ -86,7 +86,7 @@ public sealed class Decoder : IDisposable
     internal Tensor OutputMatrix => head.Weight;
 
     /// <summary>The landmark's row in place of that matrix's, where this is frozen, [1, D]; else null.</summary>
-    internal Tensor? OutputRow => outputRow?.Row;
+    internal Tensor? OutputRows => outputRow?.Rows;
 
     /// <summary>Runs the layers.</summary>
     /// <param name="tokens">[B, T] int64, landmarks included.</param>

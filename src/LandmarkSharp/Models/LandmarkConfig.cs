@@ -45,6 +45,17 @@ public sealed record LandmarkConfig
     /// <summary>Positions of the window at inference, landmarks counted; a multiple of the block's.</summary>
     public int WindowPositions { get; init; }
 
+    /// <summary>Token id of the context-miss token (landmark-attention.md 1.7); null for a model without one.</summary>
+    public int? MissId { get; init; }
+
+    /// <summary>
+    /// The mass of the context-miss token below which a query retrieves nothing, unless told otherwise; 0 where all retrieve.
+    /// </summary>
+    public double MissCutoff { get; init; }
+
+    /// <summary>Tokens that are the model's own and no text's.</summary>
+    public IReadOnlyList<int> OwnTokens => MissId is { } miss ? [Id, miss] : [Id];
+
     /// <summary>Positions in a block, L = ℓ + 1.</summary>
     public int BlockLength => BlockTokens + 1;
 
@@ -62,6 +73,7 @@ public sealed record LandmarkConfig
         return new RetrievalOptions
         {
             TopK = k,
+            MissCutoff = MissId is null ? null : MissCutoff,
             WindowBlocks = windowBlocks ?? (topK is null ? own : Math.Clamp((TrainContext / BlockLength) - k - 1, 1, own)),
         }.Checked();
     }

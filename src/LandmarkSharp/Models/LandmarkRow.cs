@@ -2,37 +2,46 @@ using static TorchSharp.torch;
 
 namespace LandmarkSharp.Models;
 
-/// <summary>The landmark's row of an embedding that is frozen otherwise.</summary>
+/// <summary>The rows of an embedding, frozen otherwise, that are the model's own tokens': the landmark's, and a context-miss token's.</summary>
 internal sealed class LandmarkRow(string name, ModelConfig c, ParameterSource source)
 {
-    /// <summary>How the row's name ends, as PEFT has it: the values themselves, in spite of their name.</summary>
+    /// <summary>How the rows' name ends, as PEFT has it: the values themselves, in spite of their name.</summary>
     public const string Suffix = ".token_adapter.trainable_tokens_delta";
 
-    private readonly Tensor row = source(name + Suffix, [1, c.HiddenSize]);
-    private readonly long id = c.Landmark!.Id;
+    private readonly IReadOnlyList<int> ids = c.Landmark!.OwnTokens;
+    private readonly Tensor rows = source(name + Suffix, [c.Landmark!.OwnTokens.Count, c.HiddenSize]);
 
-    /// <summary>The row, [1, D].</summary>
-    public Tensor Row => row;
+    /// <summary>The rows, [n, D].</summary>
+    public Tensor Rows => rows;
 
-    /// <summary>Puts the row where landmarks are.</summary>
+    /// <summary>Puts the rows where their tokens are.</summary>
     /// <param name="x">[B, T, D].</param>
     /// <param name="tokens">[B, T].</param>
-    public Tensor Embed(Tensor x, Tensor tokens) => where(tokens.eq(id).unsqueeze(-1), row.to(x.dtype), x);
+    public Tensor Embed(Tensor x, Tensor tokens)
+    {
+        for (var i = 0; i < ids.Count; i++) x = where(tokens.eq(ids[i]).unsqueeze(-1), rows[i].to(x.dtype), x);
+        return x;
+    }
 
-    /// <summary>Puts the row's score where the landmark's is.</summary>
+    /// <summary>Puts the rows' scores where their tokens' are.</summary>
     /// <param name="logits">[..., V].</param>
     /// <param name="hidden">[..., D].</param>
     public Tensor Score(Tensor logits, Tensor hidden) =>
-        logits.index_copy(-1, tensor(new[] { id }, device: logits.device), nn.functional.linear(hidden, row.to(hidden.dtype)));
+        logits.index_copy(
+            -1, tensor(ids.Select(i => (long)i).ToArray(), device: logits.device), nn.functional.linear(hidden, rows.to(hidden.dtype)));
 
-    /// <summary>An embedding with another row for the landmark, in place of padding or after all.</summary>
+    /// <summary>An embedding with other rows for such tokens, in place of padding or after all.</summary>
     /// <param name="rows">[V, D].</param>
-    /// <param name="id">The landmark.</param>
-    /// <param name="row">[1, D].</param>
-    /// <returns>[max(V, id + 1), D].</returns>
-    public static Tensor Put(Tensor rows, long id, Tensor row)
+    /// <param name="ids">The tokens, ascending; none skips a row that is not there.</param>
+    /// <param name="own">[n, D].</param>
+    /// <returns>[max(V, last id + 1), D].</returns>
+    public static Tensor Put(Tensor rows, IReadOnlyList<int> ids, Tensor own)
     {
-        var after = Math.Max(0, rows.shape[0] - id - 1);
-        return cat([rows[..(int)id], row, rows.narrow(0, rows.shape[0] - after, after)]);
+        for (var i = 0; i < ids.Count; i++)
+        {
+            var after = Math.Max(0, rows.shape[0] - ids[i] - 1);
+            rows = cat([rows[..ids[i]], own.narrow(0, i, 1), rows.narrow(0, rows.shape[0] - after, after)]);
+        }
+        return rows;
     }
 }

@@ -34,9 +34,10 @@ internal static class LoraFolder
     public static void Save(Decoder decoder, string baseFolder, string folder)
     {
         ConfigFile.Save(decoder.Config, folder);
-        var (lora, id) = (decoder.Config.Lora!, decoder.Config.Landmark!.Id);
-        var rows = new JsonObject { ["embed_tokens"] = new JsonArray(id) };
-        if (!decoder.Config.TiedEmbeddings) rows["lm_head"] = new JsonArray(id);
+        var (lora, own) = (decoder.Config.Lora!, decoder.Config.Landmark!.OwnTokens);
+        JsonArray Ids() => new([.. own.Select(id => (JsonNode)id)]);
+        var rows = new JsonObject { ["embed_tokens"] = Ids() };
+        if (!decoder.Config.TiedEmbeddings) rows["lm_head"] = Ids();
         File.WriteAllText(Path.Combine(folder, ConfigName), new JsonObject
         {
             ["peft_type"] = "LORA",

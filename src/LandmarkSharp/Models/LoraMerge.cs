@@ -28,7 +28,7 @@ public static class LoraMerge
         var (options, config) = (LoraFolder.Options(folder), ConfigFile.Load(folder));
         using var bases = Weights.Open(baseFolder);
         using var adapter = LoraFolder.Open(folder);
-        var id = config.Landmark?.Id ?? throw new LandmarkException(
+        var ids = config.Landmark?.OwnTokens ?? throw new LandmarkException(
             $"The adapter in {folder} has no landmark; give one that fine-tuning made here.");
         if (config.BaseFingerprint is { } made && made != bases.Fingerprint())
             throw new LandmarkException(
@@ -52,13 +52,13 @@ public static class LoraMerge
             var shape = entry.Shape;
             if (isMatrix && adapter.Contains(module + LandmarkRow.Suffix))
             {
-                var row = adapter.Get(module + LandmarkRow.Suffix, [1, shape[1]]);
-                if (shape[0] < id || Math.Max(shape[0], id + 1) != config.VocabularySize)
+                var own = adapter.Get(module + LandmarkRow.Suffix, [ids.Count, shape[1]]);
+                if (shape[0] < ids[0] || Math.Max(shape[0], ids[^1] + 1) != config.VocabularySize)
                     throw new LandmarkException(
                         $"'{name}' in {baseFolder} has {shape[0]} rows, and the adapter in {folder} was made for {config.VocabularySize} "
                         + "with the landmark's; give the model that it was made from.");
                 shape = [config.VocabularySize, shape[1]];
-                change = w => LandmarkRow.Put(w, id, row);
+                change = w => LandmarkRow.Put(w, ids, own);
             }
             else if (isMatrix && adapter.Contains(module + LoraPair.A))
             {

@@ -143,6 +143,10 @@ public sealed record ModelConfig
         {
             Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");
             Require(l.Id >= 0 && l.Id < VocabularySize, $"mem_id is {l.Id}, outside the vocabulary of {VocabularySize}");
+            Require(l.MissId is null || (l.MissId >= 0 && l.MissId < VocabularySize && l.MissId != l.Id),
+                $"context_miss_id is {l.MissId}; it must be a token of the vocabulary of {VocabularySize} and not the landmark, {l.Id}");
+            Require(l.MissCutoff is >= 0 and <= 1 && (l.MissId is not null || l.MissCutoff == 0),
+                $"inference.miss_cutoff is {l.MissCutoff}; it is from 0 to 1, and without context_miss_id there is none");
             Require(l.TopK >= 1, $"inference.top_k is {l.TopK}; at least one block is read");
             Require(l.WindowPositions >= l.BlockLength && l.WindowPositions % l.BlockLength == 0,
                 $"inference.chunk_tokens_with_landmarks is {l.WindowPositions}; "

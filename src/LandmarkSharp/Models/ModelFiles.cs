@@ -40,23 +40,11 @@ internal static class ModelFiles
     /// <summary>Writes a model beside a folder that is new or empty, and renames it: what has the folder's name is whole, whatever happens.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="write">Writes into the folder that it is given.</param>
-    /// <exception cref="LandmarkException">The folder has files already.</exception>
+    /// <exception cref="LandmarkException">The folder has files already, or the disk refuses.</exception>
     public static void WriteNew(string folder, Action<string> write)
     {
         if (File.Exists(folder) || (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()))
             throw new LandmarkException($"There are files in {folder} already; give a new folder to write to.");
-        var partial = Path.TrimEndingDirectorySeparator(folder) + ".partial";
-        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        try
-        {
-            write(partial);
-        }
-        catch
-        {
-            if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-            throw;
-        }
-        if (Directory.Exists(folder)) Directory.Delete(folder);
-        Directory.Move(partial, folder);
+        WholeFiles.WriteFolder(Path.TrimEndingDirectorySeparator(folder), write);
     }
 }

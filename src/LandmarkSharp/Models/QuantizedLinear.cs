@@ -28,12 +28,15 @@ internal sealed class QuantizedLinear : autograd.SingleTensorFunction<QuantizedL
         return nn.functional.linear(x, matrix.Dequantize(x.dtype), bias?.to(x.dtype)).MoveToOuterDisposeScope();
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardFailure.Kept(3, () => Gradients(ctx, grad_output));
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         var matrix = (QuantizedMatrix)ctx.get_data("matrix");
-        var dx = grad_output.matmul(matrix.Dequantize(grad_output.dtype));
-        grad_output.Dispose();
+        var dx = gradient.matmul(matrix.Dequantize(gradient.dtype));
+        gradient.Dispose();
         return [.. ReturnedGradients.Keep([dx]), null!, null!];
     }
 }

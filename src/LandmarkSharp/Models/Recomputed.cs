@@ -27,14 +27,17 @@ internal sealed class Recomputed : autograd.SingleTensorFunction<Recomputed>
         return part(x);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardFailure.Kept(2, () => Gradients(ctx, grad_output));
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         using var loud = enable_grad();
         var x = ctx.get_saved_variables()[0].detach().requires_grad_();
         var y = ((Func<Tensor, Tensor>)ctx.get_data("part"))(x);
-        autograd.backward([y], [grad_output]);
-        grad_output.Dispose();
+        autograd.backward([y], [gradient]);
+        gradient.Dispose();
         return [.. ReturnedGradients.Keep([x.grad!]), null!];
     }
 }

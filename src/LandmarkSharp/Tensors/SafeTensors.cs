@@ -15,7 +15,6 @@ public static class SafeTensors
     /// <summary>The file that says which shard holds which tensor.</summary>
     public const string IndexFile = "model.safetensors.index.json";
 
-    private const string Partial = ".partial";
     private const int ChunkBytes = 1 << 26;
 
     /// <summary>
@@ -35,8 +34,7 @@ public static class SafeTensors
     {
         LibTorch.Load();
         var plan = Plan(path, Planned(tensors));
-        WritePartial(path, file => WriteTensors(file, plan, metadata));
-        Commit(path);
+        WholeFiles.Write(path, file => WriteTensors(file, plan, metadata));
     }
 
     /// <summary>
@@ -65,14 +63,7 @@ public static class SafeTensors
         if (maxShardBytes < 1)
             throw new LandmarkException($"The largest shard is {maxShardBytes} bytes: it must be at least 1.");
         LibTorch.Load();
-        try
-        {
-            Directory.CreateDirectory(folder);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new LandmarkException($"The folder {folder} cannot be made: {e.Message.TrimEnd('.')}.", e);
-        }
+        WholeFiles.Guard(folder, () => Directory.CreateDirectory(folder));
 
         var shards = Split(Plan(folder, tensors), maxShardBytes);
         var files = Enumerable.Range(1, shards.Count)
@@ -91,17 +82,17 @@ public static class SafeTensors
             for (var i = 0; i < shards.Count; i++)
             {
                 var shard = shards[i];
-                WritePartial(paths[i], file => WriteTensors(file, shard, metadata));
+                WholeFiles.WritePartial(paths[i], file => WriteTensors(file, shard, metadata));
             }
 
             if (shards.Count > 1)
-                WritePartial(paths[^1], file => WriteIndex(file, files, shards));
-            Array.ForEach(paths, Commit);
+                WholeFiles.WritePartial(paths[^1], file => WriteIndex(file, files, shards));
+            Array.ForEach(paths, WholeFiles.Commit);
         }
         catch
         {
             foreach (var path in paths)
-                TryDelete(path + Partial);
+                WholeFiles.TryDelete(path + WholeFiles.Partial);
             throw;
         }
 
@@ -145,24 +136,6 @@ public static class SafeTensors
         }
 
         return shards;
-    }
-
-    private static void WritePartial(string path, Action<FileStream> write)
-    {
-        var partial = path + Partial;
-        try
-        {
-            using var file = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
-            write(file);
-            file.Flush(flushToDisk: true);
-        }
-        catch (Exception e)
-        {
-            TryDelete(partial);
-            if (e is IOException or UnauthorizedAccessException)
-                throw new LandmarkException($"{path} cannot be written: {e.Message.TrimEnd('.')}.", e);
-            throw;
-        }
     }
 
     private static void WriteTensors(FileStream file, List<Item> items, IReadOnlyDictionary<string, string>? metadata)
@@ -249,19 +222,6 @@ public static class SafeTensors
         writer.WriteEndObject();
     }
 
-    private static void Commit(string path)
-    {
-        try
-        {
-            File.Move(path + Partial, path, overwrite: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            TryDelete(path + Partial);
-            throw new LandmarkException($"{path} cannot be replaced: {e.Message.TrimEnd('.')}.", e);
-        }
-    }
-
     // Left where they are, they would be read instead of the new model, or with it.
     private static void RemoveOthers(string folder, string[] files)
     {
@@ -272,19 +232,7 @@ public static class SafeTensors
         if (files.Length == 1)
             stale.Add(Path.Combine(folder, IndexFile));
         foreach (var path in stale)
-            TryDelete(path);
-    }
-
-    private static void TryDelete(string path)
-    {
-        try
-        {
-            File.Delete(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The failure that led here matters more than the file left behind.
-        }
+            WholeFiles.TryDelete(path);
     }
 
     private sealed record Item(PlannedTensor Tensor, string Type, long Bytes);

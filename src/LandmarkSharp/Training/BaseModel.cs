@@ -9,8 +9,8 @@ namespace LandmarkSharp.Training;
 
 /// <summary>
 /// The model that a run fine-tunes, of any family that the decoder reads: it gets a landmark, the first token id that its
-/// tokenizer does not use. Where the embedding was padded that row is there; else it is a new one. In both embeddings it begins as
-/// the mean of the tokens' rows, as in the official training.
+/// tokenizer does not use, and if the recipe says so a context-miss token, the next one. Where the embedding was padded their rows are
+/// there; else they are new. In both embeddings they begin as the mean of the tokens' rows, as in the official training.
 /// </summary>
 public sealed class BaseModel
 {
@@ -70,7 +70,7 @@ public sealed class BaseModel
     /// <summary>The model with its landmark. Where layers saw a window alone, landmarks now take that place.</summary>
     public ModelConfig Model(TrainingOptions options) => (config with
     {
-        VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + 1),
+        VocabularySize = Math.Max(config.VocabularySize, tokenizer.VocabularySize + options.OwnTokens),
         SlidingWindow = null,
         Recurrence = null,
         TokenizerFingerprint = tokenizer.FingerprintWithLandmark(),
@@ -86,8 +86,8 @@ public sealed class BaseModel
     }
 
     /// <summary>
-    /// Reads the weights as float32, the landmark's rows added; beside an adapter, which begins as nothing, in the activations' type or
-    /// in fewer bits: each matrix is quantised as it is read.
+    /// Reads the weights as float32, the model's own tokens' rows added; beside an adapter, which begins as nothing, in the activations'
+    /// type or in fewer bits: each matrix is quantised as it is read.
     /// </summary>
     /// <param name="model">What <see cref="Model"/> gave.</param>
     /// <param name="device">Where the parameters go.</param>
@@ -127,12 +127,12 @@ public sealed class BaseModel
             if (name.EndsWith(LoraPair.B, StringComparison.Ordinal)) return zeros(shape);
             if (!Embeddings.Contains(name)) return weights.Get(name, shape);
             var rows = Rows(name);
-            return LandmarkRow.Put(rows, model.Landmark!.Id, Mean(rows));
+            return LandmarkRow.Put(rows, model.Landmark!.OwnTokens, Mean(rows));
         }
 
         Tensor Rows(string name) => weights.Get(name, [config.VocabularySize, config.HiddenSize]).to(ScalarType.Float32);
 
-        Tensor Mean(Tensor rows) => rows[..model.Landmark!.Id].mean([0], keepdim: true);
+        Tensor Mean(Tensor rows) => rows[..model.Landmark!.Id].mean([0], keepdim: true).repeat(model.Landmark.OwnTokens.Count, 1);
     }
 
     /// <summary>

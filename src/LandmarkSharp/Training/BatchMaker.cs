@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training.Tasks;
 
@@ -27,6 +28,9 @@ public sealed record BatchOptions
 
     /// <summary>The landmark's token id.</summary>
     public required int LandmarkId { get; init; }
+
+    /// <summary>Tokens of the tokenizer: a source that has others is damaged.</summary>
+    public int Vocabulary { get; init; } = int.MaxValue;
 
     /// <summary>The mark that texts begin with, if the tokenizer puts one: some windows of the sources begin with it.</summary>
     public int? BeginOfText { get; init; }
@@ -86,6 +90,10 @@ public sealed class BatchMaker
             throw new LandmarkException(
                 $"A batch of {options.Rows} rows of {options.Length} positions in blocks of {options.BlockLength} "
                 + "cannot be made; rows must be at least 1, positions 2 and the block length 0.");
+        if ((long)options.Rows * options.Length > Array.MaxLength / 3)
+            throw new LandmarkException(
+                $"There is not enough memory for a batch of {options.Rows} rows of {options.Length} positions; "
+                + "give fewer rows, and as many times more to accumulate.");
         if (sources.Count == 0 && tasks is null)
             throw new LandmarkException("There is nothing to make batches of; give a source of text or tasks.");
         if (options.Documents == DocumentPacking.Separate && options.BlockLength == 0)
@@ -104,6 +112,7 @@ public sealed class BatchMaker
     }
 
     /// <summary>Batch <paramref name="index"/>.</summary>
+    /// <exception cref="LandmarkException">A source is damaged.</exception>
     public Batch Make(long index)
     {
         var batch = new Batch(options.Rows, options.Length);
@@ -142,6 +151,10 @@ public sealed class BatchMaker
                 batch.Families[row] = null;
                 var start = random.Next(source.Tokens.Count - regular + 1);
                 source.Tokens.Window(start, window);
+                if (TensorPrimitives.Max<int>(window) >= options.Vocabulary || TensorPrimitives.Min<int>(window) < 0)
+                    throw new LandmarkException(
+                        $"The token shards are damaged: near token {start} a source of {source.Tokens.Count} has one that is not among the "
+                        + $"tokenizer's {options.Vocabulary}; make the shards again.");
                 if (options.BeginOfText is { } mark && random.Chance(MarkedShare)) window[0] = mark;
                 if (separate) WriteDocuments(batch, row, window, start, source.Documents);
                 else Write(batch, row, first, window, kinds: default);

@@ -8,7 +8,7 @@ namespace LandmarkSharp.Training;
 /// <param name="Loss">Its held-out loss: of text, or of answers where there is no text.</param>
 public sealed record BestModel(long Step, double Loss)
 {
-    private const string Prefix = "best-";
+    internal const string Prefix = "best-";
     private const string LossFile = "validation.json";
 
     /// <summary>The first step of its stage. Stages judge in windows of their own length, so their losses do not compare: the later one's best counts.</summary>
@@ -32,26 +32,24 @@ public sealed record BestModel(long Step, double Loss)
         // Of its own step it may have been kept by work that was then lost and done again.
         if (Of(folder) is { } kept && (kept.Step == Step || kept.Stage > Stage || (kept.Stage == Stage && kept.Loss <= Loss))) return kept;
         var path = Path.Combine(folder, Folder);
-        var partial = path + ".partial";
-        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        Directory.CreateDirectory(partial);
-        export(partial);
-        File.WriteAllText(Path.Combine(partial, LossFile), JsonSerializer.Serialize(this, RunJson.Line));
-        if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
-        Directory.Move(partial, path);
-        foreach (var old in Folders(folder).Where(f => f != path)) Directory.Delete(old, recursive: true);
+        WholeFiles.WriteFolder(path, partial =>
+        {
+            export(partial);
+            File.WriteAllText(Path.Combine(partial, LossFile), JsonSerializer.Serialize(this, RunJson.Line));
+        });
+        foreach (var old in Folders(folder).Where(f => f != path)) WholeFiles.RemoveFolder(old);
         return this;
     }
 
     /// <summary>Removes what a run kept that begins anew.</summary>
     public static void Clear(string folder)
     {
-        foreach (var old in Folders(folder)) Directory.Delete(old, recursive: true);
+        foreach (var old in Folders(folder)) WholeFiles.RemoveFolder(old);
     }
 
     private static string[] Folders(string folder) => !Directory.Exists(folder) ? [] :
-        [.. Directory.EnumerateDirectories(folder, Prefix + "*").Where(f => long.TryParse(
-            Path.GetFileName(f)[Prefix.Length..].Replace(".partial", "", StringComparison.Ordinal), NumberStyles.None, null, out _))];
+        [.. Directory.EnumerateDirectories(folder, Prefix + "*")
+            .Where(f => long.TryParse(Path.GetFileName(f)[Prefix.Length..], NumberStyles.None, null, out _))];
 
     private static IEnumerable<BestModel> All(string folder)
     {

@@ -8,10 +8,12 @@ public sealed class DocumentStarts : IReadOnlyList<long>, IDisposable
 {
     private readonly MemoryMappedFile file;
     private readonly MemoryMappedViewAccessor view;
+    private readonly string path;
+    private readonly long tokens;
 
-    internal DocumentStarts(string path, long count)
+    internal DocumentStarts(string path, long count, long tokens)
     {
-        Count = count;
+        (this.path, Count, this.tokens) = (path, count, tokens);
         file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
         view = file.CreateViewAccessor(0, count * sizeof(long), MemoryMappedFileAccess.Read);
     }
@@ -21,13 +23,16 @@ public sealed class DocumentStarts : IReadOnlyList<long>, IDisposable
 
     /// <summary>The first token of a document; the last token before it is the end of the one before.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such document.</exception>
+    /// <exception cref="LandmarkException">The file is damaged.</exception>
     public long this[long document]
     {
         get
         {
             ArgumentOutOfRangeException.ThrowIfNegative(document);
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(document, Count);
-            return view.ReadInt64(document * sizeof(long));
+            var start = view.ReadInt64(document * sizeof(long));
+            return start >= 0 && start < tokens ? start : throw new LandmarkException(
+                $"{path} is damaged: document {document} of its source would start at token {start} of {tokens}; make the shards again.");
         }
     }
 

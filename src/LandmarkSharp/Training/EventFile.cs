@@ -19,7 +19,7 @@ internal sealed class EventFile(string folder, long step) : IDisposable
 
     private FileStream? file;
 
-    /// <summary>Adds the numbers of a line, each under its name in metrics.jsonl, and puts them on the disk.</summary>
+    /// <summary>Adds the numbers of a line, each under its name in metrics.jsonl.</summary>
     public void Add(IEnumerable<MetricsLine> lines)
     {
         foreach (var line in lines)
@@ -30,14 +30,20 @@ internal sealed class EventFile(string folder, long step) : IDisposable
         }
     }
 
-    /// <summary>Adds numbers of a step and puts them on the disk.</summary>
+    /// <summary>Adds numbers of a step, which a kill of the process leaves.</summary>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
     public void Add(long at, IEnumerable<(string Tag, double Value)> numbers)
     {
         var summary = new Summary();
         foreach (var (tag, value) in numbers) summary.Value.Add(new Summary.Types.Value { Tag = tag, SimpleValue = (float)value });
-        file ??= Open();
-        Write(file, new Event { Step = at, Summary = summary });
-        file.Flush();
+        WholeFiles.Guard(file?.Name ?? folder, () => Write(file ??= Open(), new Event { Step = at, Summary = summary }));
+    }
+
+    /// <summary>Has all of it on the disk: a power cut leaves it.</summary>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
+    public void Sync()
+    {
+        if (file is not null) WholeFiles.Guard(file.Name, () => file.Flush(flushToDisk: true));
     }
 
     /// <inheritdoc/>
@@ -51,7 +57,7 @@ internal sealed class EventFile(string folder, long step) : IDisposable
         var second = Math.Max(DateTimeOffset.UtcNow.ToUnixTimeSeconds(), newest + 1).ToString("D10", CultureInfo.InvariantCulture);
         var opened = new FileStream(
             Path.Combine(folder, $"{Prefix}{second}.{Environment.MachineName}.{Environment.ProcessId}"), FileMode.CreateNew,
-            FileAccess.Write, FileShare.Read);
+            FileAccess.Write, FileShare.Read, bufferSize: 0);
         Write(opened, new Event { FileVersion = "brain.Event:2" });
         // Its own step and all later ones are dropped.
         Write(opened, new Event { Step = step + 1, SessionLog = new SessionLog { Status = SessionLog.Types.SessionStatus.Start } });

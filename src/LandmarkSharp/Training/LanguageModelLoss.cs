@@ -19,10 +19,15 @@ internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answe
 /// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal or a Transformer-XL's.</param>
 /// <param name="dropout">The probability of a gate to be dropped in training.</param>
 /// <param name="recompute">Whether layers are computed again in the backward pass.</param>
-internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false) : IDisposable
+/// <param name="controlled">
+/// The probability of a block to be controlled by the context-miss token of a model that has one; unless a recipe says another, the paper's,
+/// so that validations compare.
+/// </param>
+internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false, double controlled = 0.5) : IDisposable
 {
     private readonly Dictionary<(int Length, int First), Phase> phases = [];
-    private Phase? own;     // of the batch before: its backward pass may need it
+    private Phase? own;     // of the batch before: its backward pass may need it, and
+    private Tensor? marks;  // which blocks were controlled
 
     /// <summary>The loss of a batch, in training.</summary>
     /// <param name="batch">Rows of one phase.</param>
@@ -61,8 +66,15 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
         var ids = batch.Ids.to(decoder.Device, non_blocking: true).to(ScalarType.Int64);    // [2, R·T]
         var (inputs, targets) = (ids[0].view(rows, length), ids[1]);
         var attention = Of(batch.Batch).Attention;
-        if (attention is DenseAttention landmarks) landmarks.Dropout = dropped;
-        var hidden = decoder.Forward(inputs, attention, recompute).flatten(0, 1);
+        var miss = decoder.Config.Landmark?.MissId;
+        if (attention is DenseAttention landmarks)
+        {
+            landmarks.Dropout = dropped;
+            landmarks.Controlled = miss is null ? null : Controlled(batch.Batch, landmarks.Blocks);
+        }
+        // The context-miss token stands before each row, and its place predicts nothing.
+        if (miss is { } token) inputs = cat([full([rows, 1], token, ScalarType.Int64, decoder.Device), inputs], 1);
+        var hidden = decoder.Forward(inputs, attention, recompute).narrow(1, miss is null ? 0 : 1, length).flatten(0, 1);
         return (hidden.MoveToOuterDisposeScope(), targets.MoveToOuterDisposeScope());
     }
 
@@ -70,7 +82,17 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     public void Dispose()
     {
         own?.Dispose();
+        marks?.Dispose();
         foreach (var phase in phases.Values) phase.Dispose();
+    }
+
+    /// <summary>Which blocks are controlled, drawn anew for each batch and row, and the same in every layer: [R, N] bool.</summary>
+    private Tensor Controlled(Batch batch, long blocks)
+    {
+        marks?.Dispose();
+        var random = new CounterRandom(batch.Seed);
+        bool[] drawn = [.. Enumerable.Range(0, batch.Rows * (int)blocks).Select(_ => random.Chance(controlled))];
+        return marks = tensor(drawn, device: decoder.Device).view(batch.Rows, blocks).DetachFromDisposeScope();
     }
 
     private Phase Of(Batch batch)

@@ -82,10 +82,13 @@ internal static class OutputLoss
     private sealed class Output(Decoder decoder, ScalarType type)
     {
         private readonly Tensor matrix = decoder.OutputMatrix.to(type);                         // [V, D]
-        private readonly Tensor? landmark = decoder.OutputRow?.to(type);                        // [1, D], in place of the matrix's
+        private readonly Tensor? own = decoder.OutputRows?.to(type);                            // [n, D], in place of the matrix's
+        private readonly Tensor? ids = decoder.OutputRows is null                               // [n]
+            ? null
+            : tensor(decoder.Config.Landmark!.OwnTokens.Select(i => (long)i).ToArray(), device: decoder.Device);
 
         /// <summary>What is learned of it.</summary>
-        public Tensor Parameter => decoder.OutputRow ?? decoder.OutputMatrix;
+        public Tensor Parameter => decoder.OutputRows ?? decoder.OutputMatrix;
 
         /// <summary>The parameter's gradient, of all slices so far.</summary>
         public Tensor? Gradient { get; private set; }
@@ -96,7 +99,7 @@ internal static class OutputLoss
         public Tensor Logits(Tensor h)
         {
             var logits = new Linear(matrix).Forward(h);
-            if (landmark is not null) OfLandmark(logits).copy_(h.matmul(landmark.t()));
+            if (own is not null) logits.index_copy_(1, ids!, h.matmul(own.t()));
             return logits;
         }
 
@@ -106,18 +109,16 @@ internal static class OutputLoss
         /// </summary>
         public Tensor Back(Tensor logits, Tensor weighted)
         {
-            if (landmark is null)
+            if (own is null)
             {
                 Add(logits.t().matmul(weighted));
                 return logits.matmul(matrix);
             }
-            var own = OfLandmark(logits).clone();                                               // [S, 1]
-            OfLandmark(logits).zero_();
-            Add(own.t().matmul(weighted));
-            return logits.matmul(matrix).addmm_(own, landmark);
+            var ofOwn = logits.index_select(1, ids!);                                           // [S, n]
+            logits.index_fill_(1, ids!, 0);
+            Add(ofOwn.t().matmul(weighted));
+            return logits.matmul(matrix).addmm_(ofOwn, own);
         }
-
-        private Tensor OfLandmark(Tensor logits) => logits.narrow(1, decoder.Config.Landmark!.Id, 1);
 
         private void Add(Tensor gradient)
         {
@@ -130,7 +131,7 @@ internal static class OutputLoss
 /// <summary>What a loss's backward pass begins with.</summary>
 /// <param name="Hidden">What the layers gave, [P, D].</param>
 /// <param name="OfHidden">The gradient with respect to it.</param>
-/// <param name="Parameter">The output's parameter: a matrix, or the landmark's row beside a frozen one.</param>
+/// <param name="Parameter">The output's parameter: a matrix, or the own tokens' rows beside a frozen one.</param>
 /// <param name="OfParameter">The gradient with respect to that, in its type.</param>
 internal sealed record LossGradients(Tensor Hidden, Tensor OfHidden, Tensor Parameter, Tensor OfParameter)
 {

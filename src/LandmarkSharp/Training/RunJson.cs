@@ -21,9 +21,6 @@ internal static class RunJson
     public static JsonSerializerOptions Whole { get; } = new(Line) { WriteIndented = true };
 
     /// <summary>Writes a file beside and renames it: whatever has the name is whole.</summary>
-    public static void Write<T>(string path, T value)
-    {
-        File.WriteAllText(path + ".partial", JsonSerializer.Serialize(value, Whole) + "\n");
-        File.Move(path + ".partial", path, overwrite: true);
-    }
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
+    public static void Write<T>(string path, T value) => WholeFiles.Write(path, JsonSerializer.Serialize(value, Whole) + "\n");
 }

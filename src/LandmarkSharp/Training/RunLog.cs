@@ -26,6 +26,8 @@ internal sealed class RunLog : IDisposable
     public RunLog(TrainingOptions options, TrainingRun run, TrainingData data, Decoder decoder, long step, long positions)
     {
         (folder, firstPositions) = (run.Output, positions);
+        foreach (var prefix in (ReadOnlySpan<string>)[TrainingCheckpoints.Prefix, BestModel.Prefix])
+            WholeFiles.Sweep(folder, prefix + "????????");
         metrics = MetricsFile.Open(folder, step);
         events = new EventFile(folder, step);
         if (run.SampleEvery > 0 && data.HeldOut is not null)
@@ -33,13 +35,20 @@ internal sealed class RunLog : IDisposable
             samples = new Samples(data, decoder, options.Seed);
             samplesFile = new StepFile(Path.Combine(folder, "samples.jsonl"), step);
         }
-        if (step == 0) BestModel.Clear(folder);
-        var before = step == 0 ? [] : SessionsBefore();
+        var recipe = JsonSerializer.Deserialize<JsonElement>(options.ToJson());
+        var earlier = RunRecord.Find(folder);
+        if (step == 0 && earlier?.IsOf(recipe, run, data) != true)
+        {
+            // Of another run. What this one kept before a kill that came before its first checkpoint stays.
+            BestModel.Clear(folder);
+            earlier = null;
+        }
+        var before = earlier?.Sessions ?? [];
         // A run that was done and is started again does nothing.
         var session = step == options.Steps && before is [.., var last] ? last : RunSession.Begin(run.Devices, step);
         record = new RunRecord
         {
-            Recipe = JsonSerializer.Deserialize<JsonElement>(options.ToJson()),
+            Recipe = recipe,
             Steps = options.Steps,
             Parameters = decoder.ParameterCount,
             TokenizerFingerprint = data.Tokenizer.Fingerprint,
@@ -87,13 +96,28 @@ internal sealed class RunLog : IDisposable
     /// <summary>Lets the model write, if the run has samples.</summary>
     public void Sample(long step) => samplesFile?.Add(samples!.Draw(step));
 
+    /// <summary>Has all that was added on the disk: a checkpoint is not to be newer than what tells of it.</summary>
+    public void Sync()
+    {
+        metrics.Sync();
+        events.Sync();
+        samplesFile?.Sync();
+    }
+
     /// <summary>Notes that the run ended as it should.</summary>
     public void End(long step, bool done) => End(step, done ? RunState.Done : RunState.Stopped);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (record.Sessions[^1] is { State: RunState.Running, Step: var step }) End(step, RunState.Failed);
+        try
+        {
+            if (record.Sessions[^1] is { State: RunState.Running, Step: var step }) End(step, RunState.Failed);
+        }
+        catch (LandmarkException)
+        {
+            // What ended the run is told, and where it cannot even be noted it may have been the same full disk.
+        }
         metrics.Dispose();
         events.Dispose();
         samplesFile?.Dispose();
@@ -106,18 +130,5 @@ internal sealed class RunLog : IDisposable
     {
         record = record with { Sessions = [.. record.Sessions.SkipLast(1), change(record.Sessions[^1])] };
         record.Save(folder);
-    }
-
-    /// <summary>The sessions so far; a record that cannot be read is written anew, for what is computed does not depend on it.</summary>
-    private IReadOnlyList<RunSession> SessionsBefore()
-    {
-        try
-        {
-            return RunRecord.Load(folder).Sessions;
-        }
-        catch (Exception e) when (e is LandmarkException or FileNotFoundException)
-        {
-            return [];
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Reflection;
-using System.Security.Cryptography;
 using System.Text.Json;
 using LandmarkSharp.Tensors;
 using TorchSharp;
@@ -89,31 +88,51 @@ public sealed record RunRecord
         }
     }
 
+    /// <summary>A folder's run.json; null where there is none or it is damaged: it is written anew, for what is computed does not depend on it.</summary>
+    internal static RunRecord? Find(string folder)
+    {
+        try
+        {
+            return Load(folder);
+        }
+        catch (Exception e) when (e is LandmarkException or FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether it is of a run of this recipe, these texts and this beginning.</summary>
+    internal bool IsOf(JsonElement recipe, TrainingRun run, TrainingData data) =>
+        JsonElement.DeepEquals(Recipe, recipe) && (Base, StartFrom) == (run.Base, run.StartFrom)
+        && Shards.Fingerprint == data.Shards.Fingerprint && Validation?.Fingerprint == data.HeldOut?.Fingerprint;
+
+    /// <summary>Throws when a run that goes on would be fed or judged by other texts than those that it began with.</summary>
+    internal void RequireSame(TrainingRun run, TrainingData data)
+    {
+        Same("--shards", Shards, data.Shards, run.Shards);
+        if (Validation is { } before && data.HeldOut is { } now) Same("--validation", before, now, run.ValidationShards!);
+
+        void Same(string option, RunShards before, TokenShards now, string folder)
+        {
+            if (before.Fingerprint != now.Fingerprint)
+                throw new LandmarkException(
+                    $"The run in {run.Output} was begun with other token shards than those in {folder} "
+                    + $"(fingerprint {before.Fingerprint[..12]}…, these have {now.Fingerprint[..12]}…); "
+                    + $"give {option} those that it was begun with, or another output folder.");
+        }
+    }
+
     internal void Save(string folder) => RunJson.Write(Path.Combine(folder, FileName), this);
 }
 
 /// <summary>Token shards as a run found them.</summary>
 /// <param name="Folder">Where.</param>
-/// <param name="Fingerprint">SHA-256 of tokens.json, which has the tokenizer, and of every document's place after it.</param>
+/// <param name="Fingerprint"><see cref="TokenShards.Fingerprint"/>.</param>
 /// <param name="Tokens">Tokens of each source.</param>
 public sealed record RunShards(string Folder, string Fingerprint, IReadOnlyDictionary<string, long> Tokens)
 {
-    internal static RunShards Of(string folder, TokenShards shards) => new(
-        folder,
-        FingerprintOf([TokenShards.MetaFile, .. shards.Meta.Sources.Select(s => s.Starts)], folder),
-        shards.Meta.Sources.ToDictionary(s => s.Name, s => s.Tokens));
-
-    private static string FingerprintOf(IEnumerable<string> files, string folder)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[1 << 16];
-        foreach (var name in files)
-        {
-            using var file = File.OpenRead(Path.Combine(folder, name));
-            while (file.Read(buffer) is > 0 and var count) hash.AppendData(buffer, 0, count);
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
+    internal static RunShards Of(string folder, TokenShards shards) =>
+        new(folder, shards.Fingerprint, shards.Meta.Sources.ToDictionary(s => s.Name, s => s.Tokens));
 }
 
 /// <summary>Steps between what a run does beside training.</summary>

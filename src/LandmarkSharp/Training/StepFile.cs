@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace LandmarkSharp.Training;
@@ -5,27 +6,36 @@ namespace LandmarkSharp.Training;
 /// <summary>A file of JSON lines, each of a step: a run that goes on from a step writes them on from there.</summary>
 internal sealed class StepFile : IDisposable
 {
-    private readonly StreamWriter writer;
+    private readonly string path;
+    private readonly FileStream file;
 
     /// <summary>Opens the file; lines after <paramref name="step"/> are of work that was lost, and go.</summary>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
     public StepFile(string path, long step)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        var kept = File.Exists(path) ? File.ReadAllLines(path).Where(l => Step(l) <= step).ToArray() : [];
-        File.WriteAllLines(path + ".partial", kept);
-        File.Move(path + ".partial", path, overwrite: true);
-        writer = new StreamWriter(path, append: true);
+        this.path = path;
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        WholeFiles.Guard(folder, () => Directory.CreateDirectory(folder));
+        var kept = File.Exists(path) ? File.ReadAllLines(path).Where(l => Step(l) <= step) : [];
+        WholeFiles.Write(path, string.Concat(kept.Select(l => l + "\n")));
+        // Without a buffer: what could not be written is not tried again.
+        file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
     }
 
-    /// <summary>Adds lines and puts them on the disk.</summary>
+    /// <summary>Adds lines, which a kill of the process leaves.</summary>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
     public void Add<T>(IEnumerable<T> lines)
     {
-        foreach (var line in lines) writer.WriteLine(JsonSerializer.Serialize(line, RunJson.Line));
-        writer.Flush();
+        var text = string.Concat(lines.Select(line => JsonSerializer.Serialize(line, RunJson.Line) + "\n"));
+        WholeFiles.Guard(path, () => file.Write(Encoding.UTF8.GetBytes(text)));
     }
 
+    /// <summary>Has all of it on the disk: a power cut leaves it.</summary>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
+    public void Sync() => WholeFiles.Guard(path, () => file.Flush(flushToDisk: true));
+
     /// <inheritdoc/>
-    public void Dispose() => writer.Dispose();
+    public void Dispose() => file.Dispose();
 
     /// <summary>A line's step; a line that a kill cut short is past every step.</summary>
     private static long Step(string line)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -33,7 +34,7 @@ internal sealed class StepGradients : IDisposable
             Dispose();      // the copies before the one that did not fit
             throw;
         }
-        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers))];
+        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers, options.ContextMiss))];
         threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 
@@ -93,7 +94,7 @@ internal sealed class StepGradients : IDisposable
         {
             using var part = NewDisposeScope();
             var result = loss.Of(batch, weight);
-            result.Gradients!.Backward();
+            BackwardFailure.Told(result.Gradients!.Backward);
             var now = stack([result.Loss, result.Text, result.Answers]);
             sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
         }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -16,12 +17,24 @@ public sealed class TokenShards : IDisposable
     /// <summary>How the files are laid out; another number for every change of it. The first had the starts in tokens.json.</summary>
     internal const int Layout = 2;
 
-    private readonly Dictionary<string, (TokenSource Tokens, DocumentStarts Starts)> sources = new(StringComparer.Ordinal);
+    /// <summary>Of the tokens, which may be many, a fingerprint reads so many pieces of so many bytes.</summary>
+    private const int Pieces = 64, PieceBytes = 4096;
 
-    private TokenShards(TokenShardsMeta meta) => Meta = meta;
+    private readonly string folder;
+    private readonly Dictionary<string, (TokenSource Tokens, DocumentStarts Starts)> sources = new(StringComparer.Ordinal);
+    private string? fingerprint;
+
+    private TokenShards(string folder, TokenShardsMeta meta) => (this.folder, Meta) = (folder, meta);
 
     /// <summary>What <c>tokens.json</c> says.</summary>
     public TokenShardsMeta Meta { get; }
+
+    /// <summary>
+    /// What tells these shards from others: SHA-256 of tokens.json, which has the tokenizer and the sizes, of every document's place,
+    /// and of 64 pieces of 4,096 bytes, evenly spread, of each source's tokens.
+    /// </summary>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    public string Fingerprint => fingerprint ??= Hash();
 
     /// <summary>The stream of the source of this name.</summary>
     /// <exception cref="LandmarkException">There is no such source.</exception>
@@ -45,7 +58,7 @@ public sealed class TokenShards : IDisposable
                 $"The token shards in {folder} were made with another tokenizer (vocabulary {meta.Vocabulary}, this "
                 + $"one is {vocabulary}); make them again with this tokenizer.");
 
-        var shards = new TokenShards(meta);
+        var shards = new TokenShards(folder, meta);
         try
         {
             foreach (var source in meta.Sources)
@@ -54,7 +67,7 @@ public sealed class TokenShards : IDisposable
                 CheckSize(tokens, source.Tokens * meta.BytesPerToken);
                 CheckSize(starts, source.DocumentCount * sizeof(long));
                 shards.sources.Add(
-                    source.Name, (TokenSource.Map(tokens, meta.BytesPerToken), new DocumentStarts(starts, source.DocumentCount)));
+                    source.Name, (TokenSource.Map(tokens, meta.BytesPerToken), new DocumentStarts(starts, source.DocumentCount, source.Tokens)));
             }
             return shards;
         }
@@ -73,6 +86,25 @@ public sealed class TokenShards : IDisposable
             tokens.Dispose();
             starts.Dispose();
         }
+    }
+
+    private string Hash()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[1 << 16];
+        foreach (var name in Meta.Sources.Select(s => s.Starts).Prepend(MetaFile))
+        {
+            using var file = File.OpenRead(Path.Combine(folder, name));
+            while (file.Read(buffer) is > 0 and var count) hash.AppendData(buffer, 0, count);
+        }
+        foreach (var source in Meta.Sources)
+        {
+            using var file = File.OpenHandle(Path.Combine(folder, source.File));
+            var last = Math.Max(0, RandomAccess.GetLength(file) - PieceBytes);
+            for (var i = 0; i < Pieces; i++)
+                hash.AppendData(buffer, 0, RandomAccess.Read(file, buffer.AsSpan(0, PieceBytes), (long)((Int128)last * i / (Pieces - 1))));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private (TokenSource Tokens, DocumentStarts Starts) Source(string name) =>

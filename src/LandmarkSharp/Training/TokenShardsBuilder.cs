@@ -13,8 +13,6 @@ namespace LandmarkSharp.Training;
 public sealed class TokenShardsBuilder(
     Func<string, int[]> encode, int vocabularySize, int endOfText, string vocabulary)
 {
-    private const string Partial = ".partial";
-
     private readonly FragmentEncoder encoder = new(encode);
 
     /// <summary>Encodes with a tokenizer, its end-of-text token after each document.</summary>
@@ -49,14 +47,14 @@ public sealed class TokenShardsBuilder(
     /// <param name="sources">Names (which become file names) and paths.</param>
     /// <param name="cancellation">Stops the work; the folder then has what it had before.</param>
     /// <exception cref="LandmarkException">
-    /// A name is no name or occurs twice, a source has no document, or with <see cref="Strict"/> anything of it is none.
+    /// A name is no name or occurs twice, a source has no document, with <see cref="Strict"/> anything of it is none, or the disk refuses.
     /// </exception>
     public TokenShardsReport Build(
         string output, IReadOnlyList<(string Name, string Path)> sources, CancellationToken cancellation = default)
     {
         CheckNames(sources);
         var files = sources.Select(s => CorpusFile.Enumerate(s.Path)).ToList();
-        Directory.CreateDirectory(output);
+        WholeFiles.Guard(output, () => Directory.CreateDirectory(output));
         var meta = new TokenShardsMeta(
             TokenShards.Layout, vocabulary, vocabularySize <= 1 << 16 ? 2 : 4, endOfText, [.. sources.Select(s => TokenShard.Named(s.Name))]);
         string[] written =
@@ -67,15 +65,15 @@ public sealed class TokenShardsBuilder(
         try
         {
             meta = meta with { Sources = [.. meta.Sources.Select((s, i) => work.Write(output, s, sources[i].Path, files[i]))] };
-            File.WriteAllBytes(written[^1] + Partial, JsonSerializer.SerializeToUtf8Bytes(meta, TokenShardsJson.Default.TokenShardsMeta));
+            WholeFiles.WritePartial(written[^1], file => JsonSerializer.Serialize(file, meta, TokenShardsJson.Default.TokenShardsMeta));
             // All is on the disk before the first old file goes. Killed in between, the folder has no description, and nobody
             // takes the old one for that of the new files.
             File.Delete(written[^1]);
-            foreach (var file in written) File.Move(file + Partial, file, overwrite: true);
+            foreach (var file in written) WholeFiles.Commit(file);
         }
         finally
         {
-            foreach (var file in written) File.Delete(file + Partial);
+            foreach (var file in written) WholeFiles.TryDelete(file + WholeFiles.Partial);
         }
         return work.Report;
     }
@@ -138,7 +136,7 @@ public sealed class TokenShardsBuilder(
         {
             (first, skipped) = (null, 0);
             using var writer = new ShardWriter(
-                Path.Combine(output, source.File + Partial), Path.Combine(output, source.Starts + Partial), bytesPerToken);
+                Path.Combine(output, source.File + WholeFiles.Partial), Path.Combine(output, source.Starts + WholeFiles.Partial), bytesPerToken);
             foreach (var (pieces, tokens) in InParallel(Batches(reader.Read(files)), builder.Encode))
             {
                 foreach (var (piece, ids) in pieces.Zip(tokens))
@@ -151,6 +149,7 @@ public sealed class TokenShardsBuilder(
                     reader.FilesRead, all.Files, reader.BytesRead, all.Bytes,
                     done.Sum(d => d.Documents) + writer.Documents, done.Sum(d => d.Tokens) + writer.Tokens));
             }
+            writer.Finish();
             if (writer.Documents == 0)
                 throw new LandmarkException(
                     $"There is no document in '{path}', as {first?.ToString() ?? "its files have no rows"}"

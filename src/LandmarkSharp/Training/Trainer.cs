@@ -33,11 +33,12 @@ public sealed class Trainer : IDisposable
     public Trainer(TrainingOptions options, TrainingRun run)
     {
         (this.options, this.run) = (options.Checked(), run);
-        checkpoints = new TrainingCheckpoints(run.Output);
+        checkpoints = new TrainingCheckpoints(run.Output, areBeginnings: run.Base is null || options.Lora is not null);
         try
         {
+            var newest = checkpoints.LatestWhole();
             data = new TrainingData(options, run);
-            var model = AfterWindowsOf(checkpoints.Latest?.Path ?? run.StartFrom, data.Model);
+            var model = AfterWindowsOf(newest?.Path ?? run.StartFrom, data.Model);
             foreach (var stage in options.Stages.Where(s => s.Accumulate % Math.Max(1, run.Devices.Count) != 0))
                 throw new LandmarkException(
                     $"The stage from step {stage.FromStep} accumulates {stage.Accumulate} "
@@ -48,8 +49,9 @@ public sealed class Trainer : IDisposable
             decoder = data.Base?.Load(model, device, type, options.Seed) ?? Checkpoint.Create(model, device, type, options.Seed);
             foreach (var parameter in decoder.Trainable.Values) parameter.requires_grad_();
             optimizer = new AdamW(decoder.Trainable, options);
-            if (checkpoints.Latest is var (step, path))
+            if (newest is var (step, path))
             {
+                RunRecord.Find(run.Output)?.RequireSame(run, data);
                 TrainingCheckpoints.Restore(path, decoder, optimizer, options);
                 Step = step;
             }
@@ -88,8 +90,10 @@ public sealed class Trainer : IDisposable
     /// <param name="report">Told of progress and validations.</param>
     /// <param name="cancel">Stops after the step at hand.</param>
     /// <returns>Whether the recipe is done; the finished model is then in <see cref="Finished"/>.</returns>
-    /// <exception cref="LandmarkException">A loss is no number, a batch cannot be made, or a source is shorter than a window.</exception>
-    /// <exception cref="IOException">Metrics, a checkpoint or the model cannot be written.</exception>
+    /// <exception cref="LandmarkException">
+    /// A loss is no number, a batch cannot be made, a source is shorter than a window, memory does not suffice, or the disk refuses;
+    /// the newest checkpoint is whole.
+    /// </exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
         using var log = new RunLog(options, run, data, decoder, Step, Positions);
@@ -142,6 +146,10 @@ public sealed class Trainer : IDisposable
                 if (Step % run.SaveEvery == 0 || ends) Untimed(Save);
             }
         }
+        catch (Exception e) when (OutOfMemory.Is(e))
+        {
+            throw TrainingFailure.NoMemory(stage!, $"{decoder.Device}", checkpoints.Onward, e);
+        }
         finally
         {
             batches?.Dispose();
@@ -163,6 +171,7 @@ public sealed class Trainer : IDisposable
         void Save()
         {
             log.Add(Read());
+            log.Sync();
             checkpoints.Save(Step, decoder, optimizer, options, run.Keep);
             saved = Step;
         }
@@ -188,14 +197,7 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Leaves the finished model, written beside and renamed: after a kill the same command writes it from its checkpoint.</summary>
-    private void Finish()
-    {
-        var partial = Finished + ".partial";
-        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        Export(partial);
-        if (Directory.Exists(Finished)) Directory.Delete(Finished, recursive: true);
-        Directory.Move(partial, Finished);
-    }
+    private void Finish() => WholeFiles.WriteFolder(Finished, Export);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -243,9 +245,8 @@ public sealed class Trainer : IDisposable
             var values = read.data<float>().ToArray();
             sums.Dispose();
             if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
-                throw new LandmarkException(
-                    $"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}; "
-                    + "go on from the newest checkpoint with a lower rate.");
+                throw TrainingFailure.NoNumber(
+                    $"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}", checkpoints.Onward);
             lines.Add(line with
             {
                 Loss = values[0],
@@ -262,8 +263,7 @@ public sealed class Trainer : IDisposable
     {
         foreach (var loss in (double?[])[result.Loss, result.AnswerLoss])
             if (loss is { } l && !double.IsFinite(l))
-                throw new LandmarkException(
-                    $"The held-out loss is {l} at step {Step}; go on from the newest checkpoint with a lower rate.");
+                throw TrainingFailure.NoNumber($"The held-out loss is {l} at step {Step}", checkpoints.Onward);
         return new MetricsLine
         {
             Step = Step,

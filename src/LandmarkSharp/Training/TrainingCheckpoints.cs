@@ -9,17 +9,34 @@ namespace LandmarkSharp.Training;
 
 /// <summary>
 /// Checkpoints of a run: folders <c>step-N</c> with the model in Hugging Face's layout, the optimizer's moments and the recipe.
-/// One is written beside and renamed, so whatever has the name is whole.
+/// One is written beside and renamed, so whatever has the name is whole, and was finite when it was written.
 /// </summary>
 /// <param name="folder">The run's folder.</param>
-public sealed class TrainingCheckpoints(string folder)
+/// <param name="areBeginnings">Whether another run may begin with them: one that tunes all weights of a model begins with the model.</param>
+public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true)
 {
-    private const string Prefix = "step-";
+    internal const string Prefix = "step-";
     private const string OptimizerFolder = "optimizer";
     private const string RecipeFile = "recipe.json";
 
     /// <summary>The newest checkpoint, or null.</summary>
     public (long Step, string Path)? Latest => All().Select(c => ((long, string)?)c).LastOrDefault();
+
+    /// <summary>How another run keeps what was learned, as the end of a sentence; empty where it cannot.</summary>
+    internal string Onward => areBeginnings && Latest is var (_, path) ? $", with --from {path} to begin with what was learned" : "";
+
+    /// <summary>The newest checkpoint, found to have all its files, or null.</summary>
+    /// <exception cref="LandmarkException">It is damaged; the message says from which one the run can go on, and how.</exception>
+    public (long Step, string Path)? LatestWhole()
+    {
+        if (Latest is not var (step, path)) return null;
+        if (Damage(path) is not { } damage) return (step, path);
+        var older = All().SkipLast(1).Select(c => c.Path).LastOrDefault(p => Damage(p) is null);
+        throw new LandmarkException(
+            $"The newest checkpoint is damaged ({damage.Message.Split(';')[0].TrimEnd('.')}); " + (older is null
+                ? $"restore it, or begin anew in another folder: {folder} has no other that is whole."
+                : $"remove {path} to go on from {older}, which is whole."), damage);
+    }
 
     /// <summary>Writes a checkpoint and removes all but the newest few.</summary>
     /// <param name="step">Steps done.</param>
@@ -27,27 +44,27 @@ public sealed class TrainingCheckpoints(string folder)
     /// <param name="optimizer">Its optimizer.</param>
     /// <param name="options">The recipe.</param>
     /// <param name="keep">Checkpoints to keep.</param>
+    /// <exception cref="LandmarkException">A number in it is not finite, or the disk refuses; older checkpoints are then as they were.</exception>
     public void Save(long step, Decoder decoder, AdamW optimizer, TrainingOptions options, int keep)
     {
         var path = Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));
-        var partial = path + ".partial";
         using var scope = NewDisposeScope();
-        if (Directory.Exists(partial)) Directory.Delete(partial, recursive: true);
-        Directory.CreateDirectory(Path.Combine(partial, OptimizerFolder));
-        if (decoder.Config.Lora is null) Checkpoint.Save(decoder, partial, ScalarType.Float32);
-        else LoraFolder.Save(decoder, "", partial);
-        SafeTensors.WriteSharded(Path.Combine(partial, OptimizerFolder), optimizer.State, 1L << 30);
-        File.WriteAllText(Path.Combine(partial, RecipeFile), options.ToJson());
-        if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
-        Directory.Move(partial, path);
-        foreach (var (_, old) in All().SkipLast(Math.Max(1, keep))) Directory.Delete(old, recursive: true);
+        RequireFinite(step, decoder.Trainable.Select(p => p.Value).Concat(optimizer.State.Select(s => s.Value)));
+        WholeFiles.WriteFolder(path, partial =>
+        {
+            if (decoder.Config.Lora is null) Checkpoint.Save(decoder, partial, ScalarType.Float32);
+            else LoraFolder.Save(decoder, "", partial);
+            SafeTensors.WriteSharded(Path.Combine(partial, OptimizerFolder), optimizer.State, 1L << 30);
+            File.WriteAllText(Path.Combine(partial, RecipeFile), options.ToJson());
+        });
+        foreach (var (_, old) in All().SkipLast(Math.Max(1, keep))) WholeFiles.RemoveFolder(old);
     }
 
     /// <summary>Reads a checkpoint's parameters and moments into a run that was started alike.</summary>
     /// <exception cref="LandmarkException">The checkpoint is damaged, or was made with another recipe.</exception>
     public static void Restore(string path, Decoder decoder, AdamW optimizer, TrainingOptions options)
     {
-        RequireSame(Path.Combine(path, RecipeFile), options);
+        RequireSame(path, options);
         RestoreWeights(path, decoder);
         using var moments = Weights.Open(Path.Combine(path, OptimizerFolder));
         optimizer.Restore(moments);
@@ -105,6 +122,35 @@ public sealed class TrainingCheckpoints(string folder)
         if (model.Landmark is not { } had) return;
         Same("block_tokens", had.BlockTokens, run.Landmark?.BlockTokens ?? 0);
         Same("the landmark", had.Id, run.Landmark?.Id ?? had.Id);
+        Same("the context-miss token", had.MissId, run.Landmark?.MissId);
+    }
+
+    // The loss of a step was finite, and what the step made of the weights may not be.
+    private void RequireFinite(long step, IEnumerable<Tensor> tensors)
+    {
+        using var quiet = no_grad();
+        // max and min are NaN where a number is.
+        var ends = stack([.. tensors.SelectMany(t => new[] { t.max(), t.min() }).Select(e => e.to(ScalarType.Float32))]);
+        if (!ends.isfinite().all().item<bool>())
+            throw TrainingFailure.NoNumber($"The weights after step {step} are no finite numbers", Onward);
+    }
+
+    /// <summary>What is wrong with a checkpoint's files, as their sizes and headers tell; null for nothing.</summary>
+    private static LandmarkException? Damage(string path)
+    {
+        try
+        {
+            _ = Recipe(path);
+            _ = ConfigFile.Load(path);
+            if (File.Exists(Path.Combine(path, LoraFolder.ConfigName))) LoraFolder.Open(path).Dispose();
+            else Weights.Open(path).Dispose();
+            Weights.Open(Path.Combine(path, OptimizerFolder)).Dispose();
+            return null;
+        }
+        catch (LandmarkException e)
+        {
+            return e;
+        }
     }
 
     private (long Step, string Path)[] All()
@@ -119,14 +165,19 @@ public sealed class TrainingCheckpoints(string folder)
             .Where(c => c.Parsed).Select(c => (c.Step, c.Path)).Order()];
     }
 
-    /// <summary>A run goes on with the recipe that it began with: every field decides what is computed.</summary>
-    private static void RequireSame(string recipe, TrainingOptions options)
+    /// <summary>The recipe that a checkpoint was made with.</summary>
+    private static TrainingOptions Recipe(string path)
     {
-        if (!File.Exists(recipe))
-            throw new LandmarkException(
-                $"{Path.GetDirectoryName(recipe)} is no checkpoint of a run: it has no {RecipeFile}; "
-                + "give another output folder.");
-        using var then = JsonDocument.Parse(TrainingOptions.Load(recipe).ToJson());
+        var recipe = Path.Combine(path, RecipeFile);
+        return File.Exists(recipe)
+            ? TrainingOptions.Load(recipe)
+            : throw new LandmarkException($"{path} is no checkpoint of a run: it has no {RecipeFile}; give another output folder.");
+    }
+
+    /// <summary>A run goes on with the recipe that it began with: every field decides what is computed.</summary>
+    private static void RequireSame(string path, TrainingOptions options)
+    {
+        using var then = JsonDocument.Parse(Recipe(path).ToJson());
         using var now = JsonDocument.Parse(options.ToJson());
         foreach (var field in then.RootElement.EnumerateObject())
         {

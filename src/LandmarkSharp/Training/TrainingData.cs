@@ -111,6 +111,7 @@ internal sealed class TrainingData : IDisposable
         Length = stage.Window,
         BlockLength = options.BlockTokens,
         LandmarkId = Model.Landmark?.Id ?? -1,
+        Vocabulary = tokenizer.VocabularySize,
         LandmarkLoss = options.LandmarkLoss,
         Documents = options.Documents,
         PositionJump = options.PositionJump,

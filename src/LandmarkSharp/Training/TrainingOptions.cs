@@ -92,6 +92,12 @@ public sealed record TrainingOptions
     /// <summary>The probability of a query's gate of an earlier block to be dropped (group dropout, landmark-attention.md 1.7).</summary>
     public double GroupDropout { get; init; }
 
+    /// <summary>
+    /// The probability of a block of a window to be controlled by the context-miss token, which the model then has (the paper's
+    /// appendix D, landmark-attention.md 1.7; there 0.5); 0 for a model without.
+    /// </summary>
+    public double ContextMiss { get; init; }
+
     /// <summary>Sources of text, by their names in the shards, and their weights.</summary>
     public IReadOnlyDictionary<string, double> Sources { get; init; } = new Dictionary<string, double>();
 
@@ -213,8 +219,8 @@ public sealed record TrainingOptions
         Require(Steps > 0 && WarmUp >= 0, "steps must be above 0 and warm_up 0 or more");
         Require(BlockTokens >= 0, $"block_tokens is {BlockTokens}; a block has at least 1, and 0 stands for no landmarks");
         Require(
-            BlockTokens > 0 || (Documents == DocumentPacking.Joined && PositionJump == 0 && GroupDropout == 0 && Lora is null),
-            "without landmarks, block_tokens 0, documents are joined, and there is no position_jump, group_dropout or lora");
+            BlockTokens > 0 || (Documents == DocumentPacking.Joined && PositionJump == 0 && GroupDropout == 0 && ContextMiss == 0 && Lora is null),
+            "without landmarks, block_tokens 0, documents are joined, and there is no position_jump, group_dropout, context_miss or lora");
         Require(
             Recurrence is null || (BlockTokens == 0 && Recurrence is { Window: > 0, Cache: > 0 }),
             "recurrence is for block_tokens 0, and has a window and a cache of 1 position or more");
@@ -243,6 +249,7 @@ public sealed record TrainingOptions
             "rates and clip must be above 0 and weight_decay 0 or more");
         Require(StartRate >= 0 && Cycles is > 0 and <= 0.5, "start_rate must be 0 or more, and cycles above 0 and at most 0.5");
         Require(PositionJump >= 0 && GroupDropout is >= 0 and < 1, "position_jump must be 0 or more, and group_dropout from 0 to below 1");
+        Require(ContextMiss is >= 0 and <= 1, "context_miss must be from 0 to 1");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");
         Require(TaskSources.All(s => s is not null), "task_sources must be names of sources");
@@ -270,7 +277,7 @@ public sealed record TrainingOptions
     public ModelConfig Model(int vocabulary, int? endOfText, string fingerprint)
     {
         var (context, gpt) = (Stages.Max(s => s.Window), Architecture == Architecture.Gpt);
-        var rows = BlockTokens == 0 ? vocabulary : vocabulary + 1;
+        var rows = vocabulary + OwnTokens;
         return new ModelConfig
         {
             Family = gpt ? ModelFamily.Starcoder2 : ModelFamily.Llama,
@@ -292,7 +299,10 @@ public sealed record TrainingOptions
         }.Checked("The recipe");
     }
 
-    /// <summary>The landmark side of the model that the recipe makes.</summary>
+    /// <summary>Tokens that the model has beside its tokenizer's.</summary>
+    internal int OwnTokens => BlockTokens == 0 ? 0 : ContextMiss > 0 ? 2 : 1;
+
+    /// <summary>The landmark side of the model that the recipe makes; a context-miss token's id is the one after the landmark's.</summary>
     /// <param name="id">The landmark's token id.</param>
     public LandmarkConfig Landmark(int id) => new()
     {
@@ -300,6 +310,7 @@ public sealed record TrainingOptions
         BlockTokens = BlockTokens,
         TrainContext = Stages.Max(s => s.Window),
         Loss = LandmarkLoss,
+        MissId = ContextMiss > 0 ? id + 1 : null,
         TopK = TopK,
         WindowPositions = WindowBlocks * (BlockTokens + 1),
     };

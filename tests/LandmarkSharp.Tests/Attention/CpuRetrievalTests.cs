@@ -33,6 +33,37 @@ public sealed class CpuRetrievalTests
         }
     }
 
+    /// <summary>The same with a context-miss token, which some queries and heads, few or most, retrieve nothing for.</summary>
+    [Fact]
+    public void WithAContextMissTokenTheyDoToo()
+    {
+        var (dropped, all) = (0L, 0L);
+        for (var seed = 0; seed < 90; seed++)
+        {
+            using var scope = NewDisposeScope();
+            var (random, shape) = Shape.Draw(seed);
+            if (random.Next(3) == 0) shape = shape with { Queries = random.Next(1, 4) };
+            shape = shape with { Options = shape.Options with { MissCutoff = random.Next(4) switch { 0 => 0, 1 => 1, _ => random.NextDouble() } } };
+            var (q, numbers, landmarks) = shape.Draw(random);
+            var (blocks, scales) = shape.Kept(numbers);
+            var miss = randn([shape.Groups, shape.Width]) * 3;
+            var tied = random.Next(3) == 0;
+            if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
+            using var operators = new RetrievedAttention(
+                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
+                shape.Options with { Reference = true }, ScalarType.Float32);
+            var reference = operators.Attend(q, blocks, landmarks, tied, scales, miss: miss);
+            var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied, scales, miss);
+            Same(reference, widest, 3e-5);
+            Same(reference, shape.Run(null, q, blocks, landmarks, tied, scales, miss), 3e-5);
+            for (var tiles = AttentionBackend.CpuScalar; tiles < CpuDense.Widest; tiles++)
+                Same(widest, shape.Run(tiles, q, blocks, landmarks, tied, scales, miss), 0);
+            if (shape.Options.MissCutoff is 0 or 1 || shape.InMemory == 0) continue;
+            (dropped, all) = (dropped + reference.Dropped!.Value, all + (shape.Heads * shape.Queries));
+        }
+        Assert.InRange(dropped, all / 10, all * 9 / 10);
+    }
+
     /// <summary>Landmarks that are the same score the same wherever they stand: the later of them is read.</summary>
     [Fact]
     public void OfEqualLandmarksTheLaterOnesAreChosen()
@@ -54,6 +85,7 @@ public sealed class CpuRetrievalTests
         Assert.Equal(expected.Chosen?.contiguous().data<long>().ToArray(), actual.Chosen?.contiguous().data<long>().ToArray());
         RowByRow.Close(expected.Output, actual.Output, tolerance);
         if (expected.Gates is { } gates) RowByRow.Close(gates, actual.Gates!, tolerance);
+        Assert.Equal(expected.Dropped, actual.Dropped);
     }
 
     private sealed record Shape(
@@ -94,8 +126,8 @@ public sealed class CpuRetrievalTests
         };
 
         public Retrieved Run(
-            AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null) =>
+            AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, Tensor? miss = null) =>
             new CpuRetrieval(InMemory, Keys, Queries, Length, Rotary(Width), Options) { Tiles = tiles }
-                .Attend(q, blocks, landmarks, tied, scales);
+                .Attend(q, blocks, landmarks, tied, scales, miss);
     }
 }

@@ -41,6 +41,17 @@ public sealed class PaperCasesTests : IDisposable
     }
 
     [Fact]
+    public void LContextMiss()
+    {
+        using var layout = BlockLayout.Regular(9, 9, 3, 3);
+        var (x, controlled) = (ones([1, 1, 9, 1], ScalarType.Float64), tensor(new[] { true, false, false }).unsqueeze(0));
+        Tensor Row(double cutoff) => // of values that are one at one place: the weights
+            ContextMiss.Attend(x, x, eye(9, dtype: ScalarType.Float64).view(1, 1, 9, 9), x[.., .., ..1], controlled, layout, 1, cutoff).Output[0, 0, 6];
+        Equal("L_cmt", Row(0), 1e-15);
+        Equal("L_cmt_cutoff", Row(0.5), 1e-15);
+    }
+
+    [Fact]
     public void BAndDCausalMatrixWithItsLandmarkQueries()
     {
         var weights = Rows(ScoresOfB(), LandmarksOfB);

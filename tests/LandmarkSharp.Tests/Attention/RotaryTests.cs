@@ -48,6 +48,23 @@ public sealed class RotaryTests
         RowByRow.Close(x, rotary.Rotate(x, tensor(0L)), 0);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void TrainingTurnsAsReadingDoesAndGradientsBack(bool ownPositions)
+    {
+        using var scope = NewDisposeScope();
+        var rotary = Kinds[3].Create(16);
+        var positions = ownPositions ? randint(0, 500, [2, 1, 7], ScalarType.Int64) : arange(7);
+        var table = rotary.Table(positions, ScalarType.Float64);
+        var x = randn(2, 7, 3, 16, dtype: ScalarType.Float64).requires_grad_();
+        var weight = randn(2, 3, 7, 16, dtype: ScalarType.Float64);
+        var (turned, expected) = (RotaryFunction.Apply(x.transpose(1, 2), table), table.Rotate(x.transpose(1, 2)));
+        RowByRow.Close(expected, turned, 1e-12);
+        RowByRow.Close(autograd.grad([(expected * weight).sum()], [x])[0], autograd.grad([(turned * weight).sum()], [x])[0], 1e-12);
+        RowByRow.Close(expected, RotaryFunction.Apply(x.detach().transpose(1, 2), table), 1e-12);
+    }
+
     [Fact]
     public void PositionsBroadcastAndEachTurnsItsOwn()
     {

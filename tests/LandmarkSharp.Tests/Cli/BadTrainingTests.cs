@@ -65,6 +65,53 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
     }
 
     [Fact]
+    public async Task DamagedShardsAreNamed()
+    {
+        File.WriteAllText(tiny["recipe.json"], (TinyRun.Recipe with { Documents = DocumentPacking.Separate }).ToJson());
+        var (tokens, starts) = (Path.Combine(tiny.Shards, "train.bin"), Path.Combine(tiny.Shards, "train.docs"));
+        var (ids, places) = (File.ReadAllBytes(tokens), File.ReadAllBytes(starts));
+
+        File.WriteAllBytes(tokens, [.. ids.Select(_ => (byte)0xff)]);
+        Fails(await Train("new"), "has one that is not among the tokenizer's");
+        File.WriteAllBytes(tokens, ids);
+        File.WriteAllBytes(starts, [.. places.Select(_ => (byte)0xff)]);
+        Fails(await Train("new"), "would start at token -1 of");
+        File.Delete(starts);
+        Fails(await Train("new"), "train.docs has gone");
+        Directory.CreateDirectory(starts);
+        Fails(await Train("new"), "train.docs has gone");
+        Directory.Delete(starts);
+        File.WriteAllBytes(starts, places);
+
+        File.Delete(tokens);
+        Directory.CreateDirectory(tokens);
+        Fails(await Train("new"), "train.bin has gone");
+        Directory.Delete(tokens);
+        File.WriteAllBytes(tokens, ids);
+        File.Delete(Path.Combine(tiny.Shards, "tokens.json"));
+        Directory.CreateDirectory(Path.Combine(tiny.Shards, "tokens.json"));
+        Fails(await Train("new"), "check the permissions");
+
+        // The run's first line may have been written by then.
+        static void Fails(ToolRun run, string part) => (run with { Output = "" }).Says(part);
+    }
+
+    [Fact]
+    public async Task FoldersWhereFilesAreToBeAreNamed()
+    {
+        File.WriteAllText(tiny["recipe.json"], TinyRun.Recipe.ToJson());
+        foreach (var (name, part) in ((string, string)[])[
+            ("metrics.jsonl", "metrics.jsonl cannot be written: "), ("run.json", "run.json' is denied; check the permissions")])
+        {
+            Directory.CreateDirectory(Path.Combine(tiny["run"], name));
+            (await Train("run") with { Output = "" }).Says(part);
+            Directory.Delete(Path.Combine(tiny["run"], name));
+        }
+        File.WriteAllText(tiny["file"], "");
+        (await Train("file") with { Output = "" }).Says("cannot be written: ");
+    }
+
+    [Fact]
     public async Task AFolderOfAnotherRunIsLeftAsItIs()
     {
         using (var trainer = new Trainer(TinyRun.Recipe, tiny.Into("run") with { SaveEvery = 6 }))

@@ -16,9 +16,15 @@ internal static class LandmarkTool
     public static Task<ToolRun> RunOn(string input, params string[] arguments) => RunOn(Encoding.UTF8.GetBytes(input), arguments);
 
     /// <summary>Runs it with bytes on its standard input.</summary>
-    public static async Task<ToolRun> RunOn(byte[] input, params string[] arguments)
+    public static Task<ToolRun> RunOn(byte[] input, params string[] arguments) => Run([], input, arguments);
+
+    /// <summary>Runs it by another program, which gets the command as its last arguments.</summary>
+    public static Task<ToolRun> RunBy(string[] program, params string[] arguments) => Run(program, [], arguments);
+
+    private static async Task<ToolRun> Run(string[] program, byte[] input, string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet")
+        string[] command = [.. program, "dotnet", Path.Combine(AppContext.BaseDirectory, "landmark.dll"), .. arguments];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
@@ -32,8 +38,6 @@ internal static class LandmarkTool
                 ["DOTNET_GCHeapHardLimit"] = "0x18000000",      // a large text does not fit in it: what should be read in pieces is
             },
         };
-        foreach (var argument in arguments.Prepend(Path.Combine(AppContext.BaseDirectory, "landmark.dll")))
-            start.ArgumentList.Add(argument);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(Patience);
         using var process = Process.Start(start)!;

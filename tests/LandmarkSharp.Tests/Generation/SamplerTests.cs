@@ -27,7 +27,7 @@ public sealed class SamplerTests
         {
             var options = new GenerationOptions { RepetitionPenalty = penalty, RepetitionWindow = window };
             var expected = Enumerable.Range(0, Vocabulary).MaxBy(i => Penalized(logits, history, options)[i]);
-            Assert.Equal(expected, new Sampler(options, null).Next([.. logits], history));
+            Assert.Equal(expected, new Sampler(options).Next([.. logits], history));
         });
 
     [Fact]
@@ -129,7 +129,7 @@ public sealed class SamplerTests
     {
         int[] Draw(int seed)
         {
-            var sampler = new Sampler(new GenerationOptions { Temperature = 1, Seed = seed }, null);
+            var sampler = new Sampler(new GenerationOptions { Temperature = 1, Seed = seed });
             return [.. Enumerable.Range(0, 50).Select(_ => sampler.Next(new float[Vocabulary], []))];
         }
         Assert.Equal(Draw(1), Draw(1));

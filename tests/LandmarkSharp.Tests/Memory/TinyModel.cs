@@ -37,6 +37,10 @@ internal static class TinyModel
 
     public static ModelConfig Plain(int? slidingWindow = null) => Config(4) with { Landmark = null, SlidingWindow = slidingWindow };
 
+    /// <summary>The same with a context-miss token.</summary>
+    public static ModelConfig WithMiss(ModelConfig config, double cutoff = 0) =>
+        config with { Landmark = config.Landmark! with { MissId = Vocabulary - 2, MissCutoff = cutoff } };
+
     public static Decoder Create(ModelConfig config, int seed = 1)
     {
         LibTorch.Load();
@@ -57,7 +61,7 @@ internal static class TinyModel
 
     public static BlockMemory Memory(Decoder decoder, RetrievalOptions options) =>
         new(decoder.Config.Layers, decoder.Config.Landmark!.BlockLength, decoder.Config.Landmark.WindowPositions, decoder.Rotary, options,
-            decoder.ComputeType, decoder.Device);
+            decoder.ComputeType, decoder.Device, ContextMissKeys.Of(decoder));
 
     /// <summary>Logits of every position, [S, V], the input given in pieces of these sizes (the last one repeated).</summary>
     public static float[,] Run(Decoder decoder, ContextMemory memory, int[] input, params int[] pieces)

@@ -212,6 +212,10 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("llama", "\"mem_id\": 49", "has mem_id but no mem_freq")]
     [InlineData("llama", "\"mem_freq\": 49", "has mem_freq but no mem_id")]
     [InlineData("llama", "\"mem_id\": 50, \"mem_freq\": 7", "mem_id is 50, outside the vocabulary of 50")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"context_miss_id\": 9", "context_miss_id is 9; it must be a token of the vocabulary of 50 and not the landmark")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"context_miss_id\": 50", "context_miss_id is 50")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"context_miss_id\": 8, \"inference\": { \"miss_cutoff\": 2 }", "inference.miss_cutoff is 2")]
+    [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"miss_cutoff\": 0.1 }", "without context_miss_id there is none")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 0", "mem_freq is 0; a block needs at least one token")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"top_k\": 0 }", "inference.top_k is 0")]
     [InlineData("llama", "\"mem_id\": 9, \"mem_freq\": 7, \"inference\": { \"chunk_tokens_with_landmarks\": 12 }",
@@ -269,6 +273,18 @@ public sealed class ConfigFileTests : IDisposable
         foreach (var written in (string[])["\"rope_theta\": 500000.0,", "\"factor\": 8.0,", "\"low_freq_factor\": 1.0,",
             "\"high_freq_factor\": 4.5", "\"original_max_position_embeddings\": 64,"])
             Assert.Contains(written, text);
+    }
+
+    [Fact]
+    public void AContextMissTokenIsReadAndWritten()
+    {
+        const string landmark = "\"mem_id\": 48, \"mem_freq\": 15";
+        Assert.Null(Read("llama", landmark).Landmark!.Retrieval().MissCutoff);
+        var config = Read("llama", landmark + ", \"context_miss_id\": 49, \"inference\": { \"miss_cutoff\": 0.25 }");
+        Assert.Equal((49, 0.25, 0.25), (config.Landmark!.MissId, config.Landmark.MissCutoff, config.Landmark.Retrieval(3).MissCutoff));
+        Assert.Equal([48, 49], config.Landmark.OwnTokens);
+        ConfigFile.Save(config, folder.Path);
+        Assert.Equal(config.Landmark, ConfigFile.Load(folder.Path).Landmark);
     }
 
     private ModelConfig Read(string family, string fields = "")

@@ -29,6 +29,8 @@ public sealed class LoraTests : IDisposable
     [InlineData("llama", 9, """, "lora": {}""")]
     [InlineData("mistral", 1, Some)]
     [InlineData("qwen2", 0, Some)]
+    [InlineData("llama", 0, """, "context_miss": 0.5, "lora": {}""")]
+    [InlineData("qwen2", 1, """, "context_miss": 0.5, "lora": {}""")]
     [InlineData("qwen3", 2, """, "lora": {"rank": 2, "targets": ["gate_proj"]}""")]
     public void ItBeginsAsTheBaseTrainsAloneAndMerges(string family, int padding, string lora)
     {

@@ -121,6 +121,53 @@ public sealed class TrainerResumeTests : IDisposable
         Assert.Equal(2, whole.Step);
     }
 
+    [Theory]
+    [InlineData("model.safetensors")]
+    [InlineData("recipe.json")]
+    [InlineData("config.json")]
+    [InlineData("optimizer/model.safetensors")]
+    public void ADamagedNewestCheckpointIsLeftForOneThatIsWhole(string file)
+    {
+        Run("whole", Recipe.Steps);
+        Run("run", 6, saveEvery: 2);
+        var newest = Path.Combine(tiny["run"], "step-00000006");
+        using (var shortened = File.OpenWrite(Path.Combine(newest, file))) shortened.SetLength(shortened.Length / 2);
+        Refused(Recipe, Path.GetFileName(file), $"remove {newest} to go on from {Path.Combine(tiny["run"], "step-00000004")}");
+        Directory.Delete(newest, recursive: true);
+        Run("run", Recipe.Steps);
+        Assert.Equal(tiny.Metrics("whole"), tiny.Metrics("run"));
+
+        foreach (var step in Directory.EnumerateDirectories(tiny["run"], "step-*")) Directory.Delete(Path.Combine(step, "optimizer"), recursive: true);
+        Refused(Recipe, "optimizer", "begin anew in another folder");
+    }
+
+    [Fact]
+    public void OtherShardsAreRefused()
+    {
+        Run("run", 2);
+        var (tokens, meta) = (Path.Combine(tiny.Shards, "train.bin"), Path.Combine(tiny.Shards, "tokens.json"));
+        foreach (var path in (string[])[tokens, meta])
+        {
+            var bytes = File.ReadAllBytes(path);
+            // The last token; and the end-of-text token, which nothing else here depends on.
+            var other = (byte[])[.. bytes];
+            if (path == tokens) other[^2] ^= 1;
+            else other = [.. other, (byte)'\n'];
+            File.WriteAllBytes(path, other);
+            Refused(Recipe, "begun with other token shards than those in " + tiny.Shards, "give --shards those");
+            File.WriteAllBytes(path, bytes);
+        }
+        Run("run", Recipe.Steps);
+
+        // Of held-out texts a run may have none at a time, but not others: its losses would not be one curve.
+        using (var judged = new Trainer(Recipe, tiny.Into("judged") with { ValidationShards = tiny.Validation, SaveEvery = 2, Limit = TimeSpan.FromSeconds(0.01) }))
+            judged.Run(cancel: TestContext.Current.CancellationToken);
+        new Trainer(Recipe, tiny.Into("judged")).Dispose();
+        var error = Assert.Throws<LandmarkException>(
+            () => new Trainer(Recipe, tiny.Into("judged") with { ValidationShards = tiny.Shards }).Dispose());
+        Assert.Contains("give --validation those", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void MomentsOfAnotherModelAreRefused()
     {

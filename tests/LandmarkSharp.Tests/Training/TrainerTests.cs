@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
@@ -244,12 +245,56 @@ public sealed class TrainerTests : IDisposable
         };
         using var trainer = new Trainer(recipe, tiny.Into("wild") with { SaveEvery = 1 });
         var error = Assert.Throws<LandmarkException>(() => trainer.Run(cancel: TestContext.Current.CancellationToken));
-        Assert.Contains("lower rate", error.Message, StringComparison.Ordinal);
+        Assert.Contains("a lower peak_rate into another folder", error.Message, StringComparison.Ordinal);
         foreach (var folder in Folders("wild"))
         {
             using var kept = Checkpoint.Load(Path.Combine(tiny["wild"], folder), CPU);
             Assert.All(kept.Parameters, p => Assert.True(p.Value.isfinite().all().item<bool>(), $"{folder} {p.Key}"));
         }
+    }
+
+    /// <summary>The loss of the step that spoils the weights is still a number, and nothing is read of it until much later.</summary>
+    [Fact]
+    public void WeightsThatAreNoNumbersAreNotSavedOverGoodOnes()
+    {
+        var recipe = TinyRun.Recipe with
+        {
+            PeakRate = 1e300,
+            WarmUp = 4,
+            CosineWarmUp = true,        // the first step's rate is 0
+            Stages = [new TrainingStage { Window = 64, Rows = 1, TaskShare = 0 }],
+        };
+        using var trainer = new Trainer(recipe, tiny.Into("wild") with { SaveEvery = 1, Keep = 1, ReportEvery = 100 });
+        var error = Assert.Throws<LandmarkException>(() => trainer.Run(cancel: TestContext.Current.CancellationToken));
+        var checkpoint = Path.Combine(tiny["wild"], "step-00000001");
+        Assert.Equal(
+            "The weights after step 2 are no finite numbers; train with a lower peak_rate into another folder, "
+            + $"with --from {checkpoint} to begin with what was learned.", error.Message);
+        Assert.Equal(["step-00000001"], Folders("wild"));
+        using var onward = new Trainer(recipe with { PeakRate = 1e-3 }, tiny.Into("onward") with { StartFrom = checkpoint });
+        Assert.True(onward.Run(cancel: TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void AStepThatDoesNotFitInMemoryIsNamed()
+    {
+        using var trainer = new Trainer(TinyRun.Recipe, tiny.Into("large") with { SaveEvery = 1 });
+        var error = Assert.Throws<LandmarkException>(() => trainer.Run(_ => empty(1L << 50).Dispose()));      // a petabyte
+        Assert.Contains("There is not enough memory on cpu for 2 rows of 512 positions; give the stage fewer rows", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+        // As CUDA and its libraries say it.
+        Assert.True(OutOfMemory.Is(new TorchError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB")));
+        Assert.True(OutOfMemory.Is(new TorchError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")));
+        Assert.False(OutOfMemory.Is(new TorchError("The size of tensor a (2) must match the size of tensor b (3)")));
+        Assert.False(OutOfMemory.Is(new InvalidOperationException("out of memory")));
+
+        var rows = Assert.Throws<LandmarkException>(() =>
+        {
+            using var huge = new Trainer(
+                TinyRun.Recipe with { Stages = [new TrainingStage { Window = 512, Rows = 1_000_000_000, TaskShare = 0 }] }, tiny.Into("huge"));
+            huge.Run(cancel: TestContext.Current.CancellationToken);
+        });
+        Assert.Contains("1000000000 rows of 512 positions; give fewer rows", rows.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -287,4 +332,6 @@ public sealed class TrainerTests : IDisposable
 
     private string[] Folders(string run) =>
         [.. Directory.EnumerateDirectories(tiny[run]).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)];
+
+    private sealed class TorchError(string message) : ExternalException(message);
 }

@@ -29,14 +29,15 @@ internal sealed class DenseFunction<TKernels> : autograd.SingleTensorFunction<De
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars) => Forward(ctx, vars).Output;
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => Backward(ctx, grad_output, null);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardFailure.Kept(4, () => Backward(ctx, grad_output, null));
 
     /// <summary>The forward pass; all that backward needs is kept.</summary>
     internal static (Tensor Output, Tensor LogSum) Forward(autograd.AutogradContext ctx, object[] vars)
     {
         ReturnedGradients.Keep([]);
         var (q, k, v, problem) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (DenseProblem)vars[3]);
-        // An error in backward would end the process: what can fail of it other than for want of memory fails here.
+        // What can fail of backward other than for want of memory fails here.
         TKernels.CompileBackward(q, problem);
         var (output, logSum) = TKernels.Forward(q, k, v, problem);
         // By the time of backward the layout may be gone, but not what is saved.

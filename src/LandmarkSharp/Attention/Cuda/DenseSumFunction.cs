@@ -28,11 +28,11 @@ internal sealed class DenseSumFunction<TKernels> : autograd.MultiTensorFunction<
         return [output, logSum];
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs) => BackwardFailure.Kept(4, () =>
     {
         using var gradient = grad_outputs[1];
         return DenseFunction<TKernels>.Backward(ctx, grad_outputs[0], gradient / Math.Log(2));
-    }
+    });
 
     private static (Tensor Output, Tensor LogSum) Both(List<Tensor> results) => (results[0], results[1]);
 }

@@ -45,8 +45,8 @@ internal sealed class CorpusReader(TextPieces pieces, string column, Action<Skip
                 (row, piece) = content.Current;
                 last = row.Row ?? last;
             }
-            // Libraries that parse what anybody wrote may throw anything.
-            catch (Exception e) when (e is not OutOfMemoryException)
+            // Libraries that parse what anybody wrote may throw anything; that there is no room to unpack it says nothing of a file.
+            catch (Exception e) when (e is not OutOfMemoryException && !WholeFiles.IsFull(e.InnerException))
             {
                 row = CorpusRow.Without(null, Reason(e, source, last));
             }

@@ -17,9 +17,10 @@ internal static class UnpackedFile
             file.Position = 0;
             return file;
         }
-        catch
+        catch (Exception e)
         {
             file.Dispose();
+            if (WholeFiles.IsFull(e)) throw WholeFiles.Refused(path, e);
             throw;
         }
     }
