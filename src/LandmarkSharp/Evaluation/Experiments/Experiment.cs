@@ -11,6 +11,7 @@ public sealed record Experiment(string Name, string Title, Func<Laboratory, Expe
     [
         new("table1", "Perplexity by the length of the context, with and without landmarks", LanguageModelling.Run),
         new("table2", "Perplexity by who shares a choice of blocks", Granularity.Run),
+        new("table3", "Perplexity and time by the context-miss token's cut-off", ContextMisses.Run),
         new("figure3", "Pass key by length, before and after fine-tuning with landmarks", FineTunedPassKey.Run),
         new("figure5", "How many different blocks a window reads", UniqueBlocks.Run),
         new("figure6", "Perplexity of texts read in one piece, with and without position jumps", PositionJumps.Run),
