@@ -43,7 +43,7 @@ public sealed class ContextMissTrainingTests : IDisposable
         using var loss = new LanguageModelLoss(ours, recompute: recompute, controlled: 0.5);
         using var packed = new PackedBatch(batch, pinned: false);
         var (cross, _) = loss.CrossEntropy(packed, predictions: false);
-        cross.sum().backward();
+        loss.Of(packed, weight: 1).Gradients!.Backward();
 
         using var layout = BlockLayout.Regular(19, 19, 4, 2);
         var drawn = new CounterRandom(batch.Seed);                                          // the batch's seed says which blocks
