@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LandmarkSharp.Tensors;
+using LandmarkSharp.Training.Distributed;
 using TorchSharp;
 
 namespace LandmarkSharp.Cli;
@@ -48,6 +49,21 @@ internal class DeviceOptions(bool several = false)
                 $"The devices {string.Join(" and ", devices.AsEnumerable())} cannot share the work: a step takes as long as the slowest; "
                 + "name CUDA devices alone.");
         return devices;
+    }
+
+    /// <summary>
+    /// Loads libtorch and finds the device of one of several processes: on each machine the n-th process has the n-th of a list, and
+    /// CUDA's n-th where no number is given.
+    /// </summary>
+    public torch.Device Device(ParseResult parsed, Launch launch)
+    {
+        Load(parsed);
+        var names = parsed.GetValue(device)!.Split(',', StringSplitOptions.TrimEntries);
+        if (names.Length > 1 && launch.LocalRank >= names.Length)
+            throw new LandmarkException(
+                $"There are {names.Length} devices and more processes on this machine; name one for each, or cuda to take the first ones.");
+        var name = names[names.Length > 1 ? launch.LocalRank : 0];
+        return LibTorch.Device(name == "cuda" || (name == "auto" && LibTorch.CudaAvailable) ? $"cuda:{launch.LocalRank}" : name);
     }
 
     private void Load(ParseResult parsed)

@@ -14,7 +14,7 @@ internal sealed class TrainingDisplay(Trainer trainer, TrainingOptions options, 
 {
     private const int PlotHeight = 10, MostColumns = 100;
 
-    private readonly double? peak = ModelWork.Peak(run.Devices, trainer.Decoder.ComputeType);
+    private readonly double? peak = ModelWork.Peak(run.Devices, trainer.Decoder.ComputeType) * (run.Group?.Size ?? 1);
     private readonly List<(double X, double Y)> losses = [];
     private MetricsLine? step, validation;
     private double best = double.PositiveInfinity;

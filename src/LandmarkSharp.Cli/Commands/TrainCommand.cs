@@ -1,7 +1,9 @@
 using System.CommandLine;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Training;
+using LandmarkSharp.Training.Distributed;
 using Spectre.Console;
+using TorchSharp;
 
 namespace LandmarkSharp.Cli.Commands;
 
@@ -68,6 +70,8 @@ internal class TrainCommand : LandmarkCommand
         if (parsed.GetResult(sample) is { Implicit: false } && parsed.GetValue(sample) > 0 && parsed.GetValue(validation) is null)
             throw new LandmarkException(
                 "Samples go on with held-out texts, and there are none; give --validation, or leave out --sample-every.");
+        var launch = Launch.FromEnvironment();
+        torch.Device[] devices = launch is null ? device.Devices(parsed) : [device.Device(parsed, launch)];
         var (options, run) = Read(parsed, parsed.GetValue(recipe)!, new TrainingRun
         {
             Output = parsed.GetValue(folder)!,
@@ -75,7 +79,7 @@ internal class TrainCommand : LandmarkCommand
             Shards = parsed.GetValue(shards)!,
             ValidationShards = parsed.GetValue(validation),
             StartFrom = parsed.GetValue(start),
-            Devices = device.Devices(parsed),
+            Devices = devices,
             ReportEvery = parsed.GetValue(report),
             ValidateEvery = parsed.GetValue(validate),
             SampleEvery = parsed.GetValue(sample),
@@ -83,9 +87,23 @@ internal class TrainCommand : LandmarkCommand
             Keep = parsed.GetValue(keep),
             Limit = Limit(parsed.GetValue(limit)),
         });
+        using var group = launch?.Join(devices[0]);
+        run = run with { Group = group };
         using var trainer = new Trainer(options, run);
-        output.Line($"{trainer.Decoder.ParameterCount / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}, step {trainer.Step} of {options.Steps}");
-        var done = output.IsLive
+        if (group is { Rank: > 0 }) trainer.Run(cancel: cancel);
+        else Lead(trainer, options, run, output, cancel);
+        group?.Leave();
+        return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
+    }
+
+    /// <summary>Trains, and tells of it.</summary>
+    private static void Lead(Trainer trainer, TrainingOptions options, TrainingRun run, Output output, CancellationToken cancel)
+    {
+        var together = run.Group is { } group ? $" in each of {group.Size} processes" : "";
+        output.Line($"{trainer.Decoder.ParameterCount / 1e6:F1} M parameters on {string.Join(" and ", run.Devices)}{together}, "
+            + $"step {trainer.Step} of {options.Steps}");
+        // Between several processes and a terminal stands a launcher, which passes lines on.
+        var done = output.IsLive && run.Group is null
             ? new TrainingDisplay(trainer, options, run).Show(report => trainer.Run(report, cancel))
             : trainer.Run(p => Report(output, p), cancel);
         output.Event(new
@@ -99,7 +117,6 @@ internal class TrainCommand : LandmarkCommand
         output.Line(done
             ? $"Done: {(options.Lora is null ? "the model" : "the adapter")} is in {Markup.Escape(trainer.Finished)}."
             : $"Stopped at step {trainer.Step}; the same command goes on from there.");
-        return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
     }
 
     /// <summary>The recipe and the run of a command line.</summary>

@@ -90,7 +90,7 @@ public static class TrainingBenchmark
                 cancel.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
                 var step = batches.Next(stage.Accumulate);
-                var weight = step.Sum(b => b.Weight);
+                var weight = full([], step.Sum(b => b.Weight), ScalarType.Float32, device);
                 foreach (var batch in step)
                 {
                     using var part = NewDisposeScope();

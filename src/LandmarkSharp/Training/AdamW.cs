@@ -7,7 +7,7 @@ namespace LandmarkSharp.Training;
 /// Fused AdamW (Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019) over a model's float32 parameters;
 /// matrices decay, norms and biases do not.
 /// </summary>
-public sealed class AdamW : IDisposable
+public sealed class AdamW : IOptimizer
 {
     private readonly TrainingOptions options;
     private readonly string[] names;
@@ -32,15 +32,16 @@ public sealed class AdamW : IDisposable
             of, Pick(parameters, of), Pick(first, of), Pick(second, of), of.Select(_ => step).ToArray()))];
     }
 
-    /// <summary>The state to keep: moments by parameter, and the count of steps.</summary>
-    public IEnumerable<(string Name, Tensor Value)> State =>
+    /// <inheritdoc/>
+    public IEnumerable<PlannedTensor> State =>
         names.Zip(first, second)
-            .SelectMany(x => new[] { ($"first.{x.First}", x.Second), ($"second.{x.First}", x.Third) })
-            .Append(("steps", steps[0].reshape(1)));
+            .SelectMany(x => new[] { Kept($"first.{x.First}", x.Second), Kept($"second.{x.First}", x.Third) })
+            .Append(new PlannedTensor("steps", ScalarType.Float32, [1], () => steps[0].reshape(1)));
 
-    /// <summary>Takes the state back.</summary>
-    /// <param name="saved">What <see cref="State"/> gave, by its names.</param>
-    /// <exception cref="LandmarkException">A tensor is missing or has another shape.</exception>
+    /// <inheritdoc/>
+    public bool IsFinite => FiniteNumbers.In([.. first, .. second]);
+
+    /// <inheritdoc/>
     public void Restore(Weights saved)
     {
         using var quiet = no_grad();
@@ -57,12 +58,8 @@ public sealed class AdamW : IDisposable
         foreach (var count in steps) Take("steps", count, [1]);
     }
 
-    /// <summary>
-    /// Clips the gradients, steps (algorithm 2 of the paper), and takes the gradients away: the next backward leaves new ones,
-    /// added to nothing.
-    /// </summary>
-    /// <param name="rate">Learning rate. Every parameter must have a gradient.</param>
-    /// <returns>The gradients' norm before clipping, a scalar on their device.</returns>
+    /// <inheritdoc/>
+    /// <remarks>Algorithm 2 of the paper.</remarks>
     public Tensor Step(double rate)
     {
         Tensor[] gradients = [.. parameters.Select(p => p.grad!)];
@@ -82,6 +79,8 @@ public sealed class AdamW : IDisposable
     {
         foreach (var t in (IEnumerable<Tensor>)[.. first, .. second, .. steps]) t.Dispose();
     }
+
+    private static PlannedTensor Kept(string name, Tensor moment) => new(name, moment.dtype, moment.shape, () => moment);
 
     private static Tensor[] Pick(Tensor[] all, int[] of) => [.. of.Select(i => all[i])];
 }

@@ -5,7 +5,8 @@ namespace LandmarkSharp.Training;
 /// <param name="first">The index of the first batch.</param>
 /// <param name="ahead">How many are made or kept ready at a time, which is also the most threads used.</param>
 /// <param name="pinned">Whether they are to go to a GPU.</param>
-internal sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead = 4, bool pinned = false) : IDisposable
+/// <param name="every">What an index is more than the one before: processes that share the batches out take every so many each.</param>
+internal sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahead = 4, bool pinned = false, int every = 1) : IDisposable
 {
     private readonly Queue<Task<PackedBatch>> coming = new();
     private readonly Stack<Batch> free = new();
@@ -55,7 +56,8 @@ internal sealed class BatchPrefetcher(BatchMaker maker, long first = 0, int ahea
 
     private void Start()
     {
-        var number = index++;
+        var number = index;
+        index += every;
         var reused = free.TryPop(out var batch) ? batch : null;
         coming.Enqueue(Task.Run(() =>
         {

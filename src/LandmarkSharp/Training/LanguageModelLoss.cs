@@ -31,11 +31,12 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
 
     /// <summary>The loss of a batch, in training.</summary>
     /// <param name="batch">Rows of one phase.</param>
-    /// <param name="weight">What the weighted sum is divided by: the step's weight over all its batches.</param>
-    public BatchLoss Of(PackedBatch batch, double weight)
+    /// <param name="weight">What the weighted sum is divided by: the step's weight over all its batches, a scalar on any device.</param>
+    public BatchLoss Of(PackedBatch batch, Tensor weight)
     {
         using var scope = NewDisposeScope();
         var (hidden, targets) = Hidden(batch, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
+        weight = weight.to(decoder.Device);
         var parts = batch.Parts.to(decoder.Device, non_blocking: true);                     // [3, R·T]
         var (cross, gradients) = hidden.requires_grad
             ? OutputLoss.Differentiate(decoder, hidden, targets, parts[0] / weight)

@@ -45,7 +45,7 @@ internal sealed class RunLog : IDisposable
         }
         var before = earlier?.Sessions ?? [];
         // A run that was done and is started again does nothing.
-        var session = step == options.Steps && before is [.., var last] ? last : RunSession.Begin(run.Devices, step);
+        var session = step == options.Steps && before is [.., var last] ? last : RunSession.Begin(run, step);
         record = new RunRecord
         {
             Recipe = recipe,

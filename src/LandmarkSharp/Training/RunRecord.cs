@@ -183,18 +183,22 @@ public sealed record RunSession
     /// <summary>The process's number there.</summary>
     public required int Process { get; init; }
 
-    internal static RunSession Begin(IReadOnlyList<torch.Device> devices, long step) => new()
+    /// <summary>Processes that trained together, of which this is the first; null for one alone.</summary>
+    public int? Processes { get; init; }
+
+    internal static RunSession Begin(TrainingRun run, long step) => new()
     {
         FromStep = step,
         Step = step,
         Started = DateTimeOffset.Now,
         State = RunState.Running,
-        Devices = [.. devices.DefaultIfEmpty(torch.CPU).Select(Describe)],
+        Devices = [.. run.Devices.DefaultIfEmpty(torch.CPU).Select(Describe)],
         Version = typeof(RunSession).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
         LibTorch = Tensors.LibTorch.Version,
         DotNet = Environment.Version.ToString(),
         Machine = Environment.MachineName,
         Process = Environment.ProcessId,
+        Processes = run.Group?.Size,
     };
 
     /// <summary>Whether its process is there. Of another machine's nothing is known: what it said last is believed.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
+using LandmarkSharp.Training.Distributed;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,6 +14,7 @@ namespace LandmarkSharp.Training;
 internal sealed class StepGradients : IDisposable
 {
     private readonly Decoder model;
+    private readonly ProcessGroup? group;
     private readonly List<Decoder> copies = [];
     private readonly LanguageModelLoss[] losses = [];   // of the model, then of each copy
     private readonly DeviceThread[] threads = [];          // one for each of several: a single one would serve them one after the other
@@ -21,9 +23,10 @@ internal sealed class StepGradients : IDisposable
     /// <param name="model">The model; its trainable parameters require gradients.</param>
     /// <param name="others">Further devices.</param>
     /// <param name="options">Of the recipe.</param>
-    public StepGradients(Decoder model, IEnumerable<Device> others, TrainingOptions options)
+    /// <param name="group">The processes that share the step; null where this one has all of it.</param>
+    public StepGradients(Decoder model, IEnumerable<Device> others, TrainingOptions options, ProcessGroup? group = null)
     {
-        this.model = model;
+        (this.model, this.group) = (model, group);
         try
         {
             foreach (var device in others)
@@ -38,29 +41,38 @@ internal sealed class StepGradients : IDisposable
         threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 
-    /// <summary>Leaves the gradients of the step's loss in the model's parameters.</summary>
-    /// <param name="step">The step's batches, at least one for each device.</param>
+    /// <summary>Throws where a step's batches cannot be shared out alike.</summary>
+    /// <exception cref="LandmarkException">A stage accumulates no multiple of the run's devices or processes.</exception>
+    public static void RequireAlikeShares(TrainingOptions options, TrainingRun run)
+    {
+        if (run is { Group: not null, Devices.Count: > 1 })
+            throw new LandmarkException($"Of several processes each trains on one device, and this one has {run.Devices.Count}; name one.");
+        var (sharers, kind) = run.Group is { Size: var size } ? (size, "processes") : (Math.Max(1, run.Devices.Count), "devices");
+        foreach (var stage in options.Stages.Where(s => s.Accumulate % sharers != 0))
+            throw new LandmarkException(
+                $"The stage from step {stage.FromStep} accumulates {stage.Accumulate} "
+                + $"batch{(stage.Accumulate == 1 ? "" : "es")}, which {sharers} {kind} cannot share alike; "
+                + $"set its accumulate to a multiple of them, or give fewer {kind}.");
+    }
+
+    /// <summary>Leaves the gradients of the step's loss in the model's parameters: of several processes, this one's summand of them.</summary>
+    /// <param name="step">The batches; of several processes, this one's share. Devices get alike many.</param>
     /// <returns>
-    /// Loss, and cross-entropy over text and over answers, summed over the step: [3] on the model's device, in no scope.
+    /// The step's loss, the sums of cross-entropy over text and over answers, and how many tokens these are, over all devices and
+    /// processes: [5] on the model's device, in no scope.
     /// </returns>
     public Tensor Backward(IReadOnlyList<PackedBatch> step)
     {
         using var scope = NewDisposeScope();
-        // Weights are summed over the whole step first, so that accumulation equals one large batch.
-        var weight = step.Sum(b => b.Weight);
-        if (copies.Count == 0) return Backward(losses[0], step, weight);
+        // Weights are summed over the whole step first, so that accumulation equals one large batch. Filling waits for no device.
+        var known = stack([Scalar(step.Sum(b => b.Weight)), Scalar(step.Sum(b => b.TextTokens)), Scalar(step.Sum(b => b.AnswerTokens))]);
+        group?.Sum(known);
+        var sums = copies.Count == 0 ? Backward(losses[0], step, known[0]) : BackwardOnAll(step, known[0]);
+        scope.Attach(sums);
+        group?.Sum(sums);
+        return cat([sums, known[1..]]).DetachFromDisposeScope();
 
-        var parts = Task.WhenAll(threads.Select((thread, device) => thread.Run(
-            () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
-        using var quiet = no_grad();
-        foreach (var copy in copies)
-            foreach (var (name, parameter) in copy.Trainable)
-            {
-                model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
-                parameter.grad = null;
-            }
-        foreach (var part in parts) scope.Attach(part);
-        return parts.Select(p => p.to(model.Device)).Aggregate((a, b) => a + b).DetachFromDisposeScope();
+        Tensor Scalar(double value) => full([], value, ScalarType.Float32, model.Device);
     }
 
     /// <summary>Gives the copies the parameters that the optimizer left in the model.</summary>
@@ -86,7 +98,23 @@ internal sealed class StepGradients : IDisposable
         return detached.to(detached.dtype, device, copy: true).requires_grad_(parameter.requires_grad);
     }
 
-    private static Tensor Backward(LanguageModelLoss loss, IEnumerable<PackedBatch> batches, double weight)
+    private Tensor BackwardOnAll(IReadOnlyList<PackedBatch> step, Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        var parts = Task.WhenAll(threads.Select((thread, device) => thread.Run(
+            () => Backward(losses[device], step.Where((_, i) => i % threads.Length == device), weight)))).GetAwaiter().GetResult();
+        using var quiet = no_grad();
+        foreach (var copy in copies)
+            foreach (var (name, parameter) in copy.Trainable)
+            {
+                model.Parameters[name].grad!.add_(parameter.grad!.to(model.Device));
+                parameter.grad = null;
+            }
+        foreach (var part in parts) scope.Attach(part);
+        return parts.Select(p => p.to(model.Device)).Aggregate((a, b) => a + b).DetachFromDisposeScope();
+    }
+
+    private static Tensor Backward(LanguageModelLoss loss, IEnumerable<PackedBatch> batches, Tensor weight)
     {
         using var scope = NewDisposeScope();
         Tensor? sums = null;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
+using LandmarkSharp.Training.Distributed;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -23,10 +24,10 @@ public sealed class Trainer : IDisposable
     private readonly TrainingRun run;
     private readonly TrainingData data;
     private readonly Decoder decoder;
-    private readonly AdamW optimizer;
+    private readonly IOptimizer optimizer;
     private readonly StepGradients gradients;
     private readonly TrainingCheckpoints checkpoints;
-    private readonly List<(MetricsLine Line, Tensor Sums, int Text, int Answers)> unread = [];
+    private readonly List<(MetricsLine Line, Tensor Sums)> unread = [];
 
     /// <summary>Opens the data, makes the model, and takes up the newest checkpoint if there is one.</summary>
     /// <exception cref="LandmarkException">Recipe, data or checkpoint do not fit; the message says which.</exception>
@@ -39,16 +40,14 @@ public sealed class Trainer : IDisposable
             var newest = checkpoints.LatestWhole();
             data = new TrainingData(options, run);
             var model = AfterWindowsOf(newest?.Path ?? run.StartFrom, data.Model);
-            foreach (var stage in options.Stages.Where(s => s.Accumulate % Math.Max(1, run.Devices.Count) != 0))
-                throw new LandmarkException(
-                    $"The stage from step {stage.FromStep} accumulates {stage.Accumulate} "
-                    + $"batch{(stage.Accumulate == 1 ? "" : "es")}, which {run.Devices.Count} devices cannot share alike; "
-                    + "set its accumulate to a multiple of them, or give fewer devices.");
+            StepGradients.RequireAlikeShares(options, run);
             var device = run.Devices.FirstOrDefault(CPU);
             var type = options.Compute(device);
             decoder = data.Base?.Load(model, device, type, options.Seed) ?? Checkpoint.Create(model, device, type, options.Seed);
             foreach (var parameter in decoder.Trainable.Values) parameter.requires_grad_();
-            optimizer = new AdamW(decoder.Trainable, options);
+            optimizer = run.Group is { } group
+                ? new ShardedAdamW(decoder.Trainable, options, group)
+                : new AdamW(decoder.Trainable, options);
             if (newest is var (step, path))
             {
                 RunRecord.Find(run.Output)?.RequireSame(run, data);
@@ -64,7 +63,8 @@ public sealed class Trainer : IDisposable
                         + "give another output folder.");
                 if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
             }
-            gradients = new StepGradients(decoder, run.Devices.Skip(1), options);
+            run.Group?.Begin(Step, options, [.. decoder.Trainable.Values]);
+            gradients = new StepGradients(decoder, run.Devices.Skip(1), options, run.Group);
         }
         catch
         {
@@ -96,7 +96,7 @@ public sealed class Trainer : IDisposable
     /// </exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
-        using var log = new RunLog(options, run, data, decoder, Step, Positions);
+        using var log = Leads ? new RunLog(options, run, data, decoder, Step, Positions) : null;
         var rate = options.Rate;
         var clock = Stopwatch.StartNew();
         var (lastSeconds, lastPositions) = (0.0, Positions);
@@ -106,7 +106,7 @@ public sealed class Trainer : IDisposable
         var (begun, saved) = (Step, Step);
         try
         {
-            while (Step < options.Steps && !cancel.IsCancellationRequested && !(clock.Elapsed > run.Limit))
+            while (Step < options.Steps && !Stops())
             {
                 if (options.Stage(Step) != stage)
                 {
@@ -115,33 +115,37 @@ public sealed class Trainer : IDisposable
                     batches?.Dispose();
                     batches = new BatchPrefetcher(
                         data.Maker(stage),
-                        (Step - stage.FromStep) * stage.Accumulate,
+                        ((Step - stage.FromStep) * stage.Accumulate) + (run.Group?.Rank ?? 0),
                         ahead: Math.Clamp(Environment.ProcessorCount - 1, 1, 8),
-                        pinned: decoder.Device.type == DeviceType.CUDA);
+                        pinned: decoder.Device.type == DeviceType.CUDA,
+                        every: run.Group?.Size ?? 1);
                 }
                 TrainStep(batches!, stage, rate.At(Step));
                 var ends = Step == options.Steps;
                 var validates = validation is not null && (Step % run.ValidateEvery == 0 || ends);
                 if (Step % run.ReportEvery == 0 || validates || ends)
                 {
-                    var lines = Read();
-                    log.Add(lines);
+                    var lines = Note();
                     var speed = (Positions - lastPositions) / (clock.Elapsed.TotalSeconds - lastSeconds);
                     (lastSeconds, lastPositions) = (clock.Elapsed.TotalSeconds, Positions);
-                    log.Report(Step, Positions, speed);
+                    log?.Report(Step, Positions, speed);
                     var left = TimeSpan.FromSeconds((options.Steps - Step) * PositionsOf(stage) / speed);
                     report?.Invoke(new TrainingProgress(lines[^1], options.Steps, speed, left));
                     if (validates)
                     {
                         MetricsLine line = null!;
-                        Untimed(() => log.Judge(line = Line(validation!.Run(decoder)), stage.FromStep, Export));
+                        Untimed(() =>
+                        {
+                            line = Line(validation!.Run(decoder, run.Group));
+                            log?.Judge(line, stage.FromStep, Export);
+                        });
                         report?.Invoke(new TrainingProgress(line, options.Steps, speed, left));
                     }
                 }
                 if (run.SampleEvery > 0 && Step % run.SampleEvery == 0)
                 {
-                    log.Add(Read());
-                    Untimed(() => log.Sample(Step));
+                    Note();
+                    Untimed(() => log?.Sample(Step));
                 }
                 if (Step % run.SaveEvery == 0 || ends) Untimed(Save);
             }
@@ -156,9 +160,16 @@ public sealed class Trainer : IDisposable
         }
         if (saved != Step) Save();
         var done = Step == options.Steps;
-        if (done && (begun < Step || !Directory.Exists(Finished))) Finish();
-        log.End(Step, done);
+        if (done && Leads && (begun < Step || !Directory.Exists(Finished))) Finish();
+        log?.End(Step, done);
         return done;
+
+        // Of several processes each may be asked to stop; all must, after the same step.
+        bool Stops()
+        {
+            var asked = cancel.IsCancellationRequested || clock.Elapsed > run.Limit;
+            return run.Group?.Any(asked) ?? asked;
+        }
 
         // What is no training does not count in how fast it is.
         void Untimed(Action work)
@@ -168,11 +179,19 @@ public sealed class Trainer : IDisposable
             lastSeconds += clock.Elapsed.TotalSeconds - from;
         }
 
+        List<MetricsLine> Note()
+        {
+            var lines = Read();
+            log?.Add(lines);
+            return lines;
+        }
+
         void Save()
         {
-            log.Add(Read());
-            log.Sync();
-            checkpoints.Save(Step, decoder, optimizer, options, run.Keep);
+            Note();
+            log?.Sync();
+            if (Leads) checkpoints.Save(Step, decoder, optimizer, options, run.Keep);
+            else checkpoints.Attend(Step, decoder, optimizer);
             saved = Step;
         }
     }
@@ -202,7 +221,7 @@ public sealed class Trainer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (_, sums, _, _) in unread) sums.Dispose();
+        foreach (var (_, sums) in unread) sums.Dispose();
         // What a constructor that threw did not get to is not there.
         gradients?.Dispose();
         optimizer?.Dispose();
@@ -216,12 +235,15 @@ public sealed class Trainer : IDisposable
             ? model with { MaxPositions = Math.Max(model.MaxPositions, longest), Landmark = own with { TrainContext = longest } }
             : model;
 
+    /// <summary>Whether this process writes and reports.</summary>
+    private bool Leads => run.Group is not { Rank: > 0 };
+
     private static long PositionsOf(TrainingStage stage) => (long)stage.Rows * stage.Window * stage.Accumulate;
 
     private void TrainStep(BatchPrefetcher batches, TrainingStage stage, double rate)
     {
         using var scope = NewDisposeScope();
-        var step = batches.Next(stage.Accumulate);
+        var step = batches.Next(stage.Accumulate / (run.Group?.Size ?? 1));
         var sums = gradients.Backward(step);
         scope.Attach(sums);
         var norm = optimizer.Step(rate);
@@ -231,28 +253,27 @@ public sealed class Trainer : IDisposable
         // Nothing is read from the device here: reading waits for it.
         unread.Add((
             new MetricsLine { Step = Step, Rate = rate, Positions = Positions },
-            cat([sums, norm.reshape(1)]).DetachFromDisposeScope(),
-            step.Sum(b => b.TextTokens), step.Sum(b => b.AnswerTokens)));
+            cat([sums, norm.reshape(1)]).DetachFromDisposeScope()));
     }
 
     /// <summary>The metrics of the steps since the last reading.</summary>
     private List<MetricsLine> Read()
     {
         List<MetricsLine> lines = [];
-        foreach (var (line, sums, text, answers) in unread)
+        foreach (var (line, sums) in unread)
         {
             using var read = sums.cpu();
             var values = read.data<float>().ToArray();
+            var (loss, text, answers, texts, asked, norm) = (values[0], values[1], values[2], values[3], values[4], values[5]);
             sums.Dispose();
-            if (!float.IsFinite(values[0]) || !float.IsFinite(values[3]))
-                throw TrainingFailure.NoNumber(
-                    $"The loss is {values[0]} and its gradient's norm {values[3]} at step {line.Step}", checkpoints.Onward);
+            if (!float.IsFinite(loss) || !float.IsFinite(norm))
+                throw TrainingFailure.NoNumber($"The loss is {loss} and its gradient's norm {norm} at step {line.Step}", checkpoints.Onward);
             lines.Add(line with
             {
-                Loss = values[0],
-                TextLoss = text > 0 ? values[1] / text : null,
-                AnswerLoss = answers > 0 ? values[2] / answers : null,
-                GradientNorm = values[3],
+                Loss = loss,
+                TextLoss = texts > 0 ? text / texts : null,
+                AnswerLoss = asked > 0 ? answers / asked : null,
+                GradientNorm = norm,
             });
         }
         unread.Clear();

@@ -45,11 +45,11 @@ public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true
     /// <param name="options">The recipe.</param>
     /// <param name="keep">Checkpoints to keep.</param>
     /// <exception cref="LandmarkException">A number in it is not finite, or the disk refuses; older checkpoints are then as they were.</exception>
-    public void Save(long step, Decoder decoder, AdamW optimizer, TrainingOptions options, int keep)
+    public void Save(long step, Decoder decoder, IOptimizer optimizer, TrainingOptions options, int keep)
     {
         var path = Path.Combine(folder, Prefix + step.ToString("D8", CultureInfo.InvariantCulture));
         using var scope = NewDisposeScope();
-        RequireFinite(step, decoder.Trainable.Select(p => p.Value).Concat(optimizer.State.Select(s => s.Value)));
+        RequireFinite(step, decoder, optimizer);
         WholeFiles.WriteFolder(path, partial =>
         {
             if (decoder.Config.Lora is null) Checkpoint.Save(decoder, partial, ScalarType.Float32);
@@ -60,9 +60,21 @@ public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true
         foreach (var (_, old) in All().SkipLast(Math.Max(1, keep))) WholeFiles.RemoveFolder(old);
     }
 
+    /// <summary>What the other processes do while the first saves: they give their shares of the optimizer's state.</summary>
+    /// <inheritdoc cref="Save"/>
+    internal void Attend(long step, Decoder decoder, IOptimizer optimizer)
+    {
+        RequireFinite(step, decoder, optimizer);
+        foreach (var part in optimizer.State)
+        {
+            using var scope = NewDisposeScope();
+            part.Make();
+        }
+    }
+
     /// <summary>Reads a checkpoint's parameters and moments into a run that was started alike.</summary>
     /// <exception cref="LandmarkException">The checkpoint is damaged, or was made with another recipe.</exception>
-    public static void Restore(string path, Decoder decoder, AdamW optimizer, TrainingOptions options)
+    public static void Restore(string path, Decoder decoder, IOptimizer optimizer, TrainingOptions options)
     {
         RequireSame(path, options);
         RestoreWeights(path, decoder);
@@ -125,13 +137,10 @@ public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true
         Same("the context-miss token", had.MissId, run.Landmark?.MissId);
     }
 
-    // The loss of a step was finite, and what the step made of the weights may not be.
-    private void RequireFinite(long step, IEnumerable<Tensor> tensors)
+    // The loss of a step was finite, and what the step made of the weights may not be. All processes ask, and hear the same.
+    private void RequireFinite(long step, Decoder decoder, IOptimizer optimizer)
     {
-        using var quiet = no_grad();
-        // max and min are NaN where a number is.
-        var ends = stack([.. tensors.SelectMany(t => new[] { t.max(), t.min() }).Select(e => e.to(ScalarType.Float32))]);
-        if (!ends.isfinite().all().item<bool>())
+        if (!(optimizer.IsFinite & FiniteNumbers.In(decoder.Trainable.Values)))
             throw TrainingFailure.NoNumber($"The weights after step {step} are no finite numbers", Onward);
     }
 

@@ -1,3 +1,4 @@
+using LandmarkSharp.Training.Distributed;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Training;
@@ -30,6 +31,12 @@ public sealed record TrainingRun
 
     /// <summary>Where it runs: several devices share the batches that the recipe accumulates. None is the CPU.</summary>
     public IReadOnlyList<Device> Devices { get; init; } = [];
+
+    /// <summary>
+    /// The processes that train together, each with this run on a device of its own and its share of the batches that the recipe
+    /// accumulates; the first alone writes and reports. Null for one process. It is the caller's to leave and dispose.
+    /// </summary>
+    public ProcessGroup? Group { get; init; }
 
     /// <summary>Steps between reports.</summary>
     public int ReportEvery { get; init; } = 20;

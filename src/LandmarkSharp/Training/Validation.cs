@@ -1,4 +1,5 @@
 using LandmarkSharp.Models;
+using LandmarkSharp.Training.Distributed;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,14 +21,14 @@ public sealed record ValidationResult(double? Loss, double? AnswerLoss, double? 
 /// <param name="batches">Batches of each.</param>
 internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batches)
 {
-    /// <summary>Runs all batches.</summary>
-    public ValidationResult Run(Decoder decoder)
+    /// <summary>Runs all batches, shared out among processes where there are several.</summary>
+    public ValidationResult Run(Decoder decoder, ProcessGroup? group = null)
     {
         using var quiet = no_grad();
         using var loss = new LanguageModelLoss(decoder);
         var landmark = decoder.Config.Landmark;
-        var (textSum, textCount, answerSum, answerCount, right, asked) = (0.0, 0L, 0.0, 0L, 0, 0);
-        for (var i = 0; i < batches; i++)
+        var (textSum, textCount, answerSum, answerCount, right, asked) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+        for (var i = group?.Rank ?? 0; i < batches; i += group?.Size ?? 1)
         {
             if (text is not null)
             {
@@ -59,10 +60,18 @@ internal sealed class Validation(BatchMaker? text, BatchMaker? tasks, int batche
                 if (answer.TrueForAll(at => likeliest[at] == rows.Targets[at])) right++;
             }
         }
+        if (group is not null)
+        {
+            using var scope = NewDisposeScope();
+            var all = tensor([textSum, textCount, answerSum, answerCount, right, asked], ScalarType.Float64, decoder.Device);
+            group.Sum(all);
+            var sums = all.cpu().data<double>().ToArray();
+            (textSum, textCount, answerSum, answerCount, right, asked) = (sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]);
+        }
         return new ValidationResult(
             textCount > 0 ? textSum / textCount : null,
             answerCount > 0 ? answerSum / answerCount : null,
-            asked > 0 ? right / (double)asked : null);
+            asked > 0 ? right / asked : null);
     }
 
     /// <summary>

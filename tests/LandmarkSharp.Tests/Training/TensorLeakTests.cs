@@ -1,6 +1,7 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tests.Tensors;
+using LandmarkSharp.Tests.Training.Distributed;
 using LandmarkSharp.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -65,6 +66,20 @@ public sealed class TensorLeakTests : IDisposable
         }
         Train("first", 6);
         Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 15)));
+    }
+
+    [Fact]
+    public void ProcessesLeaveNoTensorBehind()
+    {
+        void Train(string name, long steps) => ThreadGroup.Run(2, group =>
+        {
+            using var trainer = new Trainer(
+                Recipe with { Steps = steps, Stages = [.. Recipe.Stages.Select(s => s with { Accumulate = 2 })] },
+                tiny.Into(name) with { Group = group, ValidationShards = tiny.Validation, ValidateEvery = 3, SaveEvery = 5 });
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        });
+        Train("first", 6);
+        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
     }
 
     [Fact]
