@@ -53,7 +53,7 @@ internal static class BlockTimes
         var recipe = lab.Recipe with { BlockTokens = block - 1, Stages = [lab.Stage with { Window = Positions, TaskShare = 0 }] };
         using var decoder = Checkpoint.Create(
             recipe.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint), lab.Device, recipe.Compute(lab.Device), 1);
-        var text = lab.HeldOut(Tokens).First();
+        var text = lab.HeldOut(lab.Sources[0], Tokens).First();
         return [.. Readings.Select(r =>
         {
             var window = (Positions / block) - r.K - 1;

@@ -18,7 +18,7 @@ internal static class ContextMisses
     {
         var (seed, context) = (lab.Seeds[0], Times * lab.Stage.Window);
         var reading = LanguageModelling.Reading(Window, TopK, null);
-        var without = lab.Perplexity(LanguageModelling.Landmark(lab, seed), context, reading);
+        var without = lab.Perplexity(LanguageModelling.Landmark(lab, seed), lab.Sources[0], context, reading);
         var model = new Variant($"miss-{seed}", lab.OnText(seed) with { ContextMiss = 0.5 });
         // Perplexity, the share dropped, and seconds; a finer scale than the paper's tells where half is dropped.
         double[] cutoffs = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
@@ -26,7 +26,7 @@ internal static class ContextMisses
             $"perplexity, share dropped and seconds of {model.Name}: context {context}, window {Window}, k {TopK}, cut-off {cutoff}", () =>
             {
                 var engine = lab.Engine(model).With(reading with { MissCutoff = cutoff });
-                int[][] texts = [.. lab.HeldOut(context)];
+                int[][] texts = [.. lab.HeldOut(lab.Sources[0], context)];
                 Perplexity.Score(engine, texts.Take(2));            // finds memory and compiles
                 var clock = Stopwatch.GetTimestamp();
                 var score = Perplexity.Score(engine, texts);

@@ -18,22 +18,22 @@ internal static class Granularity
     public static ExperimentResult Run(Laboratory lab)
     {
         List<IReadOnlyList<string>> rows = [];
-        Dictionary<(SelectionMode Mode, int Times, int K), double[]> found = [];
+        Dictionary<(SelectionMode Mode, int Times, int K), double[][]> found = [];
         var (heads, window, tokens) = (lab.Recipe.Heads, 5, lab.Recipe.BlockTokens);
         foreach (var (mode, head, token, paper) in Modes)
         {
             foreach (var ((times, k), figure) in Readings.Zip(paper))
             {
-                double[] ours = [.. lab.Seeds.Select(seed => lab.Perplexity(
-                    LanguageModelling.Landmark(lab, seed), times * lab.Stage.Window,
-                    LanguageModelling.Reading(window, k, null, mode)))];
+                double[][] ours = [.. lab.Sources.Select(source => lab.Seeds.Select(seed => lab.Perplexity(
+                    LanguageModelling.Landmark(lab, seed), source, times * lab.Stage.Window,
+                    LanguageModelling.Reading(window, k, null, mode))).ToArray())];
                 found[(mode, times, k)] = ours;
                 var most = (mode == SelectionMode.PerToken ? 1 : heads) * (mode == SelectionMode.PerHead ? 1 : window * tokens) * k;
-                rows.Add([head, token, $"{times * lab.Stage.Window}", $"{k}", $"{most}", Cells.Mean(ours), Cells.Number(figure)]);
+                rows.Add([head, token, $"{times * lab.Stage.Window}", $"{k}", $"{most}", .. ours.Select(o => Cells.Mean(o)), Cells.Number(figure)]);
             }
         }
         return new ExperimentResult(
-            ["per head", "per token", "context", "k", "blocks a window may read", "here", "paper"], rows,
+            ["per head", "per token", "context", "k", "blocks a window may read", .. lab.Sources, "paper, PG-19"], rows,
             [
                 .. Readings.SelectMany(r => new[] { SelectionMode.PerHead, SelectionMode.PerToken }.Select(mode => Claim(
                     $"choosing per token and head is better than {(mode == SelectionMode.PerHead ? "per head" : "per token")} at {r.Times * lab.Stage.Window}, k = {r.K}",
@@ -43,7 +43,8 @@ internal static class Granularity
                     found[(SelectionMode.PerToken, r.Times, r.K)], found[(SelectionMode.PerHead, r.Times, r.K)])),
             ]);
 
-        static ExperimentClaim Claim(string text, double[] better, double[] worse) => new(
-            text, better.Zip(worse).All(p => p.First < p.Second), $"{Cells.Mean(better, "F3")} and {Cells.Mean(worse, "F3")}");
+        ExperimentClaim Claim(string text, double[][] better, double[][] worse) => new(
+            text, better.Zip(worse).All(s => s.First.Zip(s.Second).All(p => p.First < p.Second)),
+            string.Join("; ", lab.Sources.Zip(better, worse).Select(s => $"{s.First}: {Cells.Mean(s.Second, "F3")} and {Cells.Mean(s.Third, "F3")}")));
     }
 }

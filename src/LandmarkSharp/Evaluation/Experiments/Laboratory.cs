@@ -12,7 +12,7 @@ namespace LandmarkSharp.Evaluation.Experiments;
 
 /// <summary>How much of an experiment is done; nothing here changes what is done.</summary>
 /// <param name="Seeds">Seeds of the weights and batches: a model is trained with each.</param>
-/// <param name="Contexts">Tokens of held-out text that a perplexity is of, at most; cut into contexts.</param>
+/// <param name="Contexts">Tokens of a source's held-out text that a perplexity is of, at most; cut into contexts.</param>
 /// <param name="Trials">Prompts of a pass key test.</param>
 public sealed record ExperimentSize(IReadOnlyList<long> Seeds, long Contexts = 1_000_000, int Trials = 50);
 
@@ -62,6 +62,7 @@ public sealed class Laboratory : IDisposable
         Tensors.LibTorch.Load();
         measured = Path.Combine(run.Output, "measurements.json");
         Tokenizer = Tokenizer.Load(run.Tokenizer);
+        using (var heldOut = TokenShards.Open(run.ValidationShards, Tokenizer.Fingerprint)) Sources = [.. heldOut.Meta.Sources.Select(s => s.Name)];
         CheckFolder(new(recipe.ToJson(), Tokenizer.Fingerprint, size.Contexts, size.Trials));
         measurements = File.Exists(measured) ? JsonSerializer.Deserialize(File.ReadAllText(measured), LaboratoryJson.Default.Measurements)! : [];
     }
@@ -71,6 +72,9 @@ public sealed class Laboratory : IDisposable
 
     /// <summary>The tokenizer of models that are trained anew.</summary>
     public Tokenizer Tokenizer { get; }
+
+    /// <summary>Sources of held-out text: a perplexity is of each.</summary>
+    public IReadOnlyList<string> Sources { get; }
 
     /// <summary>Its stage.</summary>
     public TrainingStage Stage => Recipe.Stages[0];
@@ -108,39 +112,38 @@ public sealed class Laboratory : IDisposable
         say($"Measuring {key}");
         var found = measure();
         measurements[key] = found;
-        File.WriteAllText(measured + ".partial", JsonSerializer.Serialize(measurements, LaboratoryJson.Default.Measurements));
-        File.Move(measured + ".partial", measured, overwrite: true);
+        WholeFiles.Write(measured, JsonSerializer.Serialize(measurements, LaboratoryJson.Default.Measurements));
         return found;
     }
 
-    /// <summary>Perplexity of held-out text.</summary>
+    /// <summary>Perplexity of a source's held-out text.</summary>
     /// <param name="variant">Of which model.</param>
+    /// <param name="source">Which source.</param>
     /// <param name="context">Tokens of a context.</param>
     /// <param name="retrieval">How it reads; null as the model says, and a model without landmarks in its own way.</param>
     /// <param name="inOnePiece">Reads a context of a landmark model without retrieval.</param>
-    public double Perplexity(Variant variant, int context, RetrievalOptions? retrieval = null, bool inOnePiece = false)
+    public double Perplexity(Variant variant, string source, int context, RetrievalOptions? retrieval = null, bool inOnePiece = false)
     {
         var reads = retrieval is { } r
             ? $", window {r.WindowBlocks}, k {r.TopK}, {r.Selection}{(r.KeepBlocks is { } kept ? $", {kept} kept" : "")}"
             : inOnePiece ? ", in one piece" : "";
-        return Measure($"perplexity of {variant.Name}: context {context}{reads}", () =>
+        return Measure($"perplexity of {variant.Name} on {source}: context {context}{reads}", () =>
         {
             var engine = Engine(variant);
             var reader = retrieval is not null ? engine.With(retrieval) : inOnePiece ? engine.Plain() : engine;
-            return [Evaluation.Perplexity.Score(reader, HeldOut(context), cancel: cancel).Value];
+            return [Evaluation.Perplexity.Score(reader, HeldOut(source, context), cancel: cancel).Value];
         })[0];
     }
 
-    /// <summary>Held-out text of all sources, each cut into contexts, as many as fit the size; what is left of a source is left out.</summary>
+    /// <summary>A source's held-out text cut into contexts, as many whole ones as fit the size.</summary>
+    /// <param name="source">Which source.</param>
     /// <param name="context">Tokens of a context.</param>
-    public IEnumerable<int[]> HeldOut(int context)
+    public IEnumerable<int[]> HeldOut(string source, int context)
     {
         using var shards = TokenShards.Open(run.ValidationShards!);
-        var share = size.Contexts / shards.Meta.Sources.Count;
-        foreach (var source in shards.Meta.Sources)
-            foreach (var tokens in Evaluation.Perplexity.Contexts(shards[source.Name], context)
-                .Take((int)Math.Max(1, share / context)).Where(c => c.Length == context))
-                yield return tokens;
+        foreach (var tokens in Evaluation.Perplexity.Contexts(shards[source], context)
+            .Take((int)Math.Max(1, size.Contexts / context)).Where(c => c.Length == context))
+            yield return tokens;
     }
 
     /// <inheritdoc/>
@@ -179,7 +182,7 @@ public sealed class Laboratory : IDisposable
         var path = Path.Combine(run.Output, "laboratory.json");
         if (!File.Exists(path))
         {
-            File.WriteAllText(path, JsonSerializer.Serialize(record, LaboratoryJson.Default.LaboratoryRecord));
+            WholeFiles.Write(path, JsonSerializer.Serialize(record, LaboratoryJson.Default.LaboratoryRecord));
         }
         else if (JsonSerializer.Deserialize(File.ReadAllText(path), LaboratoryJson.Default.LaboratoryRecord) != record)
         {

@@ -39,16 +39,19 @@ internal static class LanguageModelling
         // The paper's 360 of 512: what two blocks, a window of five and ten landmarks come to.
         var fewer = (7 * tokens) + 10;
         List<IReadOnlyList<string>> rows = [];
-        double[] OfSeeds(Func<long, double> measure) => [.. lab.Seeds.Select(measure)];
-        double[] Add(string method, int context, string local, string cached, string kept, string k, int size, double? books, double? math, double[] found)
+        // Perplexity of each source by each seed.
+        double[][] Add(
+            string method, int context, string local, string cached, string kept, string k, int size, double? books, double? math,
+            Func<long, string, double> measure)
         {
+            double[][] found = [.. lab.Sources.Select(source => lab.Seeds.Select(seed => measure(seed, source)).ToArray())];
             rows.Add([
-                method, $"{context}", local, cached, kept, k, $"{size}", Cells.Mean(found), Cells.Number(books), Cells.Number(math)]);
+                method, $"{context}", local, cached, kept, k, $"{size}", .. found.Select(f => Cells.Mean(f)), Cells.Number(books), Cells.Number(math)]);
             return found;
         }
 
-        double[] Plain(int length, double books, double math) => Add(
-            "plain", length, $"{length}", "–", "–", "–", length, books, math, OfSeeds(seed =>
+        double[][] Plain(int length, double books, double math) => Add(
+            "plain", length, $"{length}", "–", "–", "–", length, books, math, (seed, source) =>
             {
                 var recipe = lab.OnText(seed);
                 return lab.Perplexity(
@@ -57,11 +60,11 @@ internal static class LanguageModelling
                         BlockTokens = 0,
                         Stages = [recipe.Stages[0] with { Window = length, Rows = Rows(length) }],
                     }),
-                    length);
-            }));
+                    source, length);
+            });
 
-        double[] Recurrent(int times, double books) => Add(
-            "Transformer-XL", times * window, $"{window / 2}", $"{window / 2}", "–", "–", window, books, null, OfSeeds(seed =>
+        double[][] Recurrent(int times, double books) => Add(
+            "Transformer-XL", times * window, $"{window / 2}", $"{window / 2}", "–", "–", window, books, null, (seed, source) =>
             {
                 var recipe = lab.OnText(seed);
                 return lab.Perplexity(
@@ -71,8 +74,8 @@ internal static class LanguageModelling
                         Recurrence = new Recurrence { Window = window / 2, Cache = window / 2 },
                         Stages = [recipe.Stages[0] with { Window = 4 * window, Rows = Rows(4 * window) }],
                     }),
-                    times * window);
-            }));
+                    source, times * window);
+            });
 
         // As many positions a step as the landmark model's.
         int Rows(int length) => Math.Max(1, (int)Math.Round((double)lab.Stage.Rows * window / length));
@@ -82,8 +85,8 @@ internal static class LanguageModelling
 
         var plain = Plain(window, 16.12, 4.01);
         var shorter = Plain(fewer, 16.76, 4.31);
-        var found = new Dictionary<(int Times, int Window, int Kept, int K), double[]>();
-        Dictionary<int, double[]> recurrent = [];
+        var found = new Dictionary<(int Times, int Window, int Kept, int K), double[][]>();
+        Dictionary<int, double[][]> recurrent = [];
         foreach (var of in Readings.GroupBy(r => r.Times))
         {
             if (of.Key > 1) recurrent[of.Key] = Recurrent(of.Key, of.Key == 4 ? 14.72 : 14.55);
@@ -91,14 +94,14 @@ internal static class LanguageModelling
             {
                 found[(r.Times, r.Window, r.Kept, r.K)] = Add(
                     "landmark", r.Times * window, $"{r.Window * tokens}", "–", $"{r.Kept}", $"{r.K}",
-                    (r.Window * tokens) + (r.K * tokens) + r.Kept, r.Books, r.Math, OfSeeds(seed => lab.Perplexity(
-                        Landmark(lab, seed), r.Times * window, Reading(r.Window, r.K, Bound(r.Times, r.Window, r.Kept)))));
+                    (r.Window * tokens) + (r.K * tokens) + r.Kept, r.Books, r.Math, (seed, source) => lab.Perplexity(
+                        Landmark(lab, seed), source, r.Times * window, Reading(r.Window, r.K, Bound(r.Times, r.Window, r.Kept))));
             }
         }
 
         var (short2, middle2, middle4, long2, long4) = (found[(1, 5, 10, 2)], found[(4, 5, 40, 2)], found[(4, 5, 40, 4)], found[(8, 5, 80, 2)], found[(8, 5, 80, 4)]);
         return new ExperimentResult(
-            ["method", "context", "local", "XL cache", "blocks kept", "k", "attention size", "here", "paper, books", "paper, math"], rows,
+            ["method", "context", "local", "XL cache", "blocks kept", "k", "attention size", .. lab.Sources, "paper, PG-19", "paper, arXiv"], rows,
             [
                 Claim($"landmarks that read {7 * tokens} tokens are within 2 % of plain attention over {window}", short2, plain, (l, p) => l <= 1.02 * p),
                 Claim($"and better than plain attention over {fewer}", short2, shorter, (l, p) => l < p),
@@ -112,7 +115,8 @@ internal static class LanguageModelling
             ]);
 
         static bool Near(double recurrent, double landmark) => Math.Abs((recurrent / landmark) - 1) <= 0.04;
-        static ExperimentClaim Claim(string text, double[] one, double[] other, Func<double, double, bool> holds) => new(
-            text, one.Zip(other).All(p => holds(p.First, p.Second)), $"{Cells.Mean(one)} and {Cells.Mean(other)}");
+        ExperimentClaim Claim(string text, double[][] one, double[][] other, Func<double, double, bool> holds) => new(
+            text, one.Zip(other).All(s => s.First.Zip(s.Second).All(p => holds(p.First, p.Second))),
+            string.Join("; ", lab.Sources.Zip(one, other).Select(s => $"{s.First}: {Cells.Mean(s.Second)} and {Cells.Mean(s.Third)}")));
     }
 }

@@ -21,8 +21,8 @@ internal static class PositionJumps
         var jump = (int)Math.Round(lab.Stage.Window / 5.12);
         var jumping = new Variant($"jumping-{seed}", lab.OnText(seed) with { PositionJump = jump });
         var found = Paper.Select(p => (int)Math.Round(p.Windows * lab.Stage.Window)).Select(length => (
-            Length: length, Standard: lab.Perplexity(standard, length, inOnePiece: true),
-            Jumping: lab.Perplexity(jumping, length, inOnePiece: true))).ToArray();
+            Length: length, Standard: lab.Perplexity(standard, lab.Sources[0], length, inOnePiece: true),
+            Jumping: lab.Perplexity(jumping, lab.Sources[0], length, inOnePiece: true))).ToArray();
         var (first, last) = (found[0], found[^1]);
         var best = found.MinBy(f => f.Jumping);
         return new ExperimentResult(

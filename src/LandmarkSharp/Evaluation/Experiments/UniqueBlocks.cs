@@ -28,7 +28,7 @@ internal static class UniqueBlocks
         var found = Modes.ToDictionary(m => m.Mode, m => lab.Measure($"blocks that {model.Name} reads {m.Name}", () =>
         {
             var engine = lab.Engine(model).With(LanguageModelling.Reading(Window, TopK, null, m.Mode));
-            return [.. lab.HeldOut((Before + 1) * Window * lab.Recipe.BlockTokens).Take(Texts).SelectMany(text => Read(engine, text))];
+            return [.. lab.HeldOut(lab.Sources[0], (Before + 1) * Window * lab.Recipe.BlockTokens).Take(Texts).SelectMany(text => Read(engine, text))];
         }));
         double Share(SelectionMode mode, Func<double, bool> which) => (double)found[mode].Count(which) / found[mode].Length;
         var most = lab.Recipe.Heads * TopK;
