@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using LandmarkSharp.Cli.Charts;
 using LandmarkSharp.Evaluation.Experiments;
 using LandmarkSharp.Training;
@@ -30,14 +29,13 @@ internal sealed class ExperimentCommand : LandmarkCommand
     };
     private readonly Option<long[]> seeds = new("--seeds")
     {
-        Description = "Seeds to train with; language modelling trains a model for each.",
-        DefaultValueFactory = _ => [1],
+        Description = "Seeds to train with, the recipe's when not given; table1 and table2 train a model for each, the others take one.",
         AllowMultipleArgumentsPerToken = true,
         HelpName = "N",
     };
     private readonly Option<long> heldOut = new("--held-out")
     {
-        Description = "Held-out tokens that a perplexity is of, at most.",
+        Description = "Held-out tokens of each source that a perplexity is of, at most.",
         DefaultValueFactory = _ => 1_000_000,
         HelpName = "N",
     };
@@ -65,7 +63,11 @@ internal sealed class ExperimentCommand : LandmarkCommand
     {
         var experiment = Experiment.All.First(e => e.Name == parsed.GetValue(name));
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        if (TrainCommand.Limit(parsed.GetValue(limit)) is { } most) limited.CancelAfter(most);
+        var most = TrainCommand.Limit(parsed.GetValue(limit));
+        var options = TrainingOptions.Load(parsed.GetValue(recipe)!);
+        long[] given = parsed.GetValue(seeds) is { Length: > 0 } some ? some : [options.Seed];
+        if (given.Length > 1 && !experiment.IsOfSeeds)
+            throw new LandmarkException($"The experiment {experiment.Name} is of one seed, and {given.Length} are given; give one of --seeds.");
         var run = new TrainingRun
         {
             Output = parsed.GetValue(folder)!,
@@ -73,60 +75,59 @@ internal sealed class ExperimentCommand : LandmarkCommand
             Shards = parsed.GetValue(shards)!,
             ValidationShards = parsed.GetValue(validation),
             Devices = [device.Device(parsed)],
+            ReportEvery = 100,
         };
         using var lab = new Laboratory(
-            TrainingOptions.Load(parsed.GetValue(recipe)!), run,
-            new ExperimentSize(parsed.GetValue(seeds)!, parsed.GetValue(heldOut), parsed.GetValue(trials)),
+            options, run, new ExperimentSize(given, parsed.GetValue(heldOut), parsed.GetValue(trials)),
             what =>
             {
-                output.Line(Markup.Escape(what));
+                output.Text(what + "\n");       // as long as it is
                 output.Event(new { @event = "doing", what });
             },
-            progress =>
-            {
-                if (progress.Line.Step % 100 == 0 || progress.Line.Loss is null) TrainCommand.Report(output, progress);
-            },
-            limited.Token);
-        var result = experiment.Run(lab);
-        Write(experiment, result, run.Output);
-        Tell(experiment, result, output);
-        return Tool.Success;
-    }
-
-    /// <summary>Leaves the table and the picture in the folder.</summary>
-    private static void Write(Experiment experiment, ExperimentResult result, string folder)
-    {
-        var page = new StringBuilder();
-        page.Append($"## {experiment.Title}\n\n");
-        page.Append($"| {string.Join(" | ", result.Columns)} |\n|{string.Concat(result.Columns.Select(_ => "---|"))}\n");
-        foreach (var row in result.Rows) page.Append($"| {string.Join(" | ", row)} |\n");
-        page.Append("\n| what the paper found | here | figures |\n|---|---|---|\n");
-        foreach (var claim in result.Claims) page.Append($"| {claim.Text} | {(claim.Holds ? "yes" : "**no**")} | {claim.Figures} |\n");
-        if (result.Chart is { } chart)
+            progress => TrainCommand.Report(output, progress), limited.Token);
+        if (most is { } time) limited.CancelAfter(time);
+        try
         {
-            page.Append($"\n![{experiment.Title}]({experiment.Name}.svg)\n");
-            File.WriteAllText(Path.Combine(folder, $"{experiment.Name}.svg"), SvgPlot.Draw(Drawn(chart)));
+            var result = experiment.Run(lab);
+            var conditions = ExperimentConditions.Of(lab, experiment);
+            Tell(experiment, conditions, result, ExperimentPage.Write(lab, experiment, conditions, result), output);
+            return Tool.Success;
         }
-        File.WriteAllText(Path.Combine(folder, $"{experiment.Name}.md"), page.ToString());
+        catch (OperationCanceledException) when (limited.IsCancellationRequested)
+        {
+            output.Event(new { @event = "end", done = false, experiment = experiment.Name });
+            output.Line("Stopped; the same command goes on from there.");
+            return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
+        }
     }
 
-    private static void Tell(Experiment experiment, ExperimentResult result, Output output)
+    private static void Tell(
+        Experiment experiment, IReadOnlyList<(string Name, string Value)> conditions, ExperimentResult result, string page, Output output)
     {
         output.Line($"[bold]{Markup.Escape(experiment.Title)}[/]");
+        foreach (var (what, value) in conditions) output.Line(Markup.Escape($"{what}: {value}"));
         output.Table(result.Columns, result.Rows);
         foreach (var claim in result.Claims)
             output.Line($"{(claim.Holds ? "[green]yes[/]" : "[red]no[/] ")} {Markup.Escape(claim.Text)}: {Markup.Escape(claim.Figures)}");
         if (result.Chart is { } given)
         {
-            var chart = Drawn(given);
-            output.Line($"{Markup.Escape(chart.Up)} by {chart.Across}");
+            var chart = ExperimentPage.Chart(given);
+            output.Line(Markup.Escape($"{chart.Up} by {chart.Across}"));
             foreach (var line in TerminalPlot.Draw(chart, Columns, PlotRows)) output.Line(line);
             foreach (var (i, curve) in chart.Curves.Index())
                 output.Line($"[{TerminalPlot.Colour(i)}]{Chart.Letter(i)}[/] {Markup.Escape(curve.Name)}");
         }
-        output.Event(new { @event = "end", experiment = experiment.Name, result.Columns, result.Rows, result.Claims });
+        output.Text($"Written to {page}.\n");
+        output.Event(new
+        {
+            @event = "end",
+            done = true,
+            experiment = experiment.Name,
+            conditions = conditions.ToDictionary(c => c.Name, c => c.Value),
+            result.Columns,
+            result.Rows,
+            result.Claims,
+            page,
+        });
     }
-
-    private static Chart Drawn(ExperimentChart chart) =>
-        new(chart.Curves.Select(c => new Curve(c.Name, c.Points)), chart.Across, chart.Up);
 }

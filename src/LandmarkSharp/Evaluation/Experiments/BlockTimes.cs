@@ -27,7 +27,7 @@ internal static class BlockTimes
     public static ExperimentResult Run(Laboratory lab)
     {
         var found = Blocks.ToDictionary(b => b, block => lab.Measure(
-            $"seconds to read {Tokens} tokens in blocks of {block} by {lab.Device}", () => Times(lab, block)));
+            $"seconds to read {Tokens} tokens in blocks of {block} by {lab.Device}", stop => Times(lab, block, stop)));
         double Ours(int k, int block) => found[block][Array.FindIndex(Readings, r => r.K == k)] * 1000;
         var paper = Readings.ToDictionary(r => r.K, r => r.Paper);
         var blocks = found.Keys.ToArray();
@@ -43,11 +43,12 @@ internal static class BlockTimes
                     $"{Cells.Number(Ours(6, 32), "F1")}, {Cells.Number(Ours(6, 64), "F1")} and {Cells.Number(Ours(6, 128), "F1")} ms"),
             ],
             new("positions of a block", "ms to read 4,870 tokens",
-                [.. Readings.Select(r => ($"k = {r.K}", (IReadOnlyList<(double, double)>)[.. blocks.Select(b => ((double)b, Ours(r.K, b)))]))]));
+                [.. Readings.Select(r => ($"k = {r.K}", (IReadOnlyList<(double, double)>)[.. blocks.Select(b => ((double)b, Ours(r.K, b)))]))],
+                IsLogAcross: true));
     }
 
     /// <summary>Seconds for each number of blocks read, the median of some.</summary>
-    private static double[] Times(Laboratory lab, int block)
+    private static double[] Times(Laboratory lab, int block, CancellationToken stop)
     {
         var tokenizer = lab.Tokenizer;
         var recipe = lab.Recipe with { BlockTokens = block - 1, Stages = [lab.Stage with { Window = Positions, TaskShare = 0 }] };
@@ -60,18 +61,18 @@ internal static class BlockTimes
             using var engine = new LandmarkEngine(
                 decoder, tokenizer, LanguageModelling.Reading(window, r.K, null, SelectionMode.PerHead), owner: false);
             // The first two find memory and compile.
-            double[] times = [.. Enumerable.Range(0, Repeats + 2).Select(_ => Seconds(engine, text)).Skip(2).Order()];
+            double[] times = [.. Enumerable.Range(0, Repeats + 2).Select(_ => Seconds(engine, text, stop)).Skip(2).Order()];
             return times[Repeats / 2];
         })];
     }
 
-    private static double Seconds(LandmarkEngine engine, int[] text)
+    private static double Seconds(LandmarkEngine engine, int[] text, CancellationToken stop)
     {
         using var session = EvaluationSession.Begin(engine);
         var clock = Stopwatch.GetTimestamp();
-        session.Append(text);
+        session.Append(text, cancel: stop);
         // The last positions wait until something is asked.
-        _ = session.Generate(new GenerationOptions { MaxTokens = 1 }).First();
+        _ = session.Generate(new GenerationOptions { MaxTokens = 1 }, stop).First();
         return Stopwatch.GetElapsedTime(clock).TotalSeconds;
     }
 }

@@ -23,13 +23,13 @@ internal static class ContextMisses
         // Perplexity, the share dropped, and seconds; a finer scale than the paper's tells where half is dropped.
         double[] cutoffs = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
         var found = cutoffs.ToDictionary(c => c, cutoff => lab.Measure(
-            $"perplexity, share dropped and seconds of {model.Name}: context {context}, window {Window}, k {TopK}, cut-off {cutoff}", () =>
+            $"perplexity, share dropped and seconds of {model.Name} by {lab.Device}: context {context}, window {Window}, k {TopK}, cut-off {Cells.Number(cutoff)}", stop =>
             {
                 var engine = lab.Engine(model).With(reading with { MissCutoff = cutoff });
                 int[][] texts = [.. lab.HeldOut(lab.Sources[0], context)];
-                Perplexity.Score(engine, texts.Take(2));            // finds memory and compiles
+                Perplexity.Score(engine, texts.Take(2), cancel: stop);            // finds memory and compiles
                 var clock = Stopwatch.GetTimestamp();
-                var score = Perplexity.Score(engine, texts);
+                var score = Perplexity.Score(engine, texts, cancel: stop);
                 return [score.Value, score.DroppedShare!.Value, Stopwatch.GetElapsedTime(clock).TotalSeconds];
             }));
         var (all, half) = (found[0], found.Values.FirstOrDefault(f => f[1] >= 0.5) ?? found[1]);
@@ -43,7 +43,7 @@ internal static class ContextMisses
             ],
             [
                 new("half of the retrievals are dropped for 1 % of perplexity at most", half[0] <= 1.01 * all[0],
-                    $"{100 * half[1]:F0} % for {100 * ((half[0] / all[0]) - 1):F2} %"),
+                    $"{Cells.Number(100 * half[1], "F0")} % for {Cells.Number(100 * ((half[0] / all[0]) - 1))} %"),
                 new("and time is saved", half[2] < all[2], $"{Cells.Number(all[2], "F1")} s, {Cells.Number(half[2], "F1")} s"),
                 new("without any retrieval perplexity is worse than with all", found[1][0] > all[0],
                     $"{Cells.Number(found[1][0])} and {Cells.Number(all[0])}"),

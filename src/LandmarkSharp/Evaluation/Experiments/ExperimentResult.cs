@@ -21,8 +21,9 @@ public sealed record ExperimentClaim(string Text, bool Holds, string Figures);
 /// <param name="Across">What the x axis is.</param>
 /// <param name="Up">What the y axis is.</param>
 /// <param name="Curves">The curves by name, ours and the paper's.</param>
+/// <param name="IsLogAcross">Whether the x axis is logarithmic; its numbers are then above 0.</param>
 public sealed record ExperimentChart(
-    string Across, string Up, IReadOnlyList<(string Name, IReadOnlyList<(double X, double Y)> Points)> Curves);
+    string Across, string Up, IReadOnlyList<(string Name, IReadOnlyList<(double X, double Y)> Points)> Curves, bool IsLogAcross = false);
 
 /// <summary>How figures are written in an experiment's table.</summary>
 internal static class Cells

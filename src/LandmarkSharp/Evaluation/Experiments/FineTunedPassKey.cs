@@ -57,18 +57,18 @@ internal static class FineTunedPassKey
                 .. names.Select(m => (m, (IReadOnlyList<(double, double)>)[.. found[m].Select(a => ((double)a.Key, 100 * a.Value))])),
                 ("LLaMA 7B (paper)", [.. Paper.Where(p => p.Plain is not null).Select(p => ((double)p.Tokens, p.Plain!.Value))]),
                 ("LLaMA 7B fine-tuned (paper)", [.. Paper.Select(p => ((double)p.Tokens, p.Landmark))]),
-            ]));
+            ], IsLogAcross: true));
 
         IEnumerable<KeyValuePair<int, double>> Within(Dictionary<int, double> of) => of.Where(a => a.Key < window);
         string Told(string model) => string.Join(", ", found[model].Select(a => $"{a.Key}: {100 * a.Value:F0} %"));
     }
 
     private static double Accuracy(Laboratory lab, Variant model, int tokens) =>
-        lab.Measure($"pass key of {model.Name}: {tokens} tokens", () =>
+        lab.Measure($"pass key of {model.Name}: {tokens} tokens", stop =>
         {
             var engine = lab.Engine(model);
             var encoder = new FragmentEncoder(text => engine.Tokenizer.Encode(text));
             var test = new RetrievalTest(engine);
-            return [Enumerable.Range(0, lab.Trials).Count(trial => test.PassKey(encoder, tokens, seed: 1, trial).Correct) / (double)lab.Trials];
+            return [Enumerable.Range(0, lab.Trials).Count(trial => test.PassKey(encoder, tokens, seed: 1, trial, cancel: stop).Correct) / (double)lab.Trials];
         })[0];
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
@@ -12,9 +13,9 @@ namespace LandmarkSharp.Evaluation.Experiments;
 
 /// <summary>How much of an experiment is done; nothing here changes what is done.</summary>
 /// <param name="Seeds">Seeds of the weights and batches: a model is trained with each.</param>
-/// <param name="Contexts">Tokens of a source's held-out text that a perplexity is of, at most; cut into contexts.</param>
+/// <param name="HeldOut">Tokens of a source's held-out text that a perplexity is of, at most, but one context at least.</param>
 /// <param name="Trials">Prompts of a pass key test.</param>
-public sealed record ExperimentSize(IReadOnlyList<long> Seeds, long Contexts = 1_000_000, int Trials = 50);
+public sealed record ExperimentSize(IReadOnlyList<long> Seeds, long HeldOut = 1_000_000, int Trials = 50);
 
 /// <summary>A model of an experiment: a variant of the recipe.</summary>
 /// <param name="Name">By which it is kept.</param>
@@ -33,38 +34,44 @@ public sealed class Laboratory : IDisposable
     private readonly Action<string> say;
     private readonly Action<TrainingProgress> report;
     private readonly CancellationToken cancel;
-    private readonly string measured;
+    private readonly LaboratoryRecord record;
+    private readonly Dictionary<string, long> heldOut;
     private readonly SortedDictionary<string, double[]> measurements;
     private (string Model, LandmarkEngine Engine)? loaded;
 
-    /// <summary>Opens the folder, or begins it.</summary>
+    /// <summary>Opens the folder; nothing is written before something is done.</summary>
     /// <param name="recipe">Trains the paper's landmark model on a corpus; other models are variants of it.</param>
     /// <param name="run">Tokenizer, shards, held-out shards, device, and the folder.</param>
     /// <param name="size">How much is done.</param>
     /// <param name="say">Told what is being done.</param>
     /// <param name="report">Told how trainings go.</param>
     /// <param name="cancel">Stops with what there is.</param>
-    /// <exception cref="LandmarkException">The recipe has several stages, there are no held-out shards, or the folder is of others.</exception>
+    /// <exception cref="LandmarkException">
+    /// The recipe has several stages or is no landmark model's alone, the size is none, shards are missing or of another tokenizer, or the
+    /// folder has results of another recipe, tokenizer, text or size.
+    /// </exception>
     public Laboratory(
         TrainingOptions recipe, TrainingRun run, ExperimentSize size,
         Action<string>? say = null, Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
-        (Recipe, this.run, this.size, this.cancel) = (recipe.Checked(), run, size, cancel);
+        Check(recipe.Checked());
+        Check(size);
+        (Recipe, this.run, this.size, this.cancel) = (recipe, run, size, cancel);
         (this.say, this.report) = (say ?? (_ => { }), report ?? (_ => { }));
-        if (recipe.Stages.Count != 1)
-            throw new LandmarkException($"The recipe has {recipe.Stages.Count} stages; an experiment's variants change its one stage, so give one.");
-        if (recipe.BlockTokens == 0)
-            throw new LandmarkException("The recipe has block_tokens 0; give that of the landmark model, from which the plain one follows.");
-        if (run.ValidationShards is null)
-            throw new LandmarkException("An experiment is judged by held-out texts; give their token shards.");
-        if (size.Seeds.Count == 0 || size.Seeds.Distinct().Count() != size.Seeds.Count || size.Contexts < 1 || size.Trials < 1)
-            throw new LandmarkException("An experiment has at least one seed, each once, and at least one token and trial.");
         Tensors.LibTorch.Load();
-        measured = Path.Combine(run.Output, "measurements.json");
         Tokenizer = Tokenizer.Load(run.Tokenizer);
-        using (var heldOut = TokenShards.Open(run.ValidationShards, Tokenizer.Fingerprint)) Sources = [.. heldOut.Meta.Sources.Select(s => s.Name)];
-        CheckFolder(new(recipe.ToJson(), Tokenizer.Fingerprint, size.Contexts, size.Trials));
-        measurements = File.Exists(measured) ? JsonSerializer.Deserialize(File.ReadAllText(measured), LaboratoryJson.Default.Measurements)! : [];
+        using var shards = TokenShards.Open(run.Shards, Tokenizer.Fingerprint);
+        using var held = TokenShards.Open(
+            run.ValidationShards ?? throw new LandmarkException("An experiment is judged by held-out texts; give their token shards."),
+            Tokenizer.Fingerprint);
+        Sources = [.. held.Meta.Sources.Select(s => s.Name)];
+        heldOut = held.Meta.Sources.ToDictionary(s => s.Name, s => s.Tokens);
+        record = new(recipe.ToJson(), Tokenizer.Fingerprint, shards.Fingerprint, held.Fingerprint, size.HeldOut, size.Trials);
+        // What was trained and measured belongs to a recipe: with another, figures of two would be mixed.
+        if (Read(RecordFile, LaboratoryJson.Default.LaboratoryRecord) is { } begun && begun != record)
+            throw new LandmarkException(
+                $"The folder {run.Output} has results of another recipe, tokenizer, text or size; give what it was begun with, or another folder.");
+        measurements = Read(MeasurementsFile, LaboratoryJson.Default.Measurements) ?? [];
     }
 
     /// <summary>The recipe of the landmark model.</summary>
@@ -82,11 +89,18 @@ public sealed class Laboratory : IDisposable
     /// <summary>Seeds to train with.</summary>
     public IReadOnlyList<long> Seeds => size.Seeds;
 
+    /// <summary>Tokens of a source's held-out text that a perplexity is of, at most.</summary>
+    public long HeldOutTokens => size.HeldOut;
+
     /// <summary>Prompts of a pass key test.</summary>
     public int Trials => size.Trials;
 
     /// <summary>Where it runs.</summary>
     public Device Device => run.Devices.FirstOrDefault(CPU);
+
+    private string RecordFile => Path.Combine(run.Output, "laboratory.json");
+
+    private string MeasurementsFile => Path.Combine(run.Output, "measurements.json");
 
     /// <summary>The recipe on text alone, without retrieval tasks, with a seed.</summary>
     public TrainingOptions OnText(long seed) => Recipe with { Seed = seed, Stages = [Stage with { TaskShare = 0 }] };
@@ -104,15 +118,16 @@ public sealed class Laboratory : IDisposable
 
     /// <summary>Figures of a measurement, taken now if they are not there.</summary>
     /// <param name="key">Its name, which says all that it depends on.</param>
-    /// <param name="measure">Measures.</param>
-    public double[] Measure(string key, Func<double[]> measure)
+    /// <param name="measure">Measures, and stops when it is told to.</param>
+    public double[] Measure(string key, Func<CancellationToken, double[]> measure)
     {
         if (measurements.TryGetValue(key, out var known)) return known;
         cancel.ThrowIfCancellationRequested();
         say($"Measuring {key}");
-        var found = measure();
+        Begin();
+        var found = measure(cancel);
         measurements[key] = found;
-        WholeFiles.Write(measured, JsonSerializer.Serialize(measurements, LaboratoryJson.Default.Measurements));
+        WholeFiles.Write(MeasurementsFile, JsonSerializer.Serialize(measurements, LaboratoryJson.Default.Measurements));
         return found;
     }
 
@@ -127,23 +142,51 @@ public sealed class Laboratory : IDisposable
         var reads = retrieval is { } r
             ? $", window {r.WindowBlocks}, k {r.TopK}, {r.Selection}{(r.KeepBlocks is { } kept ? $", {kept} kept" : "")}"
             : inOnePiece ? ", in one piece" : "";
-        return Measure($"perplexity of {variant.Name} on {source}: context {context}{reads}", () =>
+        return Measure($"perplexity of {variant.Name} on {source}: context {context}{reads}", stop =>
         {
             var engine = Engine(variant);
             var reader = retrieval is not null ? engine.With(retrieval) : inOnePiece ? engine.Plain() : engine;
-            return [Evaluation.Perplexity.Score(reader, HeldOut(source, context), cancel: cancel).Value];
+            return [Evaluation.Perplexity.Score(reader, HeldOut(source, context), cancel: stop).Value];
         })[0];
     }
 
-    /// <summary>A source's held-out text cut into contexts, as many whole ones as fit the size.</summary>
+    /// <summary>A source's held-out text cut into contexts, as many whole ones as fit the size, and one at least.</summary>
     /// <param name="source">Which source.</param>
     /// <param name="context">Tokens of a context.</param>
+    /// <exception cref="LandmarkException">The text is shorter than a context.</exception>
     public IEnumerable<int[]> HeldOut(string source, int context)
     {
-        using var shards = TokenShards.Open(run.ValidationShards!);
-        foreach (var tokens in Evaluation.Perplexity.Contexts(shards[source], context)
-            .Take((int)Math.Max(1, size.Contexts / context)).Where(c => c.Length == context))
-            yield return tokens;
+        RequireHeldOut(source, context);
+        return Contexts();
+
+        IEnumerable<int[]> Contexts()
+        {
+            using var shards = TokenShards.Open(run.ValidationShards!);
+            foreach (var tokens in Evaluation.Perplexity.Contexts(shards[source], context)
+                .Take((int)Math.Max(1, size.HeldOut / context)).Where(c => c.Length == context))
+                yield return tokens;
+        }
+    }
+
+    /// <summary>Looks whether a source's held-out text has a context of so many tokens.</summary>
+    /// <exception cref="LandmarkException">It is shorter.</exception>
+    public void RequireHeldOut(string source, int context)
+    {
+        if (heldOut[source] < context)
+            throw new LandmarkException(
+                $"The held-out source '{source}' has {heldOut[source]} tokens, and the experiment reads contexts of {context}; give more held-out text.");
+    }
+
+    /// <summary>Leaves a text in the folder.</summary>
+    /// <param name="name">Its file's name.</param>
+    /// <param name="text">The text.</param>
+    /// <returns>The file's path.</returns>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
+    public string Write(string name, string text)
+    {
+        var path = Path.Combine(run.Output, name);
+        WholeFiles.Write(path, text);
+        return path;
     }
 
     /// <inheritdoc/>
@@ -159,6 +202,7 @@ public sealed class Laboratory : IDisposable
         if (!Directory.Exists(adapter))
         {
             Unload();
+            Begin();
             say($"Training {variant.Name}");
             using var trainer = new Trainer(
                 variant.Recipe, run with { Output = output, Base = from, Tokenizer = from ?? run.Tokenizer, SampleEvery = 0, Keep = 1 });
@@ -175,25 +219,51 @@ public sealed class Laboratory : IDisposable
         loaded = null;
     }
 
-    /// <summary>What was trained and measured belongs to a recipe: with another, figures of two would be mixed.</summary>
-    private void CheckFolder(LaboratoryRecord record)
+    /// <summary>Notes what the folder is begun with.</summary>
+    private void Begin()
     {
+        if (File.Exists(RecordFile)) return;
         Directory.CreateDirectory(run.Output);
-        var path = Path.Combine(run.Output, "laboratory.json");
-        if (!File.Exists(path))
-        {
-            WholeFiles.Write(path, JsonSerializer.Serialize(record, LaboratoryJson.Default.LaboratoryRecord));
-        }
-        else if (JsonSerializer.Deserialize(File.ReadAllText(path), LaboratoryJson.Default.LaboratoryRecord) != record)
-        {
+        WholeFiles.Write(RecordFile, JsonSerializer.Serialize(record, LaboratoryJson.Default.LaboratoryRecord));
+    }
+
+    private static void Check(TrainingOptions recipe)
+    {
+        if (recipe.Stages.Count != 1)
+            throw new LandmarkException($"The recipe has {recipe.Stages.Count} stages; an experiment's variants change its one stage, so give one.");
+        if (recipe.BlockTokens == 0)
+            throw new LandmarkException("The recipe has block_tokens 0; give that of the landmark model, from which the plain one follows.");
+        if (recipe is not { Documents: DocumentPacking.Joined, PositionJump: 0, GroupDropout: 0, ContextMiss: 0, Lora: null })
             throw new LandmarkException(
-                $"The folder {run.Output} has results of another recipe, tokenizer or size; give what it was begun with, or another folder.");
+                "The recipe has documents other than joined, position_jump, group_dropout, context_miss or lora, which the plain model beside it "
+                + "cannot have; leave them out, and experiments set what they need.");
+    }
+
+    private static void Check(ExperimentSize size)
+    {
+        if (size.Seeds.Count == 0) throw new LandmarkException("There are no seeds; give at least one.");
+        if (size.Seeds.CountBy(s => s).FirstOrDefault(s => s.Value > 1) is { Value: > 1, Key: var twice })
+            throw new LandmarkException($"The seed {twice} is given more than once, which would train the same model again; give each once.");
+        if (size.HeldOut < 1) throw new LandmarkException($"A perplexity of {size.HeldOut} held-out tokens is none; give at least 1.");
+        if (size.Trials < 1) throw new LandmarkException($"A test of {size.Trials} prompts is none; give at least 1.");
+    }
+
+    private static T? Read<T>(string path, JsonTypeInfo<T> type)
+        where T : class
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllText(path), type) : null;
+        }
+        catch (JsonException e)
+        {
+            throw new LandmarkException($"The file {path} is not valid JSON ({e.InBrief()}); remove it, or give another folder.", e);
         }
     }
 }
 
 /// <summary>What a laboratory's folder was begun with.</summary>
-internal sealed record LaboratoryRecord(string Recipe, string Tokenizer, long Contexts, int Trials);
+internal sealed record LaboratoryRecord(string Recipe, string Tokenizer, string Shards, string HeldOutShards, long HeldOut, int Trials);
 
 /// <summary>Its files.</summary>
 [JsonSourceGenerationOptions(WriteIndented = true)]

@@ -25,10 +25,10 @@ internal static class UniqueBlocks
         var model = LanguageModelling.Landmark(lab, lab.Seeds[0]);
         const int blocks = Window * Before;
         // For each mode the counts of a layer and text, layers in order.
-        var found = Modes.ToDictionary(m => m.Mode, m => lab.Measure($"blocks that {model.Name} reads {m.Name}", () =>
+        var found = Modes.ToDictionary(m => m.Mode, m => lab.Measure($"blocks that {model.Name} reads {m.Name}", stop =>
         {
             var engine = lab.Engine(model).With(LanguageModelling.Reading(Window, TopK, null, m.Mode));
-            return [.. lab.HeldOut(lab.Sources[0], (Before + 1) * Window * lab.Recipe.BlockTokens).Take(Texts).SelectMany(text => Read(engine, text))];
+            return [.. lab.HeldOut(lab.Sources[0], (Before + 1) * Window * lab.Recipe.BlockTokens).Take(Texts).SelectMany(text => Read(engine, text, stop))];
         }));
         double Share(SelectionMode mode, Func<double, bool> which) => (double)found[mode].Count(which) / found[mode].Length;
         var most = lab.Recipe.Heads * TopK;
@@ -39,9 +39,9 @@ internal static class UniqueBlocks
                 Cells.Number(100 * Share(m.Mode, n => n <= 9), "F0") + " %", Cells.Number(100 * Share(m.Mode, n => n == blocks), "F0") + " %"])],
             [
                 new($"choosing per token and head a window reads nearly all blocks ({blocks - 3} or more in over half of the layers)",
-                    Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3) > 0.5, $"{Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3):P0}"),
+                    Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3) > 0.5, Cells.Number(100 * Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3), "F0") + " %"),
                 new($"choosing per head it reads fewer than 10 in most layers, of the {Math.Min(most, blocks)} it could",
-                    Share(SelectionMode.PerHead, n => n < 10) > 0.5, $"{Share(SelectionMode.PerHead, n => n < 10):P0}"),
+                    Share(SelectionMode.PerHead, n => n < 10) > 0.5, Cells.Number(100 * Share(SelectionMode.PerHead, n => n < 10), "F0") + " %"),
             ],
             new("different blocks read by a window, in a layer", "share of layers and texts",
                 [.. Modes.Select(m => (m.Name, (IReadOnlyList<(double, double)>)
@@ -49,7 +49,7 @@ internal static class UniqueBlocks
     }
 
     /// <summary>The number of different blocks that the last whole window of a text reads, layer by layer.</summary>
-    private static double[] Read(LandmarkEngine engine, int[] text)
+    internal static double[] Read(LandmarkEngine engine, int[] text, CancellationToken stop)
     {
         using var quiet = inference_mode();
         var landmark = engine.Config.Landmark!;
@@ -70,6 +70,7 @@ internal static class UniqueBlocks
         {
             while (memory.Positions < end)
             {
+                stop.ThrowIfCancellationRequested();
                 using var scope = NewDisposeScope();
                 var (at, count) = ((int)memory.Positions, (int)Math.Min(memory.Room, end - memory.Positions));
                 var next = tensor(ids.GetRange(at, count).ToArray(), ScalarType.Int64, engine.Decoder.Device);
