@@ -17,7 +17,7 @@ internal static class ExperimentPage
     public static string Write(
         Laboratory lab, Experiment experiment, IReadOnlyList<(string Name, string Value)> conditions, ExperimentResult result)
     {
-        var page = new StringBuilder($"## {experiment.Title}\n\n");
+        var page = new StringBuilder($"# {experiment.Title}\n\n");
         Table(page, ["made with", ""], conditions.Select(c => (string[])[c.Name, c.Value]));
         Table(page, result.Columns, result.Rows);
         Table(page, ["what the paper found", "here", "figures"], result.Claims.Select(c => (string[])[c.Text, c.Holds ? "yes" : "**no**", c.Figures]));

@@ -58,6 +58,6 @@ public sealed class ExperimentCommandTests : IDisposable
     private Task<ToolRun> Run(string name, params string[] more) => LandmarkTool.Run(
     [
         "experiment", name, "--recipe", tiny.Tiny["recipe.json"], "--tokenizer", tiny.Tiny.Tokenizer, "--shards", tiny.Tiny.Shards,
-        "--validation", tiny.Tiny.Validation, "--out", tiny.Folder, "--held-out", "640", "--device", "cpu", .. more,
+        "--validation", tiny.Tiny.Validation, "--out", tiny.Folder, "--device", "cpu", .. more.Contains("--held-out") ? more : [.. more, "--held-out", "640"],
     ]);
 }

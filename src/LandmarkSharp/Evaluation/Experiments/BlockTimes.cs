@@ -10,7 +10,7 @@ namespace LandmarkSharp.Evaluation.Experiments;
 
 /// <summary>
 /// The paper's Figure 7: the time to read 4,870 tokens by the length of a block and the number of blocks read, one choice for all
-/// tokens of a window. Windows are as long as fits beside k + 1 blocks in 1,024 positions (landmark-attention.md 4.7). Time does not
+/// tokens of a window. Windows are as long as fits beside k + 1 blocks in 1,024 positions. Time does not
 /// depend on what weights know, so they are random.
 /// </summary>
 internal static class BlockTimes
@@ -27,7 +27,7 @@ internal static class BlockTimes
     public static ExperimentResult Run(Laboratory lab)
     {
         var found = Blocks.ToDictionary(b => b, block => lab.Measure(
-            $"seconds to read {Tokens} tokens in blocks of {block} by {lab.Device}", stop => Times(lab, block, stop)));
+            $"seconds to read {Tokens} tokens in blocks of {block} by {lab.DeviceName}", stop => Times(lab, block, stop)));
         double Ours(int k, int block) => found[block][Array.FindIndex(Readings, r => r.K == k)] * 1000;
         var paper = Readings.ToDictionary(r => r.K, r => r.Paper);
         var blocks = found.Keys.ToArray();

@@ -10,7 +10,7 @@ internal static class ContextMisses
 {
     private const int TopK = 4, Window = 5, Times = 4;
 
-    // Cut-off, perplexity and share dropped on PG-19 (landmark-attention.md 4.5).
+    // Cut-off, perplexity and share dropped on PG-19.
     private static readonly (double Cutoff, double Perplexity, int Dropped)[] Paper =
         [(0, 16.38, 0), (0.1, 16.38, 23), (0.3, 16.43, 57), (0.5, 16.86, 84), (1, 19.49, 100)];
 
@@ -23,7 +23,7 @@ internal static class ContextMisses
         // Perplexity, the share dropped, and seconds; a finer scale than the paper's tells where half is dropped.
         double[] cutoffs = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
         var found = cutoffs.ToDictionary(c => c, cutoff => lab.Measure(
-            $"perplexity, share dropped and seconds of {model.Name} by {lab.Device}: context {context}, window {Window}, k {TopK}, cut-off {Cells.Number(cutoff)}", stop =>
+            $"perplexity, share dropped and seconds of {model.Name} by {lab.DeviceName}: context {context}, window {Window}, k {TopK}, cut-off {Cells.Number(cutoff)}", stop =>
             {
                 var engine = lab.Engine(model).With(reading with { MissCutoff = cutoff });
                 int[][] texts = [.. lab.HeldOut(lab.Sources[0], context)];

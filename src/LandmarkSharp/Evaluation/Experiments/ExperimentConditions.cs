@@ -1,7 +1,5 @@
 using System.Globalization;
 using LandmarkSharp.Models;
-using LandmarkSharp.Tensors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Evaluation.Experiments;
@@ -28,14 +26,9 @@ public static class ExperimentConditions
             ("seeds", string.Join(", ", seeds)),
             ("held-out text", string.Create(CultureInfo.InvariantCulture,
                 $"up to {lab.HeldOutTokens:N0} tokens of each source: {string.Join(", ", lab.Sources)}")),
-            ("device", $"{Name(lab)}, {recipe.Compute(lab.Device).ToString().ToLowerInvariant()}"),
+            ("device", $"{lab.DeviceName}, {recipe.Compute(lab.Device).ToString().ToLowerInvariant()}"),
         ];
     }
-
-    private static string Name(Laboratory lab) => lab.Device.type == DeviceType.CUDA
-        && CudaDriver.Devices().FirstOrDefault(c => c.Index == Math.Max(0, lab.Device.index)) is { } card
-            ? $"{lab.Device} ({card.Name})"
-            : $"{lab.Device}";
 
     /// <summary>Parameters of the landmark model, whose weights are not made for that.</summary>
     private static long Parameters(Laboratory lab)

@@ -5,7 +5,7 @@ namespace LandmarkSharp.Evaluation.Experiments;
 /// <summary>The paper's Table 2: perplexity by who shares a choice of blocks, with as many blocks read by each.</summary>
 internal static class Granularity
 {
-    // Context in windows, k, and the paper's perplexity on PG-19 (landmark-attention.md 4.2).
+    // Context in windows, k, and the paper's perplexity on PG-19.
     private static readonly (int Times, int K)[] Readings = [(4, 2), (4, 4), (8, 4)];
 
     private static readonly (SelectionMode Mode, string Head, string Token, double[] Paper)[] Modes =

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
 using LandmarkSharp.Text;
 using LandmarkSharp.Training;
 using TorchSharp;
@@ -58,7 +59,7 @@ public sealed class Laboratory : IDisposable
         Check(size);
         (Recipe, this.run, this.size, this.cancel) = (recipe, run, size, cancel);
         (this.say, this.report) = (say ?? (_ => { }), report ?? (_ => { }));
-        Tensors.LibTorch.Load();
+        LibTorch.Load();
         Tokenizer = Tokenizer.Load(run.Tokenizer);
         using var shards = TokenShards.Open(run.Shards, Tokenizer.Fingerprint);
         using var held = TokenShards.Open(
@@ -97,6 +98,12 @@ public sealed class Laboratory : IDisposable
 
     /// <summary>Where it runs.</summary>
     public Device Device => run.Devices.FirstOrDefault(CPU);
+
+    /// <summary>The device with the card's name, by which measurements of time are told apart.</summary>
+    public string DeviceName => Device.type == DeviceType.CUDA
+        && CudaDriver.Devices().FirstOrDefault(c => c.Index == Math.Max(0, Device.index)) is { } card
+            ? $"{Device} ({card.Name})"
+            : $"{Device}";
 
     private string RecordFile => Path.Combine(run.Output, "laboratory.json");
 

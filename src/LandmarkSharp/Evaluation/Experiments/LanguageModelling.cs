@@ -10,7 +10,7 @@ namespace LandmarkSharp.Evaluation.Experiments;
 /// </summary>
 internal static class LanguageModelling
 {
-    // Blocks of the window, blocks kept, k; perplexity of the paper on PG-19 and on arXiv-math (landmark-attention.md 4.1).
+    // Blocks of the window, blocks kept, k; perplexity of the paper on PG-19 and on arXiv-math.
     private static readonly (int Times, int Window, int Kept, int K, double Books, double Math)[] Readings =
     [
         (1, 5, 10, 2, 16.23, 4.01),

@@ -6,7 +6,7 @@ namespace LandmarkSharp.Evaluation.Experiments;
 /// </summary>
 internal static class PositionJumps
 {
-    // Length in trained windows, and the paper's perplexities on PG-19 (landmark-attention.md 4.6).
+    // Length in trained windows, and the paper's perplexities on PG-19.
     private static readonly (double Windows, double Standard, double Jumping)[] Paper =
     [
         (1, 17.53, 17.79), (1.5, 17.10, 17.22), (2, 17.76, 16.92), (2.5, 18.63, 16.73), (1400.0 / 512, 19.04, 16.68), (1500.0 / 512, 19.42, 16.71),
