@@ -14,7 +14,7 @@ internal sealed class ExperimentCommand : LandmarkCommand
     private readonly Argument<string> name =
         new("NAME") { Description = $"Which: {string.Join(", ", Experiment.All.Select(e => e.Name))}." };
     private readonly Option<string> recipe =
-        new("--recipe") { Description = "The landmark model's recipe, of one stage; other models are variants of it.", Required = true, HelpName = "FILE" };
+        new("--recipe") { Description = "Recipe of the landmark model, of one stage; others are its variants.", Required = true, HelpName = "FILE" };
     private readonly Option<string> tokenizer =
         new("--tokenizer") { Description = "Tokenizer file or folder.", Required = true, HelpName = "PATH" };
     private readonly Option<string> shards =
@@ -47,12 +47,15 @@ internal sealed class ExperimentCommand : LandmarkCommand
     public ExperimentCommand()
         : base(
             "experiment", "Repeats an experiment of the paper, from training to table and picture, or goes on with one that stopped.",
-            "experiment table1 --recipe books.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out lab --seeds 1 2 --device cuda",
-            "experiment figure5 --recipe books.json --tokenizer tokenizer.model --shards tokens/train --validation tokens/validation --out lab --device cuda")
+            "experiment table1 --recipe books.json --tokenizer tokenizer.model --shards tokens/train "
+            + "--validation tokens/validation --out lab --seeds 1 2 --device cuda",
+            "experiment figure5 --recipe books.json --tokenizer tokenizer.model --shards tokens/train "
+            + "--validation tokens/validation --out lab --device cuda")
     {
         name.AcceptOnlyFromAmong([.. Experiment.All.Select(e => e.Name)]);
         Arguments.Add(name);
-        foreach (var option in (IEnumerable<Option>)[recipe, tokenizer, shards, validation, folder, seeds, heldOut, trials, limit]) Options.Add(option);
+        foreach (var option in (IEnumerable<Option>)[recipe, tokenizer, shards, validation, folder, seeds, heldOut, trials, limit])
+            Options.Add(option);
         device.AddTo(this);
     }
 

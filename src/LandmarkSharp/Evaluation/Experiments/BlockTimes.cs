@@ -34,7 +34,8 @@ internal static class BlockTimes
         return new ExperimentResult(
             ["block", .. Readings.Select(r => $"k = {r.K}, ms"), .. Readings.Select(r => $"paper, k = {r.K}, ms")],
             [.. blocks.Select((block, b) => (IReadOnlyList<string>)[
-                $"{block}", .. Readings.Select(r => Cells.Number(Ours(r.K, block), "F1")), .. Readings.Select(r => Cells.Number(r.Paper[b] * 1000, "F0"))])],
+                $"{block}", .. Readings.Select(r => Cells.Number(Ours(r.K, block), "F1")),
+                .. Readings.Select(r => Cells.Number(r.Paper[b] * 1000, "F0"))])],
             [
                 new("more blocks take longer, at every length", blocks.All(b => Ours(2, b) < Ours(6, b)),
                     string.Join("; ", blocks.Select(b => $"{b}: {Cells.Number(Ours(2, b), "F1")} and {Cells.Number(Ours(6, b), "F1")} ms"))),

@@ -23,7 +23,8 @@ internal static class ContextMisses
         // Perplexity, the share dropped, and seconds; a finer scale than the paper's tells where half is dropped.
         double[] cutoffs = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
         var found = cutoffs.ToDictionary(c => c, cutoff => lab.Measure(
-            $"perplexity, share dropped and seconds of {model.Name} by {lab.DeviceName}: context {context}, window {Window}, k {TopK}, cut-off {Cells.Number(cutoff)}", stop =>
+            $"perplexity, share dropped and seconds of {model.Name} by {lab.DeviceName}: "
+            + $"context {context}, window {Window}, k {TopK}, cut-off {Cells.Number(cutoff)}", stop =>
             {
                 var engine = lab.Engine(model).With(reading with { MissCutoff = cutoff });
                 int[][] texts = [.. lab.HeldOut(lab.Sources[0], context)];
@@ -38,12 +39,12 @@ internal static class ContextMisses
             [
                 ["no such token", Cells.Number(without), "–", "–", "16.28", "–"],
                 .. cutoffs.Select(c => (Of: found[c], Paper: Array.Find(Paper, p => p.Cutoff == c), Cutoff: c)).Select(r => (IReadOnlyList<string>)[
-                    Cells.Number(r.Cutoff), Cells.Number(r.Of[0]), Cells.Number(100 * r.Of[1], "F0") + " %", Cells.Number(r.Of[2], "F1"),
+                    Cells.Number(r.Cutoff), Cells.Number(r.Of[0]), Cells.Percent(r.Of[1]), Cells.Number(r.Of[2], "F1"),
                     r.Paper.Perplexity > 0 ? Cells.Number(r.Paper.Perplexity) : "–", r.Paper.Perplexity > 0 ? $"{r.Paper.Dropped} %" : "–"]),
             ],
             [
                 new("half of the retrievals are dropped for 1 % of perplexity at most", half[0] <= 1.01 * all[0],
-                    $"{Cells.Number(100 * half[1], "F0")} % for {Cells.Number(100 * ((half[0] / all[0]) - 1))} %"),
+                    $"{Cells.Percent(half[1])} for {Cells.Number(100 * ((half[0] / all[0]) - 1))} %"),
                 new("and time is saved", half[2] < all[2], $"{Cells.Number(all[2], "F1")} s, {Cells.Number(half[2], "F1")} s"),
                 new("without any retrieval perplexity is worse than with all", found[1][0] > all[0],
                     $"{Cells.Number(found[1][0])} and {Cells.Number(all[0])}"),

@@ -18,8 +18,9 @@ public static class ExperimentConditions
         return
         [
             ("landmark model", string.Create(CultureInfo.InvariantCulture,
-                $"{Parameters(lab) / 1e6:F1} M parameters: {recipe.Architecture.ToString().ToLowerInvariant()}, {recipe.Layers} layers of {recipe.HiddenSize}, "
-                + $"{recipe.Heads} heads of {recipe.HeadDim}, blocks of {recipe.BlockTokens} tokens and a landmark")),
+                $"{Parameters(lab) / 1e6:F1} M parameters: {recipe.Architecture.ToString().ToLowerInvariant()}, "
+                + $"{recipe.Layers} layers of {recipe.HiddenSize}, {recipe.Heads} heads of {recipe.HeadDim}, "
+                + $"blocks of {recipe.BlockTokens} tokens and a landmark")),
             ("training", string.Create(CultureInfo.InvariantCulture,
                 $"{recipe.Steps:N0} steps of {positions:N0} positions, {recipe.Steps * positions:N0} in all, in windows of {stage.Window:N0}")),
             ("sources", string.Join(", ", recipe.Sources.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Key} {s.Value}")))),

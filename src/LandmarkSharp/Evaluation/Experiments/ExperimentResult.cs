@@ -33,6 +33,9 @@ internal static class Cells
         ? Number(values[0], format)
         : $"{Number(values.Average(), format)} ({string.Join(", ", values.Select(v => Number(v, format)))})";
 
+    /// <summary>A share in whole percent.</summary>
+    public static string Percent(double share) => Number(100 * share, "F0") + " %";
+
     /// <summary>A figure, or a dash where there is none.</summary>
     public static string Number(double? value, string format = "F2") => value?.ToString(format, CultureInfo.InvariantCulture) ?? "–";
 }

@@ -19,7 +19,8 @@ internal static class FineTunedPassKey
     // Tokens and accuracy of LLaMA 7B before and after.
     private static readonly (int Tokens, double? Plain, double Landmark)[] Paper =
     [
-        (70, 100, 100), (204, 100, 100), (339, 100, 100), (1406, 100, 96), (2204, 100, 100), (2737, 0, 100), (3804, 0, 96), (5406, 0, 86), (6739, 0, 96),
+        (70, 100, 100), (204, 100, 100), (339, 100, 100), (1406, 100, 96), (2204, 100, 100),
+        (2737, 0, 100), (3804, 0, 96), (5406, 0, 86), (6739, 0, 96),
         (10206, null, 86), (32070, null, 98),
     ];
 
@@ -45,7 +46,7 @@ internal static class FineTunedPassKey
         return new ExperimentResult(
             ["tokens", .. names],
             [.. Lengths.Select(n => (IReadOnlyList<string>)[
-                $"{n}", .. names.Select(m => found[m].TryGetValue(n, out var a) ? Cells.Number(100 * a, "F0") + " %" : "–")])],
+                $"{n}", .. names.Select(m => found[m].TryGetValue(n, out var a) ? Cells.Percent(a) : "–")])],
             [
                 new($"the plain model finds the key within its window of {window}", Within(found["plain"]).All(a => a.Value >= 0.96), Told("plain")),
                 new("and not past twice that", found["plain"].Where(a => a.Key > 2 * window).All(a => a.Value <= 0.1), Told("plain")),
@@ -61,7 +62,7 @@ internal static class FineTunedPassKey
             ], IsLogAcross: true));
 
         IEnumerable<KeyValuePair<int, double>> Within(Dictionary<int, double> of) => of.Where(a => a.Key < window);
-        string Told(string model) => string.Join(", ", found[model].Select(a => $"{a.Key}: {Cells.Number(100 * a.Value, "F0")} %"));
+        string Told(string model) => string.Join(", ", found[model].Select(a => $"{a.Key}: {Cells.Percent(a.Value)}"));
     }
 
     private static double Accuracy(Laboratory lab, Variant model, int tokens) =>
@@ -70,6 +71,7 @@ internal static class FineTunedPassKey
             var engine = lab.Engine(model);
             var encoder = new FragmentEncoder(text => engine.Tokenizer.Encode(text));
             var test = new RetrievalTest(engine);
-            return [Enumerable.Range(0, lab.Trials).Count(trial => test.PassKey(encoder, tokens, seed: 1, trial, cancel: stop).Correct) / (double)lab.Trials];
+            var right = Enumerable.Range(0, lab.Trials).Count(trial => test.PassKey(encoder, tokens, seed: 1, trial, cancel: stop).Correct);
+            return [right / (double)lab.Trials];
         })[0];
 }

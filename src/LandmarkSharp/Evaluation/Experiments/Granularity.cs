@@ -36,7 +36,8 @@ internal static class Granularity
             ["per head", "per token", "context", "k", "blocks a window may read", .. lab.Sources, "paper, PG-19"], rows,
             [
                 .. Readings.SelectMany(r => new[] { SelectionMode.PerHead, SelectionMode.PerToken }.Select(mode => Claim(
-                    $"choosing per token and head is better than {(mode == SelectionMode.PerHead ? "per head" : "per token")} at {r.Times * lab.Stage.Window}, k = {r.K}",
+                    $"choosing per token and head is better than {(mode == SelectionMode.PerHead ? "per head" : "per token")} "
+                    + $"at {r.Times * lab.Stage.Window}, k = {r.K}",
                     found[(SelectionMode.PerTokenAndHead, r.Times, r.K)], found[(mode, r.Times, r.K)]))),
                 .. Readings.Select(r => Claim(
                     $"per token is better than per head at {r.Times * lab.Stage.Window}, k = {r.K}",
@@ -45,6 +46,7 @@ internal static class Granularity
 
         ExperimentClaim Claim(string text, double[][] better, double[][] worse) => new(
             text, better.Zip(worse).All(s => s.First.Zip(s.Second).All(p => p.First < p.Second)),
-            string.Join("; ", lab.Sources.Zip(better, worse).Select(s => $"{s.First}: {Cells.Mean(s.Second, "F3")} and {Cells.Mean(s.Third, "F3")}")));
+            string.Join("; ", lab.Sources.Zip(better, worse).Select(s =>
+                $"{s.First}: {Cells.Mean(s.Second, "F3")} and {Cells.Mean(s.Third, "F3")}")));
     }
 }

@@ -181,7 +181,8 @@ public sealed class Laboratory : IDisposable
     {
         if (heldOut[source] < context)
             throw new LandmarkException(
-                $"The held-out source '{source}' has {heldOut[source]} tokens, and the experiment reads contexts of {context}; give more held-out text.");
+                $"The held-out source '{source}' has {heldOut[source]} tokens, and the experiment reads contexts of {context}; "
+                + "give more held-out text.");
     }
 
     /// <summary>Leaves a text in the folder.</summary>

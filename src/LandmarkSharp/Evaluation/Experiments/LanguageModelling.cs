@@ -52,7 +52,8 @@ internal static class LanguageModelling
         {
             double[][] found = [.. lab.Sources.Select(source => lab.Seeds.Select(seed => measure(seed, source)).ToArray())];
             rows.Add([
-                method, $"{context}", local, cached, kept, k, $"{size}", .. found.Select(f => Cells.Mean(f)), Cells.Number(books), Cells.Number(math)]);
+                method, $"{context}", local, cached, kept, k, $"{size}",
+                .. found.Select(f => Cells.Mean(f)), Cells.Number(books), Cells.Number(math)]);
             return found;
         }
 
@@ -105,9 +106,11 @@ internal static class LanguageModelling
             }
         }
 
-        var (short2, middle2, middle4, long2, long4) = (found[(1, 5, 10, 2)], found[(4, 5, 40, 2)], found[(4, 5, 40, 4)], found[(8, 5, 80, 2)], found[(8, 5, 80, 4)]);
+        var (short2, middle2, middle4) = (found[(1, 5, 10, 2)], found[(4, 5, 40, 2)], found[(4, 5, 40, 4)]);
+        var (long2, long4) = (found[(8, 5, 80, 2)], found[(8, 5, 80, 4)]);
         return new ExperimentResult(
-            ["method", "context", "local", "XL cache", "blocks kept", "k", "attention size", .. lab.Sources, "paper, PG-19", "paper, arXiv"], rows,
+            ["method", "context", "local", "XL cache", "blocks kept", "k", "attention size",
+                .. lab.Sources, "paper, PG-19", "paper, arXiv"], rows,
             [
                 Claim($"landmarks that read {7 * tokens} tokens are within 2 % of plain attention over {window}", short2, plain, (l, p) => l <= 1.02 * p),
                 Claim($"and better than plain attention over {fewer}", short2, shorter, (l, p) => l < p),

@@ -28,7 +28,8 @@ internal static class UniqueBlocks
         var found = Modes.ToDictionary(m => m.Mode, m => lab.Measure($"blocks that {model.Name} reads {m.Name}", stop =>
         {
             var engine = lab.Engine(model).With(LanguageModelling.Reading(Window, TopK, null, m.Mode));
-            return [.. lab.HeldOut(lab.Sources[0], (Before + 1) * Window * lab.Recipe.BlockTokens).Take(Texts).SelectMany(text => Read(engine, text, stop))];
+            var texts = lab.HeldOut(lab.Sources[0], (Before + 1) * Window * lab.Recipe.BlockTokens).Take(Texts);
+            return [.. texts.SelectMany(text => Read(engine, text, stop))];
         }));
         double Share(SelectionMode mode, Func<double, bool> which) => (double)found[mode].Count(which) / found[mode].Length;
         var most = lab.Recipe.Heads * TopK;
@@ -36,12 +37,13 @@ internal static class UniqueBlocks
             ["choice", "mean", "least", "most", "up to 9", $"all {blocks}"],
             [.. Modes.Select(m => (IReadOnlyList<string>)[
                 m.Name, Cells.Number(found[m.Mode].Average(), "F1"), Cells.Number(found[m.Mode].Min(), "F0"), Cells.Number(found[m.Mode].Max(), "F0"),
-                Cells.Number(100 * Share(m.Mode, n => n <= 9), "F0") + " %", Cells.Number(100 * Share(m.Mode, n => n == blocks), "F0") + " %"])],
+                Cells.Percent(Share(m.Mode, n => n <= 9)), Cells.Percent(Share(m.Mode, n => n == blocks))])],
             [
                 new($"choosing per token and head a window reads nearly all blocks ({blocks - 3} or more in over half of the layers)",
-                    Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3) > 0.5, Cells.Number(100 * Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3), "F0") + " %"),
+                    Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3) > 0.5,
+                    Cells.Percent(Share(SelectionMode.PerTokenAndHead, n => n >= blocks - 3))),
                 new($"choosing per head it reads fewer than 10 in most layers, of the {Math.Min(most, blocks)} it could",
-                    Share(SelectionMode.PerHead, n => n < 10) > 0.5, Cells.Number(100 * Share(SelectionMode.PerHead, n => n < 10), "F0") + " %"),
+                    Share(SelectionMode.PerHead, n => n < 10) > 0.5, Cells.Percent(Share(SelectionMode.PerHead, n => n < 10))),
             ],
             new("different blocks read by a window, in a layer", "share of layers and texts",
                 [.. Modes.Select(m => (m.Name, (IReadOnlyList<(double, double)>)
