@@ -23,6 +23,7 @@ internal static class Tool
             new TrainCommand(),
             new FineTuneCommand(),
             new RunsCommand(),
+            new ExperimentCommand(),
             TokenizerCommand.Create(),
             WeightsCommand.Create(),
             BenchCommand.Create(),

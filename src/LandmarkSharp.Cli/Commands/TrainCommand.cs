@@ -126,7 +126,8 @@ internal class TrainCommand : LandmarkCommand
     protected virtual (TrainingOptions Options, TrainingRun Run) Read(ParseResult parsed, string recipe, TrainingRun run) =>
         (TrainingOptions.Load(recipe), run);
 
-    private static void Report(Output output, TrainingProgress progress)
+    /// <summary>Tells how a training goes.</summary>
+    internal static void Report(Output output, TrainingProgress progress)
     {
         var line = progress.Line;
         output.Event(new
@@ -162,7 +163,9 @@ internal class TrainCommand : LandmarkCommand
         output.Line($"step {line.Step} of {progress.Steps}: {string.Join(", ", told.OfType<string>())}");
     }
 
-    private static TimeSpan? Limit(double? seconds) => seconds switch
+    /// <summary>A limit in seconds.</summary>
+    /// <exception cref="LandmarkException">It is none.</exception>
+    internal static TimeSpan? Limit(double? seconds) => seconds switch
     {
         null => null,
         > 0 and < 1e9 => TimeSpan.FromSeconds(seconds.Value),

@@ -119,9 +119,16 @@ public sealed class LandmarkEngine : IDisposable
     {
         var landmark = Config.Landmark
             ?? throw new LandmarkException("A model without landmarks is always fed plainly; leave out the comparison with that.");
-        var whole = new RetrievalOptions { TopK = 1, MissCutoff = Retrieval!.MissCutoff, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 };
-        return new LandmarkEngine(Decoder, Tokenizer, whole, owner: false);
+        return With(new RetrievalOptions { TopK = 1, MissCutoff = Retrieval!.MissCutoff, WindowBlocks = int.MaxValue / landmark.BlockLength / 2 });
     }
+
+    /// <summary>The same model, reading otherwise.</summary>
+    /// <param name="retrieval">How.</param>
+    /// <returns>An engine that shares this one's weights; disposing it does nothing, and it must not outlive this one.</returns>
+    /// <exception cref="LandmarkException">The model has no landmarks, or the options make no sense.</exception>
+    public LandmarkEngine With(RetrievalOptions retrieval) => Config.Landmark is null
+        ? throw new LandmarkException("A model without landmarks retrieves nothing; leave out how.")
+        : new LandmarkEngine(Decoder, Tokenizer, retrieval.Checked(), owner: false);
 
     /// <summary>An empty memory for this model.</summary>
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark

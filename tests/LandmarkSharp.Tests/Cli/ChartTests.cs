@@ -62,6 +62,16 @@ public sealed class ChartTests
     }
 
     [Fact]
+    public void LengthsOfManySizesAreEvenlySpread()
+    {
+        var chart = new Chart([new Curve("accuracy", [(256, 100), (2896, 90), (32768, 80)])], "tokens", "%", isLogAcross: true);
+        Assert.Equal(0.5, chart.X.At(2896), 3);
+        Assert.Equal([500, 1000, 2000, 5000, 10000, 20000], chart.X.Marks(5).Select(m => Math.Round(m)));
+        Assert.Equal([0, 0.5, 1], new[] { 80.0, 90, 100 }.Select(chart.Y.At));
+        Assert.EndsWith("500   1k   2k      5k    10k  20k", Plain(TerminalPlot.Draw(chart, 48, 9)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void AxesHaveRoundMarks()
     {
         Assert.Equal([0.0, 500, 1000, 1500], new Axis([0.0, 1990]).Marks(4));
