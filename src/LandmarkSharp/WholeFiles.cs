@@ -73,7 +73,7 @@ internal static partial class WholeFiles
                 foreach (var entry in Directory.EnumerateFileSystemEntries(partial, "*", SearchOption.AllDirectories)) Sync(entry);
                 Sync(partial);
                 // A folder cannot be renamed over another: the old one steps aside, and goes last.
-                var old = folder + ".old";
+                var old = folder + ".old" + Partial;
                 Delete(old);
                 if (Directory.Exists(folder)) Directory.Move(folder, old);
                 Directory.Move(partial, folder);

@@ -86,7 +86,7 @@ internal sealed class BenchTrainingCommand : LandmarkCommand
     }
 
     private static TrainingOptions Plain(TrainingOptions options) =>
-        options with { BlockTokens = 0, Documents = DocumentPacking.Joined, PositionJump = 0, GroupDropout = 0 };
+        options with { BlockTokens = 0, Documents = DocumentPacking.Joined, PositionJump = 0, GroupDropout = 0, ContextMiss = 0 };
 
     private static string Milliseconds(double seconds) => $"{seconds * 1e3:N1}";
 }

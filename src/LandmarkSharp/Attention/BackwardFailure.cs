@@ -11,7 +11,14 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal static class BackwardFailure
 {
-    // Of all threads: on CUDA libtorch calls on its own.
+    // On CPUs libtorch calls on the thread that asked, whose failure is nobody else's.
+    [ThreadStatic]
+    private static bool asks;
+
+    [ThreadStatic]
+    private static Exception? own;
+
+    // Of all other threads: on CUDA libtorch calls on its own.
     private static Exception? first;
     private static int waiting;
 
@@ -26,7 +33,8 @@ internal static class BackwardFailure
         }
         catch (Exception e)
         {
-            if (Volatile.Read(ref waiting) > 0) Interlocked.CompareExchange(ref first, e, null);
+            if (asks) own ??= e;
+            else if (Volatile.Read(ref waiting) > 0) Interlocked.CompareExchange(ref first, e, null);
             return [.. ReturnedGradients.Keep([empty(0)]), .. Enumerable.Repeat<Tensor>(null!, arguments - 1)];
         }
     }
@@ -35,16 +43,18 @@ internal static class BackwardFailure
     public static void Told(Action backward)
     {
         Interlocked.Increment(ref waiting);
+        asks = true;
         try
         {
             backward();
         }
-        catch (Exception) when (Volatile.Read(ref first) is { } cause)
+        catch (Exception) when ((own ?? Volatile.Read(ref first)) is { } cause)
         {
             ExceptionDispatchInfo.Throw(cause);
         }
         finally
         {
+            (asks, own) = (false, null);
             if (Interlocked.Decrement(ref waiting) == 0) first = null;
         }
     }

@@ -32,7 +32,9 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
         table ??= rotary.Table(positions?.unsqueeze(1) ?? arange(layout.Keys, device: q.device), q.dtype).Keep();    // [B, 1, T, d/2] or [T, d/2]
         var scale = rotary.ScoreScale / Math.Sqrt(rotary.HeadDim);
         if (Controlled is { } controlled) return WithMiss(layer, q, k, v, controlled, scale).MoveToOuterDisposeScope();
-        return LandmarkAttention.Attend(RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table), v, layout, scale, Dropout?.OfLayer(layer)).MoveToOuterDisposeScope();
+        return LandmarkAttention
+            .Attend(RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table), v, layout, scale, Dropout?.OfLayer(layer))
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>Frees the tables of angles; the layout is the caller's.</summary>
@@ -49,8 +51,8 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
         before ??= rotary.Table(tensor(new[] { ContextMiss.Position }, device: q.device), q.dtype).Keep();
         Tensor Text(Tensor x) => x.narrow(2, 1, layout.Keys);
         var (output, mass) = ContextMiss.Attend(
-            table!.Rotate(Text(q)), table.Rotate(Text(k)), Text(v), before.Rotate(k.narrow(2, 0, 1)), controlled, layout, scale,
-            dropout: Dropout?.OfLayer(layer));
+            RotaryFunction.Apply(Text(q), table!), RotaryFunction.Apply(Text(k), table!), Text(v), RotaryFunction.Apply(k.narrow(2, 0, 1), before),
+            controlled, layout, scale, dropout: Dropout?.OfLayer(layer));
         mass.Dispose();
         return cat([zeros_like(output.narrow(2, 0, 1)), output], 2);                        // [B, H, 1 + T, d]
     }

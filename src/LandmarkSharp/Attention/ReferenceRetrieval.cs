@@ -101,7 +101,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         if (positions is null) return new Retrieved(output, null, null) { Dropped = 0 };
 
         var mass = p.select(-1, n).flatten();                                               // [H·T]
-        var retrieves = mass.lt(options.MissCutoff!.Value).logical_not_().view(h, t);
+        var retrieves = mass.lt(options.Cutoff).logical_not_().view(h, t);
         var forms = positions.Turn(q);
         var chosen = full([h * t, k], -1, ScalarType.Int64, q.device);
         var gates = zeros([h * t, k], gate.dtype, q.device);

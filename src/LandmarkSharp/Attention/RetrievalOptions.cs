@@ -77,6 +77,9 @@ public sealed record RetrievalOptions
     /// </summary>
     public double? MissCutoff { get; init; }
 
+    /// <summary>What a mass is compared with: one that rounds to 1 is no reason to retrieve where nothing shall be.</summary>
+    internal double Cutoff => MissCutoff is 1 ? double.PositiveInfinity : MissCutoff ?? 0;
+
     /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
     public bool Reference { get; init; }
 

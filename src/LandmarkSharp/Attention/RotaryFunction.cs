@@ -26,13 +26,16 @@ internal sealed class RotaryFunction : autograd.SingleTensorFunction<RotaryFunct
         return Turn(x, cos, sin, 1);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardFailure.Kept(3, () => Gradients(ctx, grad_output));
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor gradient)
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
-        var gradient = Turn(grad_output, saved[0], saved[1], -1);
-        grad_output.Dispose();
-        return [.. ReturnedGradients.Keep([gradient]), null!, null!];
+        var back = Turn(gradient, saved[0], saved[1], -1);
+        gradient.Dispose();
+        return [.. ReturnedGradients.Keep([back]), null!, null!];
     }
 
     /// <summary>(a, b) → (a·cos − s·b·sin, b·cos + s·a·sin) for the halves of the last dimension; s is 1 forth and −1 back.</summary>

@@ -130,6 +130,23 @@ public sealed class LandmarkEngine : IDisposable
         ? throw new LandmarkException("A model without landmarks retrieves nothing; leave out how.")
         : new LandmarkEngine(Decoder, Tokenizer, retrieval.Checked(), owner: false);
 
+    /// <summary>Throws where a token is no text's: outside the vocabulary, or one of the model's own.</summary>
+    /// <exception cref="LandmarkException">One is; the message says which.</exception>
+    internal void RequireRegular(ReadOnlySpan<int> tokens)
+    {
+        foreach (var token in tokens)
+        {
+            if ((uint)token >= (uint)Config.VocabularySize)
+                throw new LandmarkException(
+                    $"Token {token} is outside the model's vocabulary of {Config.VocabularySize}; use the model's own tokenizer.");
+            if (Config.Landmark is { } landmark && landmark.OwnTokens.Contains(token))
+                throw new LandmarkException(
+                    $"Token {token} is "
+                    + (token == landmark.Id ? "the landmark, which the session puts in by itself" : "the context-miss token, which is no text's")
+                    + "; give regular tokens alone.");
+        }
+    }
+
     /// <summary>An empty memory for this model.</summary>
     internal ContextMemory NewMemory() => Config.Landmark is { } landmark
         ? new BlockMemory(

@@ -81,7 +81,7 @@ public sealed class Session : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Append(ReadOnlySpan<int> tokens, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
-        Check(tokens);
+        engine.RequireRegular(tokens);
         Reserve(tokens.Length);
         for (; tokens.Length > 0; tokens = tokens[Math.Min(Slice, tokens.Length)..])
         {
@@ -112,7 +112,7 @@ public sealed class Session : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Score(ReadOnlySpan<int> tokens, Action<long, float[]> report, CancellationToken cancel = default)
     {
-        Check(tokens);
+        engine.RequireRegular(tokens);
         Reserve(tokens.Length);
         if (tokens.Length > 0 && waiting.Count == 0 && last is not null)
             report(text.Count, LogProbabilities(last, [tokens[0]]));
@@ -292,19 +292,5 @@ public sealed class Session : IDisposable
         foreach (var own in landmark?.OwnTokens ?? []) logits.select(1, own).fill_(float.NegativeInfinity);
         var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
         return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
-    }
-
-    private void Check(ReadOnlySpan<int> tokens)
-    {
-        foreach (var token in tokens)
-        {
-            if ((uint)token >= (uint)engine.Config.VocabularySize)
-                throw new LandmarkException(
-                    $"Token {token} is outside the model's vocabulary of {engine.Config.VocabularySize}; use the model's own tokenizer.");
-            if (landmark?.OwnTokens.Contains(token) == true)
-                throw new LandmarkException(
-                    $"Token {token} is {(token == landmark.Id ? "the landmark, which the session puts in by itself" : "the context-miss token, which is no text's")}; "
-                    + "give regular tokens alone.");
-        }
     }
 }

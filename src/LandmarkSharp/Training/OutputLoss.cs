@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training.Cuda;
 using TorchSharp;
@@ -150,6 +151,6 @@ internal sealed record LossGradients(Tensor Hidden, Tensor OfHidden, Tensor Para
         return this;
     }
 
-    /// <summary>Adds the loss's gradients to those of all parameters.</summary>
-    public void Backward() => autograd.backward([Hidden, Parameter], [OfHidden, OfParameter]);
+    /// <summary>Adds the loss's gradients to those of all parameters; what fails in a function of ours is told as it is.</summary>
+    public void Backward() => BackwardFailure.Told(() => autograd.backward([Hidden, Parameter], [OfHidden, OfParameter]));
 }

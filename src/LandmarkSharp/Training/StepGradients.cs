@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training.Distributed;
 using TorchSharp;
@@ -122,7 +121,7 @@ internal sealed class StepGradients : IDisposable
         {
             using var part = NewDisposeScope();
             var result = loss.Of(batch, weight);
-            BackwardFailure.Told(result.Gradients!.Backward);
+            result.Gradients!.Backward();
             var now = stack([result.Loss, result.Text, result.Answers]);
             sums = (sums is null ? now : sums + now).MoveToOuterDisposeScope();
         }

@@ -112,7 +112,7 @@ public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true
         {
             if (!EqualityComparer<T>.Default.Equals(theirs, ours))
                 throw new LandmarkException(
-                    $"The model in {path} has {what} {theirs}, and this run {ours}; "
+                    $"The model in {path} has {what} {(object?)theirs ?? "none"}, and this run {(object?)ours ?? "none"}; "
                     + "begin with a model that fits, or change the recipe.");
         }
         if (model.TokenizerFingerprint is { } theirs && run.TokenizerFingerprint is { } ours && theirs != ours)

@@ -49,6 +49,40 @@ public sealed class BackwardFailureTests
     }
 
     [Fact]
+    public void EachIsToldItsOwnWhileAnotherThreadIsAtWork()
+    {
+        using var scope = NewDisposeScope();
+        using ManualResetEventSlim began = new(), end = new();
+        var other = Task.Run(() => BackwardFailure.Told(() =>
+        {
+            began.Set();
+            end.Wait();
+        }));
+        began.Wait(TestContext.Current.CancellationToken);
+        foreach (var name in (string[])["one", "two"])
+        {
+            var times = 0;
+            var loss = Recomputed.Apply(y => ++times > 1 ? throw new TimeZoneNotFoundException(name) : y * 2, ones(2).requires_grad_() * 1).sum();
+            Assert.Equal(name, Assert.Throws<TimeZoneNotFoundException>(() => BackwardFailure.Told(loss.backward)).Message);
+        }
+        end.Set();
+        other.Wait(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public void RotationIsNoException()
+    {
+        using var scope = NewDisposeScope();
+        using var table = new RotaryScaling().Create(4).Table(arange(3), ScalarType.Float32).Keep();
+        var x = ones(1, 2, 3, 4).requires_grad_();
+        var loss = RotaryFunction.Apply(x * 1, table).sum();
+        table.Cos.add_(1);      // libtorch gives back nothing that was written over
+        var error = Assert.ThrowsAny<Exception>(() => BackwardFailure.Told(loss.backward));
+        Assert.Contains("modified by an inplace operation", error.Message, StringComparison.Ordinal);
+        Assert.Null(x.grad);
+    }
+
+    [Fact]
     public void ABackwardThatDoesNotAskIsToldAllTheSame()
     {
         using var scope = NewDisposeScope();

@@ -226,7 +226,12 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     {
         using var folder = new TemporaryFolder();
         var recipe = folder["recipe.json"];
-        File.WriteAllText(recipe, (TinyRun.Recipe with { Architecture = Architecture.Gpt, Documents = DocumentPacking.Separate }).ToJson());
+        File.WriteAllText(recipe, (TinyRun.Recipe with
+        {
+            Architecture = Architecture.Gpt,
+            Documents = DocumentPacking.Separate,
+            ContextMiss = 0.5,
+        }).ToJson());
         string[] small = ["bench", "training", "--recipe", recipe, "--vocabulary", "90", "--steps", "2", "--device", "cpu", "--json"];
         var told = (await LandmarkTool.Run([.. small, "--rows", "3", "--accumulate", "2"])).Json;
         Has(told, "device", "threads", "parameters", "rows", "window", "accumulate", "steps", "memory_bytes", "timings");

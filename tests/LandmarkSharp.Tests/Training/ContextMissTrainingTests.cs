@@ -88,6 +88,16 @@ public sealed class ContextMissTrainingTests : IDisposable
     }
 
     [Fact]
+    public void AModelWithoutTheTokenIsNoBeginningOfOneWith()
+    {
+        var recipe = TinyRun.Recipe with { Steps = 1, Stages = [new TrainingStage { Window = 128, Rows = 2, TaskShare = 0 }] };
+        using (var trainer = new Trainer(recipe, tiny.Into("without"))) Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        var error = Assert.Throws<LandmarkException>(
+            () => new Trainer(recipe with { ContextMiss = 0.5 }, tiny.Into("with") with { StartFrom = Path.Combine(tiny["without"], "model") }));
+        Assert.Contains("has the context-miss token none, and this run", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void AFineTunedModelHasItAfterItsLandmark()
     {
         using var from = new BaseFolder(tiny, "llama", padding: 1);

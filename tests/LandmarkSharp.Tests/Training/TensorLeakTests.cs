@@ -29,11 +29,20 @@ public sealed class TensorLeakTests : IDisposable
     [InlineData(1, false)]
     [InlineData(2, false)]
     [InlineData(1, true)]
+    [InlineData(2, true, false, 0.5)]
     [InlineData(1, false, true)]
-    public void StepsLeaveNoTensorBehind(int devices, bool all, bool recurrent = false)
+    public void StepsLeaveNoTensorBehind(int devices, bool all, bool recurrent = false, double contextMiss = 0)
     {
         var recipe = recurrent ? Recipe with { BlockTokens = 0, Recurrence = new Recurrence { Window = 48, Cache = 30 } }
-            : all ? Recipe with { RecomputeLayers = true, GroupDropout = 0.2, PositionJump = 9, Documents = DocumentPacking.Separate } : Recipe;
+            : all ? Recipe with
+            {
+                RecomputeLayers = true,
+                GroupDropout = 0.2,
+                PositionJump = 9,
+                Documents = DocumentPacking.Separate,
+                ContextMiss = contextMiss,
+            }
+            : Recipe;
         void Train(string name, long steps)
         {
             // It ends with a validation: what a step's backward leaves, the next forward frees.
@@ -60,7 +69,11 @@ public sealed class TensorLeakTests : IDisposable
         using var from = new BaseFolder(tiny, "llama");
         void Train(string name, long steps)
         {
-            var recipe = FineTuneTests.Recipe(from, steps, $$""", "lora": {"base_bits": {{bits}}}""") with { RecomputeLayers = recompute };
+            var recipe = FineTuneTests.Recipe(from, steps, $$""", "lora": {"base_bits": {{bits}}}""") with
+            {
+                RecomputeLayers = recompute,
+                ContextMiss = recompute ? 0.5 : 0,
+            };
             using var trainer = new Trainer(recipe, from.Into(tiny, name) with { ValidationShards = from.Shards, ValidateEvery = 3 });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         }

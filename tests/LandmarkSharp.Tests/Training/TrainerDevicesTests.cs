@@ -28,6 +28,27 @@ public sealed class TrainerDevicesTests : IDisposable
         if (tolerance == 0) Assert.Equal(one, several);
     }
 
+    /// <summary>What is drawn for a batch, and what is frozen in few bits, is the same on each.</summary>
+    [Fact]
+    public void SoTheyDoBesideAQuantizedBase()
+    {
+        using var from = new BaseFolder(tiny, "llama");
+        var recipe = FineTuneTests.Recipe(from, 5, """, "lora": {"base_bits": 4}""") with
+        {
+            ContextMiss = 0.5,
+            GroupDropout = 0.2,
+            PositionJump = 9,
+            RecomputeLayers = true,
+        };
+        recipe = recipe with { Stages = [.. recipe.Stages.Select(s => s with { Accumulate = 2 })] };
+        foreach (var devices in (ReadOnlySpan<int>)[1, 2])
+        {
+            using var trainer = new Trainer(recipe, from.Into(tiny, $"on {devices}") with { Devices = [.. Enumerable.Repeat(CPU, devices)] });
+            Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
+        }
+        Assert.Equal(tiny.Metrics("on 1"), tiny.Metrics("on 2"));
+    }
+
     [Fact]
     public void ARunGoesOnOnAnotherNumberOfThem()
     {

@@ -35,11 +35,13 @@ public sealed class TrainerResumeTests : IDisposable
             File.ReadAllBytes(Path.Combine(tiny["stopped"], "model", "model.safetensors")));
     }
 
-    /// <summary>What is drawn for a batch is drawn again: gates, positions, where documents lie.</summary>
-    [Fact]
-    public void AStoppedRunDrawsWhatItWouldHaveDrawn()
+    /// <summary>What is drawn for a batch is drawn again: gates, positions, where documents lie, what is controlled.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.5)]
+    public void AStoppedRunDrawsWhatItWouldHaveDrawn(double contextMiss)
     {
-        var recipe = Recipe with { GroupDropout = 0.3, PositionJump = 20, Documents = DocumentPacking.Separate };
+        var recipe = Recipe with { GroupDropout = 0.3, PositionJump = 20, Documents = DocumentPacking.Separate, ContextMiss = contextMiss };
         Run("whole", recipe.Steps, recipe: recipe);
         Run("stopped", 3, recipe: recipe);
         Run("stopped", recipe.Steps, recipe: recipe);
