@@ -55,7 +55,9 @@ internal sealed class PerplexityCommand : LandmarkCommand
             : files.Sum(TextInput.TokensAbout) + sources.Sum(s => s.Count);
         var result = output.Progress(
             "Scoring", about, progress => Perplexity.Score(isPlain ? engine.Plain() : engine, all, progress, cancel));
-        if (result.Tokens == 0) throw new LandmarkException($"'{parsed.GetValue(text) ?? parsed.GetValue(shards)}' has too few tokens to predict any; give a longer text.");
+        if (result.Tokens == 0)
+            throw new LandmarkException(
+                $"'{parsed.GetValue(text) ?? parsed.GetValue(shards)}' has too few tokens to predict any; give a longer text.");
         output.Table(["positions", "tokens", "loss", "perplexity"],
             result.Buckets.Select(b => new[] { $"{b.From:N0} to {b.To - 1:N0}", $"{b.Tokens:N0}", $"{b.Loss:F4}", $"{b.Perplexity:F2}" }));
         output.Line($"{result.Tokens:N0} tokens: loss {result.Loss:F4}, perplexity [bold]{result.Value:F2}[/]");

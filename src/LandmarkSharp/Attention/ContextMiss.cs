@@ -43,7 +43,8 @@ public static class ContextMiss
         {
             if (x.device_type != q.device_type || x.device_index != q.device_index || (x.dtype != ScalarType.Bool && x.dtype != q.dtype))
                 throw new LandmarkException(
-                    $"The context-miss key and the marks of its blocks must be on {q.device} as the queries are, the key {q.dtype}; found {x.dtype} on {x.device}.");
+                    $"The context-miss key and the marks of its blocks must be on {q.device} as the queries are, the key {q.dtype}; "
+                    + $"found {x.dtype} on {x.device}.");
         }
         if (cutoff is not (>= 0 and <= 1)) throw new LandmarkException($"A mass is from 0 to 1, and so is its cut-off; {cutoff} was given.");
         using var scope = NewDisposeScope();

@@ -75,7 +75,8 @@ public static class Checkpoint
         {
             yield return new PlannedTensor(name, type, parameter.shape, () => parameter.detach().to(type));
             if (decoder.Config is { IsGpt: true, NormBias: false } && name.EndsWith("norm.weight", StringComparison.Ordinal))
-                yield return new PlannedTensor(name.Replace(".weight", ".bias", StringComparison.Ordinal), type, parameter.shape, () => zeros(parameter.shape, type));
+                yield return new PlannedTensor(
+                    name.Replace(".weight", ".bias", StringComparison.Ordinal), type, parameter.shape, () => zeros(parameter.shape, type));
         }
     }
 

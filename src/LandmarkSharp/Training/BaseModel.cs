@@ -53,7 +53,8 @@ public sealed class BaseModel
         if (Shapes.FirstOrDefault(s => given.RootElement.TryGetProperty(s, out _)) is { } shape)
             throw new LandmarkException($"The recipe '{path}' gives {shape}, which the model in {folder} has already; take the field out.");
         if (options.BlockTokens == 0)
-            throw new LandmarkException($"The recipe '{path}' has block_tokens 0, which is no landmarks, and fine-tuning gives a model landmarks; give 1 or more.");
+            throw new LandmarkException(
+                $"The recipe '{path}' has block_tokens 0, which is no landmarks, and fine-tuning gives a model landmarks; give 1 or more.");
         return options with
         {
             Architecture = config.IsGpt ? Architecture.Gpt : Architecture.Llama,
