@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LandmarkSharp.Cli.Charts;
 using Spectre.Console;
 
 namespace LandmarkSharp.Cli;
@@ -9,6 +10,9 @@ namespace LandmarkSharp.Cli;
 /// <param name="json">Whether a program listens.</param>
 internal sealed class Output(bool json)
 {
+    /// <summary>Columns and rows of a chart.</summary>
+    public const int PlotColumns = 80, PlotRows = 18;
+
     public static JsonSerializerOptions Json { get; } = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -55,6 +59,17 @@ internal sealed class Output(bool json)
         if (!AnsiConsole.Profile.Out.IsTerminal) AnsiConsole.Profile.Width = Math.Max(width, 1000);
         AnsiConsole.Write(table);
         AnsiConsole.Profile.Width = width;
+    }
+
+    /// <summary>A chart for people, with a legend where there are several curves.</summary>
+    public void Plot(Chart chart)
+    {
+        if (json) return;
+        Line(Markup.Escape($"{chart.Up} by {chart.Across}"));
+        foreach (var line in TerminalPlot.Draw(chart, PlotColumns, PlotRows)) Line(line);
+        if (chart.Curves.Count > 1)
+            foreach (var (i, curve) in chart.Curves.Index())
+                Line($"[{TerminalPlot.Colour(i)}]{Chart.Letter(i)}[/] {Markup.Escape(curve.Name)}");
     }
 
     /// <summary>Runs work that tells how far it is, under a progress bar if someone is there to see it.</summary>

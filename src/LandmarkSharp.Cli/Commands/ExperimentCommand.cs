@@ -1,5 +1,4 @@
 using System.CommandLine;
-using LandmarkSharp.Cli.Charts;
 using LandmarkSharp.Evaluation.Experiments;
 using LandmarkSharp.Training;
 using Spectre.Console;
@@ -9,8 +8,6 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark experiment</c>: the paper's tables and figures, on texts of one's own.</summary>
 internal sealed class ExperimentCommand : LandmarkCommand
 {
-    private const int Columns = 80, PlotRows = 18;
-
     private readonly Argument<string> name =
         new("NAME") { Description = $"Which: {string.Join(", ", Experiment.All.Select(e => e.Name))}." };
     private readonly Option<string> recipe =
@@ -112,14 +109,7 @@ internal sealed class ExperimentCommand : LandmarkCommand
         output.Table(result.Columns, result.Rows);
         foreach (var claim in result.Claims)
             output.Line($"{(claim.Holds ? "[green]yes[/]" : "[red]no[/] ")} {Markup.Escape(claim.Text)}: {Markup.Escape(claim.Figures)}");
-        if (result.Chart is { } given)
-        {
-            var chart = ExperimentPage.Chart(given);
-            output.Line(Markup.Escape($"{chart.Up} by {chart.Across}"));
-            foreach (var line in TerminalPlot.Draw(chart, Columns, PlotRows)) output.Line(line);
-            foreach (var (i, curve) in chart.Curves.Index())
-                output.Line($"[{TerminalPlot.Colour(i)}]{Chart.Letter(i)}[/] {Markup.Escape(curve.Name)}");
-        }
+        if (result.Chart is { } chart) output.Plot(ExperimentPage.Chart(chart));
         output.Text($"Written to {page}.\n");
         output.Event(new
         {

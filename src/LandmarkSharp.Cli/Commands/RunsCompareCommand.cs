@@ -8,8 +8,6 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark runs compare</c>: what runs differ in, and their curves in one chart.</summary>
 internal sealed class RunsCompareCommand : LandmarkCommand
 {
-    private const int Columns = 80, PlotRows = 18;
-
     private readonly Argument<string[]> folders = new("RUN") { Description = "Folders of runs.", Arity = ArgumentArity.OneOrMore };
     private readonly Option<string[]> metric = new("--metric")
     {
@@ -59,17 +57,13 @@ internal sealed class RunsCompareCommand : LandmarkCommand
             differences = differences.ToDictionary(d => d.Field, d => d.Values),
             results = results.ToDictionary(d => d.Field, d => d.Values),
             chart.Across,
-            curves = chart.Curves.Select(c => new { c.Name, points = c.Smoothed(2 * Columns).Points.Select(p => new[] { p.X, p.Y }) }),
+            curves = chart.Curves.Select(c => new { c.Name, points = c.Smoothed(2 * Output.PlotColumns).Points.Select(p => new[] { p.X, p.Y }) }),
             svg = parsed.GetValue(svg),
         });
         string[] headings = ["", .. runs.Select(r => r.Path)];
         if (differences.Count > 0) output.Table(headings, differences.Select(Row));
         output.Table(headings, results.Select(Row));
-        output.Line($"{Markup.Escape(chart.Up)} by {chart.Across}");
-        foreach (var line in TerminalPlot.Draw(chart, Columns, PlotRows)) output.Line(line);
-        if (chart.Curves.Count > 1)
-            foreach (var (i, curve) in chart.Curves.Index())
-                output.Line($"[{TerminalPlot.Colour(i)}]{Chart.Letter(i)}[/] {Markup.Escape(curve.Name)}");
+        output.Plot(chart);
         return Tool.Success;
 
         static string[] Row((string Field, string?[] Values) row) => [row.Field, .. row.Values.Select(v => v ?? "-")];

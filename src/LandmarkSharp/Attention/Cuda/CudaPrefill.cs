@@ -249,7 +249,7 @@ internal sealed class CudaPrefill : IDisposable
 
     private CudaModule Module(string source, params ReadOnlySpan<string> defines) => CudaKernels.Module(
         KernelSource.FromResource(source, [
-            $"ELEMENT={(type == ScalarType.BFloat16 ? "bf16" : "f16")}", $"HEAD_DIM={shape.HeadDim}", $"BLOCK={length}", .. defines]),
+            $"ELEMENT={KernelTypes.Name(type)}", $"HEAD_DIM={shape.HeadDim}", $"BLOCK={length}", .. defines]),
         angles.device_index);
 
     private int TilesOfWindow => HopperShape.Over(windowBlocks * length, PrefillShape.Rows);

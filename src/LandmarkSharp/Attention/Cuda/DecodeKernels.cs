@@ -15,7 +15,7 @@ internal sealed class DecodeKernels
 
     private DecodeKernels(int device, ScalarType type, int headDim, int sharedHeads)
     {
-        var element = type switch { ScalarType.BFloat16 => "bf16", ScalarType.Float16 => "f16", _ => "float" };
+        var element = KernelTypes.Name(type);
         var module = CudaKernels.Module(
             KernelSource.FromResource("landmark_decode.cu", $"ELEMENT={element}", $"HEAD_DIM={headDim}", $"SHARED_HEADS={sharedHeads}"),
             device);

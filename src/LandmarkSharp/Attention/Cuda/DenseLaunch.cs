@@ -85,7 +85,7 @@ internal readonly record struct DenseVariant(ScalarType Type, int HeadDim, int B
     /// <summary>Its macros.</summary>
     public string[] Defines =>
     [
-        $"ELEMENT={(Type == ScalarType.BFloat16 ? "bf16" : "f16")}", $"HEAD_DIM={HeadDim}", $"BLOCK={Block}",
+        $"ELEMENT={KernelTypes.Name(Type)}", $"HEAD_DIM={HeadDim}", $"BLOCK={Block}",
         .. Packs ? (string[])["PACKED=1"] : [], .. Chooses ? (string[])["CHOICE=1"] : [], .. Drops ? (string[])["DROPOUT=1"] : [],
     ];
 }
