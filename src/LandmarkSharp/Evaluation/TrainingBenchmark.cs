@@ -59,7 +59,7 @@ public static class TrainingBenchmark
         foreach (var parameter in model.Parameters.Values) parameter.requires_grad_();
         using var optimizer = new AdamW(model.Parameters, recipe);
         using var gradients = new StepGradients(model, [], recipe);
-        using var loss = new LanguageModelLoss(model, recipe.GroupDropout, recipe.RecomputeLayers, recipe.ContextMiss);
+        using var loss = new LanguageModelLoss(model, recipe.GroupDropout, recipe.RecomputeLayers, recipe.ContextMiss, recipe.Dropout);
         using var batches = new BatchPrefetcher(Maker(recipe, stage, config, vocabulary), pinned: onCard);
 
         Train(steps);

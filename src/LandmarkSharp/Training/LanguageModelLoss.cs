@@ -17,13 +17,15 @@ internal readonly record struct BatchLoss(Tensor Loss, Tensor Text, Tensor Answe
 /// made once, and that of documents or positions of a batch's own for each.
 /// </summary>
 /// <param name="decoder">The model; its landmark configuration gives the block, and without one attention is causal or a Transformer-XL's.</param>
-/// <param name="dropout">The probability of a gate to be dropped in training.</param>
+/// <param name="gateDropout">The probability of a gate to be dropped in training.</param>
 /// <param name="recompute">Whether layers are computed again in the backward pass.</param>
 /// <param name="controlled">
 /// The probability of a block to be controlled by the context-miss token of a model that has one; unless a recipe says another, the paper's,
 /// so that validations compare.
 /// </param>
-internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, bool recompute = false, double controlled = 0.5) : IDisposable
+/// <param name="dropout">The probability of an element that is added to the residual stream to be dropped in training.</param>
+internal sealed class LanguageModelLoss(
+    Decoder decoder, double gateDropout = 0, bool recompute = false, double controlled = 0.5, double dropout = 0) : IDisposable
 {
     private readonly Dictionary<(int Length, int First), Phase> phases = [];
     private Phase? own;     // of the batch before: its backward pass may need it, and
@@ -35,7 +37,10 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     public BatchLoss Of(PackedBatch batch, Tensor weight)
     {
         using var scope = NewDisposeScope();
-        var (hidden, targets) = Hidden(batch, dropout > 0 ? new GateDropout(dropout, batch.Batch.Seed) : null);
+        var (hidden, targets) = Hidden(
+            batch,
+            gateDropout > 0 ? new GateDropout(gateDropout, batch.Batch.Seed) : null,
+            dropout > 0 ? new ResidualDropout(dropout, batch.Batch.Seed) : null);
         weight = weight.to(decoder.Device);
         var parts = batch.Parts.to(decoder.Device, non_blocking: true);                     // [3, R·T]
         var (cross, gradients) = hidden.requires_grad
@@ -54,13 +59,13 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
     public (Tensor Cross, Tensor? Predicted) CrossEntropy(PackedBatch batch, bool predictions)
     {
         using var scope = NewDisposeScope();
-        var (hidden, targets) = Hidden(batch, null);
+        var (hidden, targets) = Hidden(batch, null, null);
         var (cross, predicted) = OutputLoss.Evaluate(decoder, hidden, targets, predictions);
         return (cross.MoveToOuterDisposeScope(), predicted?.MoveToOuterDisposeScope());
     }
 
     /// <summary>What the layers give, [R·T, D], and what is to be predicted from it, int64 [R·T].</summary>
-    private (Tensor Hidden, Tensor Targets) Hidden(PackedBatch batch, GateDropout? dropped)
+    private (Tensor Hidden, Tensor Targets) Hidden(PackedBatch batch, GateDropout? gates, ResidualDropout? added)
     {
         using var scope = NewDisposeScope();
         var (rows, length) = (batch.Batch.Rows, batch.Batch.Length);
@@ -70,12 +75,12 @@ internal sealed class LanguageModelLoss(Decoder decoder, double dropout = 0, boo
         var miss = decoder.Config.Landmark?.MissId;
         if (attention is DenseAttention landmarks)
         {
-            landmarks.Dropout = dropped;
+            landmarks.Dropout = gates;
             landmarks.Controlled = miss is null ? null : Controlled(batch.Batch, landmarks.Blocks);
         }
         // The context-miss token stands before each row, and its place predicts nothing.
         if (miss is { } token) inputs = cat([full([rows, 1], token, ScalarType.Int64, decoder.Device), inputs], 1);
-        var hidden = decoder.Forward(inputs, attention, recompute).narrow(1, miss is null ? 0 : 1, length).flatten(0, 1);
+        var hidden = decoder.Forward(inputs, attention, recompute, added).narrow(1, miss is null ? 0 : 1, length).flatten(0, 1);
         return (hidden.MoveToOuterDisposeScope(), targets.MoveToOuterDisposeScope());
     }
 

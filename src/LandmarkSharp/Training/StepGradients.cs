@@ -36,7 +36,8 @@ internal sealed class StepGradients : IDisposable
             Dispose();      // the copies before the one that did not fit
             throw;
         }
-        losses = [.. copies.Prepend(model).Select(m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers, options.ContextMiss))];
+        losses = [.. copies.Prepend(model).Select(
+            m => new LanguageModelLoss(m, options.GroupDropout, options.RecomputeLayers, options.ContextMiss, options.Dropout))];
         threads = copies.Count == 0 ? [] : [.. losses.Select(_ => new DeviceThread())];
     }
 

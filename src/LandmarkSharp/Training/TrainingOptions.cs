@@ -73,6 +73,9 @@ public sealed record TrainingOptions
     /// <summary>The probability of a query's gate of an earlier block to be dropped (group dropout, landmark-attention.md 1.7).</summary>
     public double GroupDropout { get; init; }
 
+    /// <summary>The probability of an element to be dropped of what the embedding and each part of a layer add to the residual stream.</summary>
+    public double Dropout { get; init; }
+
     /// <summary>
     /// The probability of a block of a window to be controlled by the context-miss token, which the model then has (the paper's
     /// appendix D, landmark-attention.md 1.7; there 0.5); 0 for a model without.
@@ -230,6 +233,7 @@ public sealed record TrainingOptions
             "rates and clip must be above 0 and weight_decay 0 or more");
         Require(StartRate >= 0 && Cycles is > 0 and <= 0.5, "start_rate must be 0 or more, and cycles above 0 and at most 0.5");
         Require(PositionJump >= 0 && GroupDropout is >= 0 and < 1, "position_jump must be 0 or more, and group_dropout from 0 to below 1");
+        Require(Dropout is >= 0 and < 1, "dropout must be from 0 to below 1");
         Require(ContextMiss is >= 0 and <= 1, "context_miss must be from 0 to 1");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, "beta1 and beta2 must be from 0 to below 1");
         Require(Sources.Count > 0 && Sources.Values.All(w => w > 0), "sources must name at least one source, each with a weight above 0");

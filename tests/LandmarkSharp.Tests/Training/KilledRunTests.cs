@@ -19,6 +19,7 @@ public sealed class KilledRunTests : IDisposable
             new TrainingStage { FromStep = 70, Window = 96, Rows = 1, Accumulate = 2, TaskShare = 0 },
         ],
         GroupDropout = 0.1,
+        Dropout = 0.1,
     };
 
     private readonly TinyRun tiny = new();

@@ -191,6 +191,7 @@ public sealed class LoraTests : IDisposable
             Documents = DocumentPacking.Separate,
             PositionJump = 4,
             GroupDropout = 0.1,
+            Dropout = 0.1,
             RecomputeLayers = true,
         };
         using var trainer = new Trainer(recipe, from.Into(tiny, "run") with { ValidationShards = from.Shards, ValidateEvery = 2 });

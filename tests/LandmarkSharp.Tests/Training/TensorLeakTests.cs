@@ -38,6 +38,7 @@ public sealed class TensorLeakTests : IDisposable
             {
                 RecomputeLayers = true,
                 GroupDropout = 0.2,
+                Dropout = 0.2,
                 PositionJump = 9,
                 Documents = DocumentPacking.Separate,
                 ContextMiss = contextMiss,

@@ -37,6 +37,7 @@ public sealed class TrainerDevicesTests : IDisposable
         {
             ContextMiss = 0.5,
             GroupDropout = 0.2,
+            Dropout = 0.2,
             PositionJump = 9,
             RecomputeLayers = true,
         };

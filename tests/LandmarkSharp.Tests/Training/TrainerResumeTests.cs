@@ -41,7 +41,7 @@ public sealed class TrainerResumeTests : IDisposable
     [InlineData(0.5)]
     public void AStoppedRunDrawsWhatItWouldHaveDrawn(double contextMiss)
     {
-        var recipe = Recipe with { GroupDropout = 0.3, PositionJump = 20, Documents = DocumentPacking.Separate, ContextMiss = contextMiss };
+        var recipe = Recipe with { GroupDropout = 0.3, Dropout = 0.1, PositionJump = 20, Documents = DocumentPacking.Separate, ContextMiss = contextMiss };
         Run("whole", recipe.Steps, recipe: recipe);
         Run("stopped", 3, recipe: recipe);
         Run("stopped", recipe.Steps, recipe: recipe);
@@ -51,7 +51,7 @@ public sealed class TrainerResumeTests : IDisposable
     [Fact]
     public void LayersComputedAgainChangeNothing()
     {
-        var recipe = Recipe with { GroupDropout = 0.3 };
+        var recipe = Recipe with { GroupDropout = 0.3, Dropout = 0.1 };
         Run("kept", recipe.Steps, recipe: recipe);
         Run("again", recipe.Steps, recipe: recipe with { RecomputeLayers = true });
         Assert.Equal(tiny.Metrics("kept"), tiny.Metrics("again"));

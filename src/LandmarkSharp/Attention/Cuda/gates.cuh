@@ -32,12 +32,6 @@ template <class Shape> DEVICE int document_end(const int* documents, const Shape
 
 struct Dropout { u32 seed, threshold; float kept; };
 
-// murmur3's finalizer: every bit of x bears on every bit of the result.
-DEVICE u32 mixed(u32 x) {
-    x = (x ^ x >> 16) * 0x85ebca6bu;
-    x = (x ^ x >> 13) * 0xc2b2ae35u;
-    return x ^ x >> 16;
-}
 DEVICE u32 random_of_row(const Dropout& dropout, long long row) {
     return mixed(mixed(dropout.seed ^ (u32)row) + (u32)((u64)row >> 32));
 }
