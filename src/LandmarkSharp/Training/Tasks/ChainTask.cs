@@ -11,12 +11,12 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
     private readonly IReadOnlyList<ChainSchema> schemas = ChainSchema.Of(options.Split);
     private readonly MadeUpWordings madeUp = new(options.Phrases);
 
-    // Wordings are made up for training alone.
-    private readonly double madeUpShare = options.Split == TaskSplit.Training ? 0.4 : 0;
+    // What is kept out of training is asked as its few wordings have it.
+    private readonly (double MadeUp, double Aside) shares = options.Split == TaskSplit.Training ? (0.4, 0.3) : (0, 0);
 
     public TaskRow Row(CounterRandom random, int length)
     {
-        var schema = random.Chance(madeUpShare) ? madeUp.Chain(random) : random.Pick(schemas);
+        var schema = random.Chance(shares.MadeUp) ? madeUp.Chain(random) : random.Pick(schemas);
         var chains = Draw(random, schema);
         var dialogue = new Dialogue(random);
         var lead = random.Chance(0.5) ? '\n' : ' ';
@@ -43,6 +43,8 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
             draft.TrySay(here, first, draft.Free);
             draft.TrySay(there, second, draft.Free);
             draft.Ask(allAtEnd ? 1 : RowDraft.Later(random, Math.Max(here, there)), question);
+            if (random.Chance(shares.Aside) && Said(Aside(random, schema, chain)) is { } aside)
+                draft.TrySay(random.NextDouble(), aside, draft.Free / 2);
         }
         return draft.Compose(TaskFamily.Chain, lead, shop, Named(chains));
 
@@ -118,6 +120,25 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
         // Of two who speak, the second needs no more than the answer where that is all in one.
         text = dialogue?.Lines(question, inSteps ? reply : text[mark..]) ?? $"{question} {reply}";
         return text + Dialogue.End(random, answer);
+    }
+
+    /// <summary>
+    /// Something else about what the question names or about the bridge, so that what is asked decides as well; null where there is
+    /// no other kind of fact about such.
+    /// </summary>
+    private string? Aside(CounterRandom random, ChainSchema schema, Chain chain)
+    {
+        (FactSchema Fact, string About)[] others =
+        [
+            .. schemas.Where(s => s.First.Subject.Source == schema.First.Subject.Source && !ReferenceEquals(s.First, schema.First))
+                .Select(s => (s.First, chain.Subject)),
+            .. schemas.Where(s => s.Second.Subject.Source == schema.Second.Subject.Source && !ReferenceEquals(s.Second, schema.Second))
+                .Select(s => (s.Second, chain.Bridge)),
+        ];
+        if (others.Length == 0) return null;
+        var (fact, about) = random.Pick(others);
+        var told = fact.Draw(random, lexicon, fact.Thing.Expand(random, lexicon, default), about);
+        return random.Pick(fact.Statements).Expand(random, lexicon, told);
     }
 
     /// <summary>One wording for all of a row, or any.</summary>

@@ -75,7 +75,7 @@ internal static class TrainingChains
         (From("{person}", Place,
             ["{^S} lives in {V}.", "The home of {S} is in {V}.", "{^S} has a house in {V}."],
             ["{^S} lives in {A}", "The home of {S} is in {A}"]),
-            ["the town where {S} lives", "the town of {S}"]),
+            ["the town where {S} lives", "where {S} lives"]),
         (From("{person}", Place,
             ["{^S} was born in {V}.", "{V} is where {S} was born."],
             ["{^S} was born in {A}"]),
@@ -113,7 +113,7 @@ internal static class TrainingChains
     [
         To(Object, "{place}",
             ["The {S} stands in {V}.", "You can see the {S} in {V}.", "The {S} was taken to {V}.", "In {V} stands the {S}."],
-            ["In which town is {T}? It is in {A}", "Where is {T}? In {A}", "To which town was {T} taken? It was taken to {A}"]),
+            ["In which town is {T}? It is in {A}", "Which town has {T}? {A}", "To which town was {T} taken? It was taken to {A}"]),
         To(Object, "{price}",
             ["The {S} costs {V}.", "The price of the {S} is {V}.", "For {V} you can buy the {S}."],
             ["How much is {T}? It costs {A}", "What does {T} cost? {A}", "What is the price of {T}? It is {A}"]),

@@ -137,6 +137,17 @@ public class ChainTaskTests
         }
     }
 
+    /// <summary>Rows say other facts about the same one, so a question's words must tell which is meant.</summary>
+    [Fact]
+    public void NoTwoFactsAboutTheSameAreAskedForInTheSameWords()
+    {
+        var asked = TrainingChains.All.Select(c => c.Second).Distinct()
+            .SelectMany(s => s.Questions.Select(q => (s.Subject.Source, q.Source[..q.Source.IndexOf('?', StringComparison.Ordinal)])));
+        var described = TrainingChains.All.DistinctBy(c => c.First)
+            .SelectMany(c => c.Descriptions.Select(d => (c.First.Subject.Source, d.Source)));
+        Assert.All(asked.Concat(described).GroupBy(a => a), g => Assert.Single(g));
+    }
+
     [Theory]
     [InlineData(TaskSplit.Training)]
     [InlineData(TaskSplit.HeldOut)]
