@@ -4,20 +4,35 @@ using LandmarkSharp.Training.Tasks;
 namespace LandmarkSharp.Evaluation;
 
 /// <summary>
-/// A question about a fact that stands somewhere in a long text, among others of its form, in one of the wordings of a
+/// A question about something that stands somewhere in a long text, among others of its form, in one of the wordings of a
 /// split: those kept out of training tell whether a model looks things up or knows the wordings it was trained on.
 /// </summary>
 /// <param name="Family">What is asked.</param>
 /// <param name="Question">The question, up to where the answer is to follow.</param>
 /// <param name="Tokens">The prompt: exactly as many tokens as asked for, landmarks not counted.</param>
 /// <param name="Answer">What a right continuation begins with.</param>
-/// <param name="Needle">The tokens of the statement that holds the answer.</param>
+/// <param name="Needles">The tokens of the statement that holds the answer; of a chain those of the two that it takes.</param>
 /// <param name="Distractors">The tokens of statements of the same form about others.</param>
 public sealed record RetrievalPrompt(
-    TaskFamily Family, string Question, int[] Tokens, string Answer, Range Needle, IReadOnlyList<Range> Distractors)
+    TaskFamily Family, string Question, int[] Tokens, string Answer, IReadOnlyList<Range> Needles,
+    IReadOnlyList<Range> Distractors)
 {
-    /// <summary>How many kinds of facts a split has; consecutive trials go through all of them.</summary>
-    public static int Kinds(TaskSplit split) => FactSchema.Of(split).Count;
+    /// <summary>
+    /// Whether a chain is to be answered in steps, with what joins its two facts and then the second of them word by word, or by
+    /// what is asked for alone; null if this is no chain.
+    /// </summary>
+    public bool? InSteps { get; init; }
+
+    /// <summary>The families of facts that a split has kinds of.</summary>
+    public static IReadOnlyList<TaskFamily> Families(TaskSplit split) =>
+        [.. FactSchema.Of(split).Select(s => s.Family).Distinct(), TaskFamily.Chain];
+
+    /// <summary>
+    /// How many kinds of questions a split has, of these families or of all but chains; consecutive trials go through all of them.
+    /// A kind of chain counts twice, asked in steps and at once.
+    /// </summary>
+    public static int Kinds(TaskSplit split, IReadOnlyList<TaskFamily>? families = null) =>
+        Facts(split, families).Length + (2 * Chains(split, families).Count);
 
     /// <summary>Builds the prompt of a trial.</summary>
     /// <param name="tasks">Where the wordings come from; those of <see cref="TaskSplit.HeldOut"/> judge.</param>
@@ -25,18 +40,32 @@ public sealed record RetrievalPrompt(
     /// <param name="seed">With <paramref name="trial"/> decides words, values and places.</param>
     /// <param name="trial">The number of the trial.</param>
     /// <param name="filler">The text around.</param>
-    /// <param name="depth">The share of the filler before the needle, 0 … 1; null draws it uniformly.</param>
-    /// <exception cref="LandmarkException">Too few tokens.</exception>
+    /// <param name="depth">
+    /// The share of the filler before the needle, of a chain before its first fact, 0 … 1; null draws it uniformly.
+    /// </param>
+    /// <param name="families">What is asked, some of <see cref="Families"/>; null for all but chains.</param>
+    /// <exception cref="LandmarkException">Too few tokens, or no kind of fact of these families.</exception>
     public static RetrievalPrompt Create(
-        RetrievalTasks tasks, int tokens, long seed, long trial, FillerKind filler, double? depth = null)
+        RetrievalTasks tasks, int tokens, long seed, long trial, FillerKind filler, double? depth = null,
+        IReadOnlyList<TaskFamily>? families = null)
     {
         if (depth is < 0 or > 1 or double.NaN)
             throw new LandmarkException($"The depth of the fact asked for is {depth}; it must lie between 0 and 1.");
-        var schemas = FactSchema.Of(tasks.Options.Split);
-        var schema = schemas[(int)(trial % schemas.Count)];
-        var prompt = tasks.Facts.Prompt(new CounterRandom(seed, trial), tokens, schema, filler, depth);
-        return new RetrievalPrompt(
-            schema.Family, prompt.Question, prompt.Tokens, prompt.Answer, prompt.Needle, prompt.Distractors);
+        var split = tasks.Options.Split;
+        var (facts, chains) = (Facts(split, families), Chains(split, families));
+        if (facts.Length + chains.Count == 0)
+            throw new LandmarkException(
+                $"There is no kind of fact of the families asked for; ask for some of {string.Join(", ", Families(split))}.");
+        var kind = (int)(trial % (facts.Length + (2 * chains.Count)));
+        var random = new CounterRandom(seed, trial);
+        if (kind < facts.Length) return Of(facts[kind].Family, tasks.Facts.Prompt(random, tokens, facts[kind], filler, depth));
+
+        var (chain, way) = Math.DivRem(kind - facts.Length, 2);
+        var inSteps = way == 0;
+        return Of(TaskFamily.Chain, tasks.Chains.Prompt(random, tokens, chains[chain], inSteps, filler, depth)) with
+        {
+            InSteps = inSteps,
+        };
     }
 
     /// <summary>Whether a continuation of the prompt begins with the answer, and the answer ends there.</summary>
@@ -46,4 +75,13 @@ public sealed record RetrievalPrompt(
         return said.StartsWith(Answer, StringComparison.Ordinal)
             && (said.Length == Answer.Length || !char.IsLetterOrDigit(said[Answer.Length]));
     }
+
+    private static RetrievalPrompt Of(TaskFamily family, TaskPrompt prompt) =>
+        new(family, prompt.Question, prompt.Tokens, prompt.Answer, prompt.Needles, prompt.Distractors);
+
+    private static FactSchema[] Facts(TaskSplit split, IReadOnlyList<TaskFamily>? families) =>
+        [.. FactSchema.Of(split).Where(s => families?.Contains(s.Family) ?? true)];
+
+    private static IReadOnlyList<ChainSchema> Chains(TaskSplit split, IReadOnlyList<TaskFamily>? families) =>
+        families?.Contains(TaskFamily.Chain) ?? false ? ChainSchema.Of(split) : [];
 }

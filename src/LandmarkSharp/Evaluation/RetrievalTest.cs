@@ -2,13 +2,14 @@ using System.Diagnostics;
 using System.Text;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Training;
+using LandmarkSharp.Training.Tasks;
 
 namespace LandmarkSharp.Evaluation;
 
 /// <summary>How one trial of a retrieval test went.</summary>
 /// <param name="Trial">Its number.</param>
 /// <param name="Tokens">Tokens of the prompt, landmarks not counted.</param>
-/// <param name="Needle">The tokens that hold what was asked for.</param>
+/// <param name="Needles">The tokens that hold what was asked for: a statement, or the two that it follows from.</param>
 /// <param name="Expected">The right answer.</param>
 /// <param name="Answer">What was generated.</param>
 /// <param name="Correct">Whether it is right.</param>
@@ -17,19 +18,25 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Blocks">Blocks the answer was read from, the most read first.</param>
 /// <param name="BlockCount">Blocks the prompt has.</param>
 public sealed record RetrievalTrial(
-    long Trial, int Tokens, Range Needle, string Expected, string Answer, bool Correct, double PrefillSeconds, double DecodeMilliseconds,
-    IReadOnlyList<BlockMass> Blocks, long BlockCount)
+    long Trial, int Tokens, IReadOnlyList<Range> Needles, string Expected, string Answer, bool Correct, double PrefillSeconds,
+    double DecodeMilliseconds, IReadOnlyList<BlockMass> Blocks, long BlockCount)
 {
     /// <summary>Tokens read before the prompt: the mark, where the tokenizer puts one first. Blocks are counted from it.</summary>
     public int Marks { get; init; }
 
-    /// <summary>The blocks that the needle stands in, as the memory counts them.</summary>
+    /// <summary>What was asked; null for a pass key.</summary>
+    public TaskFamily? Family { get; init; }
+
+    /// <summary>Whether a chain was to be answered in steps; null if this was none.</summary>
+    public bool? InSteps { get; init; }
+
+    /// <summary>The blocks that the needles stand in, as the memory counts them, in their order.</summary>
     /// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
-    public IEnumerable<int> NeedleBlocks(int blockTokens)
+    public IEnumerable<int> NeedleBlocks(int blockTokens) => Needles.SelectMany(needle =>
     {
-        var (first, last) = ((Needle.Start.Value + Marks) / blockTokens, (Needle.End.Value - 1 + Marks) / blockTokens);
+        var (first, last) = ((needle.Start.Value + Marks) / blockTokens, (needle.End.Value - 1 + Marks) / blockTokens);
         return Enumerable.Range(first, last - first + 1);
-    }
+    }).Distinct().Order();
 }
 
 /// <summary>Runs retrieval tests on an engine: read a prompt, generate an answer, judge it.</summary>
@@ -60,7 +67,7 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         var prompt = PassKeyPrompt.Create(encoder, tokens, seed, trial, depth);
         // The answer is over when something that is no digit follows one.
         return Run(
-            trial, prompt.Tokens, prompt.Needle, $"{prompt.Key}", prompt.IsAnswered,
+            trial, prompt.Tokens, [prompt.Needle], $"{prompt.Key}", prompt.IsAnswered,
             said => said.AsSpan().TrimEnd().IndexOfAnyInRange('0', '9') is >= 0 and var at
                 && said.AsSpan(at).IndexOfAnyExceptInRange('0', '9') > 0, progress, cancel);
     }
@@ -73,12 +80,16 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
     public RetrievalTrial Recall(
         RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
         Run(
-            trial, prompt.Tokens, prompt.Needle, prompt.Answer, prompt.IsAnswered,
+            trial, prompt.Tokens, prompt.Needles, prompt.Answer, prompt.IsAnswered,
             said => said.TrimStart().Length > prompt.Answer.Length + 2
-                || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel);
+                || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel) with
+        {
+            Family = prompt.Family,
+            InSteps = prompt.InSteps,
+        };
 
     private RetrievalTrial Run(
-        long trial, int[] tokens, Range needle, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
+        long trial, int[] tokens, IReadOnlyList<Range> needles, string expected, Func<string, bool> isRight, Func<string, bool> isOver,
         IProgress<long>? progress, CancellationToken cancel)
     {
         using var session = EvaluationSession.Begin(engine);
@@ -96,7 +107,7 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         var decode = generated > 1 ? (clock.Elapsed.TotalSeconds - prefill) * 1000 / (generated - 1) : 0;
         var said = answer.ToString();
         return new RetrievalTrial(
-            trial, tokens.Length, needle, expected, said, isRight(said), prefill, decode,
+            trial, tokens.Length, needles, expected, said, isRight(said), prefill, decode,
             windowOnly ? [] : Blocks(session.Trace), session.Trace.BlockCount)
         {
             Marks = marks,

@@ -55,11 +55,6 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
     }
 
     [Fact]
-    public async Task RecallTellsTheSame() => Has(
-        (await Run("recall", "--tokens", "3000", "--trials", "1")).Json,
-        "tokens", "trials", "correct", "accuracy", "window_only", "prefill_seconds", "decode_ms_per_token", "peak_rss_mb", "per_trial");
-
-    [Fact]
     public async Task MorePositionsThanWereTrainedAreAWarning()
     {
         var run = await LandmarkTool.Run("passkey", "--tokens", "500", "--model", model.Path, "--threads", "1", "--json", "--top-k", "9");

@@ -22,16 +22,33 @@ public class RetrievalPromptTests
         {
             var prompt = RetrievalPrompt.Create(tasks, 1000 + trial, 3, trial, filler);
             Assert.Equal(1000 + trial, prompt.Tokens.Length);
-            var needle = tokenizer.Decode(prompt.Tokens.AsSpan(prompt.Needle));
-            Assert.Contains(prompt.Answer, needle, StringComparison.OrdinalIgnoreCase);
+            var needle = Assert.Single(prompt.Needles);
+            Assert.Contains(prompt.Answer, tokenizer.Decode(prompt.Tokens.AsSpan(needle)), StringComparison.OrdinalIgnoreCase);
             Assert.EndsWith(prompt.Question, tokenizer.Decode(prompt.Tokens));
-            Assert.True(prompt.Needle.End.Value < prompt.Tokens.Length);
+            Assert.True(needle.End.Value < prompt.Tokens.Length);
             foreach (var distractor in prompt.Distractors)
-                Assert.NotEqual(prompt.Needle.Start, distractor.Start);
+                Assert.NotEqual(needle.Start, distractor.Start);
             Assert.True(prompt.IsAnswered($" {prompt.Answer}\nand more"));
             Assert.False(prompt.IsAnswered($" {prompt.Answer}0"));
             Assert.False(prompt.IsAnswered(" something else"));
         }
+    }
+
+    [Fact]
+    public void OnlyTheFamiliesAskedForAreAsked()
+    {
+        var tasks = new RetrievalTasks(
+            tokenizer.Encoder, [], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
+        var all = RetrievalPrompt.Families(TaskSplit.HeldOut);
+        Assert.Equal(
+            [TaskFamily.Key, TaskFamily.Keys, TaskFamily.Fact, TaskFamily.Record, TaskFamily.Sentence, TaskFamily.Chain], all);
+        Assert.Equal(all.SkipLast(1), Asked(null, RetrievalPrompt.Kinds(TaskSplit.HeldOut)));
+        Assert.Equal(all, Asked(all, RetrievalPrompt.Kinds(TaskSplit.HeldOut, all)));
+        foreach (var family in all) Assert.Equal([family], Asked([family], 10));
+        Assert.Contains("ask for some of Key, ", Assert.Throws<LandmarkException>(() => Asked([TaskFamily.Quote], 1)).Message);
+
+        IEnumerable<TaskFamily> Asked(IReadOnlyList<TaskFamily>? families, int trials) => Enumerable.Range(0, trials)
+            .Select(t => RetrievalPrompt.Create(tasks, 1000, 1, t, FillerKind.Grass, families: families).Family).Distinct().ToList();
     }
 
     [Fact]
@@ -43,6 +60,6 @@ public class RetrievalPromptTests
             () => RetrievalPrompt.Create(tasks, 10, 1, 0, FillerKind.Grass)).Message);
         Assert.Throws<LandmarkException>(() => RetrievalPrompt.Create(tasks, 500, 1, 0, FillerKind.Grass, depth: 2));
         Assert.InRange(
-            RetrievalPrompt.Create(tasks, 500, 1, 0, FillerKind.Grass, depth: 0).Needle.Start.Value, 0, 5);
+            RetrievalPrompt.Create(tasks, 500, 1, 0, FillerKind.Grass, depth: 0).Needles[0].Start.Value, 0, 5);
     }
 }

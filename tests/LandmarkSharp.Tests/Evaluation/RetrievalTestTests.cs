@@ -59,7 +59,7 @@ public sealed class RetrievalTestTests
         using var engine = TinyEngine.Create(TinyModel.Config(4), marks: true);
         int[] tokens = [.. TinyModel.Tokens(90).Select(t => t % TinyEngine.Mark)];
         var trial = new RetrievalTest(engine, windowOnly).Recall(Prompt(tokens), 0);
-        Assert.Equal((90, 3..9), (trial.Tokens, trial.Needle));
+        Assert.Equal((90, 3..9), (trial.Tokens, Assert.Single(trial.Needles)));
         Assert.Equal([1, 2], trial.NeedleBlocks(4));
         Assert.All(trial.Blocks, b => Assert.Equal(b.Block == 0 ? (0, 3) : ((b.Block * 4) - 1, 4), (b.FirstToken, b.TokenCount)));
 
@@ -71,5 +71,5 @@ public sealed class RetrievalTestTests
     }
 
     private static RetrievalPrompt Prompt(int[] tokens, string answer = "no such answer, and long") =>
-        new(TaskFamily.Fact, "?", tokens, answer, 3..9, []);
+        new(TaskFamily.Fact, "?", tokens, answer, [3..9], []);
 }

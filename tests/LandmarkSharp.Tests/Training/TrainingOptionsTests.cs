@@ -1,6 +1,7 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Training;
+using LandmarkSharp.Training.Tasks;
 
 namespace LandmarkSharp.Tests.Training;
 
@@ -17,13 +18,14 @@ public sealed class TrainingOptionsTests
               // A comment, and a comma too many.
               "hidden_size": 128, "key_value_heads": 2, "block_tokens": 31, "sources": {"books": 3, "letters": 0.5},
               "stages": [{"window": 256, "rows": 8, "accumulate": 2, "task_share": 0}, {"from_step": 100, "window": 512}],
-              "peak_rate": 0.003, "compute_type": "float32",
+              "peak_rate": 0.003, "compute_type": "float32", "task_shares": {"pass_key": 1, "chain": 0.25},
             }
             """, "it");
         Assert.Equal((128, 2, 31, 0.003), (options.HiddenSize, options.KeyValueHeads, options.BlockTokens, options.PeakRate));
         Assert.Equal(0.5, options.Sources["letters"]);
         Assert.Equal([0, 0, 100, 100], new long[] { 0, 99, 100, 5000 }.Select(s => options.Stage(s).FromStep));
         Assert.Equal(2, options.Stage(0).Accumulate);
+        Assert.Equal([(TaskFamily.PassKey, 1), (TaskFamily.Chain, 0.25)], options.TaskShares.Select(s => (s.Key, s.Value)));
         Assert.Equal(options.ToJson(), TrainingOptions.Parse(options.ToJson(), "again").ToJson());
     }
 
@@ -58,6 +60,7 @@ public sealed class TrainingOptionsTests
     [InlineData("\"stages\": null", "'stages'")]
     [InlineData("\"stages\": [null]", "stage")]
     [InlineData("\"task_shares\": null", "'task_shares'")]
+    [InlineData("\"task_shares\": {\"riddle\": 1}", "'task_shares.riddle'")]
     [InlineData("\"task_sources\": null", "'task_sources'")]
     [InlineData("\"task_sources\": [null]", "task_sources")]
     [InlineData("\"compute_type\": null", "'compute_type'")]

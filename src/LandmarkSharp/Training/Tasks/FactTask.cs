@@ -3,15 +3,6 @@ namespace LandmarkSharp.Training.Tasks;
 /// <summary>Rows with facts in them, some of which are asked for.</summary>
 internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, RetrievalTaskOptions options)
 {
-    private static readonly Template[] Intros =
-    [
-        "[Read|Look at|Study] the [following|text below] [carefully|with care].",
-        "[Remember|Memorize|Keep in mind] [the important information|what matters] in the [following|text below].",
-        "There is an important info hidden inside a lot of irrelevant text.",
-        "I will [ask you about it|quiz you|ask some questions] [later|at the end|afterwards].",
-        "[Notes|Document|Text|Story|Page {small}|Chapter {small}]:",
-    ];
-
     /// <summary>What may follow a value at the end of its statement: it is no part of what is asked for.</summary>
     private static readonly Template Tail =
         "[ since {month}| for a long time|, as everyone knew|, they say| these days| again|, and has been for a while"
@@ -35,82 +26,44 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         var mixed = Mixing.Contains(family) && random.Chance(shares.Mixed);
         var facts = mixed ? Mixed(random, schema) : Alike(random, schema, Count(random, family));
         var lead = schema.Dense || random.Chance(0.5) ? '\n' : ' ';
-        var pieces = new List<Placed>();
-        var free = length;
-
-        var begins = random.Chance(0.4);
-        if (begins && options.BeginOfText is { } token && random.Chance(0.3)) Try(new(-2, Piece.Of(token)), length / 4);
-        if (begins && random.Chance(0.7))
-        {
-            var intro = random.Pick(Intros).Expand(random, lexicon, default);
-            Try(new(-1, Piece.Encode(encoder, intro, atStart: true)), length / 4);
-        }
+        var draft = new RowDraft(random, length, encoder, options);
 
         // A list stands together more often than it is scattered.
         var together = schema.Dense && random.Chance(0.75) ? random.NextDouble() : (double?)null;
         var allAtEnd = random.Chance(0.3);
         var related = !mixed && random.Chance(0.3) ? Related(schema) : [];
         var asked = Math.Min(facts.Count, 1 + random.Weighted([4, 2, 2, 1, 1, 1]));
-        var questions = new List<Placed>();
         for (var i = 0; i < facts.Count; i++)
         {
             var place = together ?? random.NextDouble();
             var statement = Statement(random, facts[i], lead);
             if (i >= asked)
             {
-                if (!Try(new(place, statement), free)) break;
+                if (!draft.TrySay(place, statement, draft.Free)) break;
                 continue;
             }
             var question = Question(random, facts[i], lead);
-            if (statement.Length + question.Length > free)
+            if (statement.Length + question.Length > draft.Free)
             {
                 if (i > 0) break;
-                throw new LandmarkException(
-                    $"A retrieval task of {length} tokens was asked for, but the shortest form of this one takes "
-                    + $"{length - free + statement.Length + question.Length}; use longer windows.");
+                throw RowDraft.TooShort(length, length - draft.Free + statement.Length + question.Length);
             }
-            Try(new(place, statement), free);
-            free -= question.Length;
-            questions.Add(new(allAtEnd || (i == 0 && random.Chance(0.3)) ? 1 : Later(random, place), question));
+            draft.TrySay(place, statement, draft.Free);
+            draft.Ask(allAtEnd || (i == 0 && random.Chance(0.3)) ? 1 : RowDraft.Later(random, place), question);
             // Asked once more in other words, or told something else about the same one.
             if (facts.Count == 1 && random.Chance(0.3) && Question(random, facts[i], lead) is var again
-                && again.Length <= free)
-            {
-                free -= again.Length;
-                questions.Add(new(Later(random, place), again));
-            }
+                && again.Length <= draft.Free)
+                draft.Ask(RowDraft.Later(random, place), again);
             if (related.Count > 0)
-                Try(new(random.NextDouble(), Aside(random, related, facts[i].Binding, lead)), free / 2);
+                draft.TrySay(random.NextDouble(), Aside(random, related, facts[i].Binding, lead), draft.Free / 2);
         }
-        // What is asked first was drawn first: in the text it stands anywhere among the others.
-        random.Shuffle(pieces);
-        random.Shuffle(questions);
-        pieces.AddRange(questions);
-
-        IReadOnlyList<string> avoided = [.. facts.Select(f => f.Binding.Subject)];
-        var layout = new Layout(shop.MakeAny(random, avoided))
-        {
-            Lead = lead,
-            StartsInside = !begins,
-            CutsSentences = random.Chance(0.2),
-            Next = options.EndOfText is { } end && random.Chance(0.3) ? (end, shop.MakeAny(random, avoided)) : null,
-        };
-        var (row, _) = layout.Compose(pieces, length);
-        return new TaskRow(family, [.. row.Tokens], [.. row.Kinds]);
-
-        bool Try(Placed placed, int room)
-        {
-            if (placed.Piece.Length > room) return false;
-            pieces.Add(placed);
-            free -= placed.Piece.Length;
-            return true;
-        }
+        return draft.Compose(family, lead, shop, [.. facts.Select(f => f.Binding.Subject)]);
     }
 
     /// <summary>
     /// The same as a prompt: facts somewhere in the filler, then one question, up to where its answer is to follow.
     /// </summary>
-    public FactPrompt Prompt(CounterRandom random, int length, FactSchema schema, FillerKind kind, double? depth)
+    public TaskPrompt Prompt(CounterRandom random, int length, FactSchema schema, FillerKind kind, double? depth)
     {
         var facts = Draw(random, schema, schema.Family switch
         {
@@ -119,25 +72,15 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
             _ => 4,
         }, []);
         var wording = random.Pick(schema.Statements);
-        var pieces = new List<Placed>();
+        var statements = new List<Placed>();
         for (var i = 0; i < facts.Count; i++)
         {
             var place = i == 0 && depth is { } given ? given : random.NextDouble();
-            pieces.Add(new(place, Piece.Encode(encoder, '\n' + wording.Expand(random, lexicon, facts[i]))));
+            statements.Add(new(place, Piece.Encode(encoder, '\n' + wording.Expand(random, lexicon, facts[i]))));
         }
         var asked = random.Pick(schema.Questions).Expand(random, lexicon, facts[0]);
-        asked = asked[..asked.IndexOf(Marks.Answer, StringComparison.Ordinal)].TrimEnd();
-        pieces.Add(new(1, Piece.Encode(encoder, '\n' + asked)));
-
-        var used = pieces.Sum(p => p.Piece.Length);
-        if (used > length)
-            throw new LandmarkException(
-                $"A retrieval prompt of {length} tokens was asked for, but its facts and its question take {used}; "
-                + $"ask for at least {used}.");
-
-        var layout = new Layout(shop.Make(kind, random, [.. facts.Select(f => f.Subject)])) { Lead = '\n' };
-        var (row, ranges) = layout.Compose(pieces, length);
-        return new FactPrompt(schema, [.. row.Tokens], facts[0].Value, ranges[0], ranges[1..^1], asked);
+        return TaskPrompt.Compose(
+            encoder, () => shop.Make(kind, random, [.. facts.Select(f => f.Subject)]), statements, needles: 1, asked, length);
     }
 
     private FactSchema Schema(CounterRandom random, TaskFamily family)
@@ -154,10 +97,6 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         TaskFamily.Record => random.Chance(0.6) ? random.Between(3, 12) : random.Between(12, 30),
         _ => random.Chance(0.3) ? 1 : random.Between(2, 8),
     };
-
-    /// <summary>A place behind another, rather far than near: near ones are found without any landmark.</summary>
-    private static double Later(CounterRandom random, double place) =>
-        place + Math.Sqrt(random.NextDouble()) * (1 - place);
 
     /// <summary>The other kinds of facts that are about the same sort of subject.</summary>
     private List<FactSchema> Related(FactSchema schema) =>
@@ -232,9 +171,9 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         var text = random.Pick(style.Questions).Expand(random, lexicon, fact.Binding);
         var mark = text.IndexOf(Marks.Answer, StringComparison.Ordinal);
         // A question proper can also be answered without repeating it.
-        if (style.AsksPlainly && text.IndexOf('?', StringComparison.Ordinal) is > 0 and var end && end < mark)
-            text = $"{style.Asker}: {text[..(end + 1)]}\n{style.Answerer}: {text[mark..]}";
-        if (char.IsLetterOrDigit(value[^1])) text += random.Chance(0.7) ? "." : "\n";
+        if (text.IndexOf('?', StringComparison.Ordinal) is > 0 and var end && end < mark)
+            text = style.Dialogue.Lines(text[..(end + 1)], text[mark..]) ?? text;
+        text += Dialogue.End(random, value);
         return Piece.Encode(encoder, lead + text);
     }
 
@@ -253,20 +192,6 @@ internal sealed class FactTask(FragmentEncoder encoder, FillerShop shop, Retriev
         /// <summary>Made-up wordings have tails of their own, and of a sentence all is asked.</summary>
         public bool MayTail { get; } = schema.Family is TaskFamily.Key or TaskFamily.Keys or TaskFamily.Fact;
 
-        public bool AsksPlainly { get; } = random.Chance(0.5);
-
-        public string Asker { get; } = random.Pick(["Question", "Question", "Q", "User"]);
-
-        public string Answerer { get; } = random.Pick(["Answer", "Answer", "A", "Assistant"]);
+        public Dialogue Dialogue { get; } = new(random);
     }
 }
-
-/// <summary>A prompt that asks for one fact.</summary>
-/// <param name="Schema">The kind of fact.</param>
-/// <param name="Tokens">The prompt.</param>
-/// <param name="Answer">What should follow.</param>
-/// <param name="Needle">The tokens of the statement that holds it.</param>
-/// <param name="Distractors">The tokens of the statements of the same form.</param>
-/// <param name="Question">The question as text.</param>
-internal sealed record FactPrompt(
-    FactSchema Schema, int[] Tokens, string Answer, Range Needle, Range[] Distractors, string Question);

@@ -38,6 +38,8 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         "{invented}", "{number}", "{small} {noun}s", "{verb} the {noun}", "{food}", "{colour}",
     ];
 
+    private static readonly string[] Ends = [".", ".", ".", "", ";", "!"];
+
     private readonly string[][] phrases = phrases.Count > 0
         ? [.. phrases.Select(p => p.Split(' '))]
         : [LexiconWords.CommonNouns, LexiconWords.CommonAdjectives, LexiconWords.CommonVerbs];
@@ -76,16 +78,32 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         return new FactSchema(family, subject, value, [statement, other.Statement], [.. questions, .. other.Questions]);
     }
 
+    /// <summary>A kind of chain: a fact about someone or something, and one about what that leads to.</summary>
+    public ChainSchema Chain(CounterRandom random)
+    {
+        var (subject, bridge) = (random.Pick(Subjects), random.Pick(Subjects));
+        var (words, link, gap) = Link(random);
+        var first = ChainSchema.From(subject, bridge, [Said(link, gap)], [Sentence($"{{S}}{link}{gap}{{A}}")]);
+        var described = $"{Phrase(random, 2)} {{S}} {string.Join(' ', words)}";
+        (words, link, gap) = Link(random);
+        var again = string.Join(' ', words);
+        return new ChainSchema(first, [described], ChainSchema.To(bridge, random.Pick(PlainValues), [Said(link, gap)],
+        [
+            Sentence($"{Phrase(random, 3)} {{T}} {again}? {{A}}"),
+            Sentence($"{Phrase(random, 2)} {again} {{T}}? {Phrase(random, 2)} {{A}}"),
+        ]));
+
+        Template Said(string link, string gap) => Sentence($"{Before(random)}{{S}}{link}{gap}{{V}}{random.Pick(Ends)}");
+    }
+
     /// <summary>A wording: something before the subject, something between it and the value, something after.</summary>
     private (Template Statement, Template[] Questions) Way(CounterRandom random)
     {
         if (random.Chance(0.2)) return Joined(random);
-        var before = random.Chance(0.4) ? "" : Phrase(random, 4) + random.Pick([" ", " ", " ", ": ", ", ", ". "]);
-        var words = Phrase(random, random.Chance(0.3) ? 1 : 6).Split(' ');
-        var link = random.Pick([" ", " ", " ", ", "]) + string.Join(' ', words);
-        var gap = random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]);
+        var before = Before(random);
+        var (words, link, gap) = Link(random);
         var after = random.Chance(0.35) ? ' ' + Phrase(random, 5) : "";
-        var end = random.Pick([".", ".", ".", "", ";", "!"]);
+        var end = random.Pick(Ends);
         var tail = string.Join(' ', words[^Math.Min(words.Length, random.Between(1, 3))..]) + gap;
         return (
             Sentence($"{before}{{S}}{link}{gap}{{V}}{after}{end}"),
@@ -98,6 +116,17 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
                 Sentence($"{Asked(random, words)} {random.Pick(["It", "This", "They", Phrase(random, 2)])} {tail}{{A}}"),
                 Sentence($"{Asked(random, words)} {{A}}"),
             ]);
+    }
+
+    private string Before(CounterRandom random) =>
+        random.Chance(0.4) ? "" : Phrase(random, 4) + random.Pick([" ", " ", " ", ": ", ", ", ". "]);
+
+    /// <summary>What stands between a subject and its value.</summary>
+    private (string[] Words, string Text, string Gap) Link(CounterRandom random)
+    {
+        var words = Phrase(random, random.Chance(0.3) ? 1 : 6).Split(' ');
+        return (
+            words, random.Pick([" ", " ", " ", ", "]) + string.Join(' ', words), random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]));
     }
 
     /// <summary>The value follows the subject at once, as what someone did: it is found by who, and by what is said before.</summary>

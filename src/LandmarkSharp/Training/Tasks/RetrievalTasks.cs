@@ -6,7 +6,7 @@ public sealed record RetrievalTaskOptions
     /// <summary>Training's wordings, or those that are kept out of it.</summary>
     public TaskSplit Split { get; init; }
 
-    /// <summary>The shares of the families where none are given.</summary>
+    /// <summary>The shares of the families where none are given: all but chains.</summary>
     public static IReadOnlyDictionary<TaskFamily, double> DefaultShares { get; } = new Dictionary<TaskFamily, double>
     {
         [TaskFamily.PassKey] = 0.08,
@@ -38,8 +38,8 @@ public sealed record RetrievalTaskOptions
 
 /// <summary>
 /// Makes rows in which something must be found again: pass keys in the paper's wording and in hundreds of others,
-/// several keys of which one is asked for, facts about named things, entries of lists, sentences, quotations, in
-/// fillers of many kinds. A row depends on its seed and index alone. Safe to use from several threads.
+/// several keys of which one is asked for, facts about named things or to be read together, entries of lists, sentences,
+/// quotations, in fillers of many kinds. A row depends on its seed and index alone. Safe to use from several threads.
 /// </summary>
 public sealed class RetrievalTasks
 {
@@ -66,6 +66,7 @@ public sealed class RetrievalTasks
         var shop = new FillerShop(encoder, books, Options.Split);
         passKey = new PassKeyTask(encoder, shop, Options.BeginOfText, Options.EndOfText);
         Facts = new FactTask(encoder, shop, Options);
+        Chains = new ChainTask(encoder, shop, Options);
         quote = new QuoteTask(encoder, shop);
     }
 
@@ -73,6 +74,8 @@ public sealed class RetrievalTasks
     public RetrievalTaskOptions Options { get; }
 
     internal FactTask Facts { get; }
+
+    internal ChainTask Chains { get; }
 
     /// <summary>Row <paramref name="index"/> of a seed's endless list: <paramref name="length"/> tokens.</summary>
     /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; <see cref="ShortestRow"/> always do.</exception>
@@ -83,10 +86,11 @@ public sealed class RetrievalTasks
         {
             TaskFamily.PassKey => passKey.Row(random, length),
             TaskFamily.Quote => quote.Row(random, length),
+            TaskFamily.Chain => Chains.Row(random, length),
             var family => Facts.Row(random, length, family),
         };
     }
 
     private static bool IsIn(TaskSplit split, TaskFamily family) =>
-        split == TaskSplit.Training || FactSchema.Of(split).Any(s => s.Family == family);
+        split == TaskSplit.Training || family == TaskFamily.Chain || FactSchema.Of(split).Any(s => s.Family == family);
 }

@@ -52,6 +52,9 @@ public enum TaskFamily
 
     /// <summary>The same, with answers of several words.</summary>
     LongAnswer,
+
+    /// <summary>What follows from two facts that stand apart, by something that both name.</summary>
+    Chain,
 }
 
 /// <summary>A row of regular tokens with something to find in it.</summary>

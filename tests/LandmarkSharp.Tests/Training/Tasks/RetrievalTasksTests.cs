@@ -17,7 +17,7 @@ public class RetrievalTasksTests
 
     public static TheoryData<TaskFamily, TaskSplit> Families => new(
         Enum.GetValues<TaskFamily>().Select(f => (f, TaskSplit.Training)).Concat(
-            HeldOutFacts.All.Select(s => s.Family).Distinct().Select(f => (f, TaskSplit.HeldOut))));
+            HeldOutFacts.All.Select(s => s.Family).Append(TaskFamily.Chain).Distinct().Select(f => (f, TaskSplit.HeldOut))));
 
     [Theory]
     [MemberData(nameof(Families))]
@@ -40,7 +40,10 @@ public class RetrievalTasksTests
                 // The row may end, or another answer begin, right behind the number: what ends it is not in the text.
                 var answer = tokenizer.Decode(row.Tokens.AsSpan(start..i)).Trim().TrimEnd('.');
                 var before = tokenizer.Decode(row.Tokens.AsSpan(..start));
-                Assert.Contains(answer, before, StringComparison.OrdinalIgnoreCase);
+                // An answer in steps has a part of one statement, and then another.
+                Assert.All(
+                    family == TaskFamily.Chain ? answer.Split(". ") : [answer],
+                    part => Assert.Contains(part, before, StringComparison.OrdinalIgnoreCase));
                 answers++;
             }
             if (family != TaskFamily.Quote) Assert.NotEqual(0, answers);
@@ -152,17 +155,20 @@ public class RetrievalTasksTests
     [Fact]
     public void HeldOutWordingsAndWordsOccurNowhereInTraining()
     {
-        var trained = TrainingFacts.All.SelectMany(s => s.Wordings).ToHashSet(StringComparer.Ordinal);
-        Assert.All(HeldOutFacts.All.SelectMany(s => s.Wordings), wording => Assert.DoesNotContain(wording, trained));
+        var trained = TrainingFacts.All.SelectMany(s => s.Wordings)
+            .Concat(TrainingChains.All.SelectMany(s => s.Wordings)).ToHashSet(StringComparer.Ordinal);
+        Assert.All(
+            HeldOutFacts.All.SelectMany(s => s.Wordings).Concat(HeldOutChains.All.SelectMany(s => s.Wordings)),
+            wording => Assert.DoesNotContain(wording, trained));
         Assert.Empty(Lexicon.Training.OwnWords.Intersect(Lexicon.HeldOut.OwnWords));
 
         var text = new HashSet<string>(StringComparer.Ordinal);
-        var tasks = Tasks(TaskSplit.Training);
-        for (var index = 0; index < 1000; index++)
-        {
-            var row = tokenizer.Decode(tasks.Row(5, index, 400).Tokens);
-            text.UnionWith(row.Split(' ', '\n', '.', ',', '\'', ':', '?'));
-        }
+        foreach (var tasks in (RetrievalTasks[])[Tasks(TaskSplit.Training), Tasks(TaskSplit.Training, TaskFamily.Chain)])
+            for (var index = 0; index < 1000; index++)
+            {
+                var row = tokenizer.Decode(tasks.Row(5, index, 400).Tokens);
+                text.UnionWith(row.Split(' ', '\n', '.', ',', '\'', ':', '?'));
+            }
         Assert.DoesNotContain(Lexicon.HeldOut.OwnWords, text.Contains);
     }
 

@@ -1,0 +1,158 @@
+namespace LandmarkSharp.Training.Tasks;
+
+/// <summary>
+/// Rows in which an answer takes two statements that stand apart: the first leads from what the question names to a bridge, the
+/// second from the bridge to what is asked for. Other chains of the kind stand around, so the bridge decides. A question is
+/// answered at once or in steps: with the bridge, and then the second statement word by word.
+/// </summary>
+internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, RetrievalTaskOptions options)
+{
+    private readonly Lexicon lexicon = Lexicon.Of(options.Split);
+    private readonly IReadOnlyList<ChainSchema> schemas = ChainSchema.Of(options.Split);
+    private readonly MadeUpWordings madeUp = new(options.Phrases);
+
+    // What is kept out of training is asked as its few wordings have it.
+    private readonly (double MadeUp, double Aside) shares = options.Split == TaskSplit.Training ? (0.4, 0.3) : (0, 0);
+
+    public TaskRow Row(CounterRandom random, int length)
+    {
+        var schema = random.Chance(shares.MadeUp) ? madeUp.Chain(random) : random.Pick(schemas);
+        var chains = Draw(random, schema);
+        var dialogue = new Dialogue(random);
+        var lead = random.Chance(0.5) ? '\n' : ' ';
+        var draft = new RowDraft(random, length, encoder, options);
+        var asked = 1 + random.Weighted([4, 2, 1]);
+        var allAtEnd = random.Chance(0.3);
+        foreach (var (i, chain) in chains.Index())
+        {
+            var (first, second) = (Said(chain.First), Said(chain.Second));
+            var (here, there) = (random.NextDouble(), random.NextDouble());
+            if (i >= asked || first is null || second is null)
+            {
+                if (first is not null) draft.TrySay(here, first, draft.Free);
+                if (second is not null) draft.TrySay(there, second, draft.Free);
+                continue;
+            }
+            var question = Piece.Encode(
+                encoder, lead + Question(random, schema, chain, inSteps: random.Chance(0.5), dialogue));
+            if (first.Length + second.Length + question.Length > draft.Free)
+            {
+                if (i > 0) break;
+                throw RowDraft.TooShort(length, length - draft.Free + first.Length + second.Length + question.Length);
+            }
+            draft.TrySay(here, first, draft.Free);
+            draft.TrySay(there, second, draft.Free);
+            draft.Ask(allAtEnd ? 1 : RowDraft.Later(random, Math.Max(here, there)), question);
+            if (random.Chance(shares.Aside) && Said(Aside(random, schema, chain)) is { } aside)
+                draft.TrySay(random.NextDouble(), aside, draft.Free / 2);
+        }
+        return draft.Compose(TaskFamily.Chain, lead, shop, Named(chains));
+
+        Piece? Said(string? statement) => statement is null ? null : Piece.Encode(encoder, lead + statement);
+    }
+
+    /// <summary>
+    /// The same as a prompt: chains somewhere in the filler, then one question, up to where its answer is to follow.
+    /// </summary>
+    /// <param name="random">Decides words, values and places.</param>
+    /// <param name="length">Tokens of the whole.</param>
+    /// <param name="schema">The kind of chain.</param>
+    /// <param name="inSteps">Whether the bridge is to be said first.</param>
+    /// <param name="kind">The text around.</param>
+    /// <param name="depth">Where the statement that the question leads to stands; null draws it as the others'.</param>
+    public TaskPrompt Prompt(
+        CounterRandom random, int length, ChainSchema schema, bool inSteps, FillerKind kind, double? depth)
+    {
+        var chains = Draw(random, schema);
+        var asked = Question(random, schema, chains[0], inSteps, dialogue: null);
+        var statements = new List<Placed>();
+        foreach (var statement in chains.SelectMany(c => (string?[])[c.First, c.Second]).OfType<string>())
+        {
+            var place = statements.Count == 0 && depth is { } given ? given : random.NextDouble();
+            statements.Add(new(place, Piece.Encode(encoder, '\n' + statement)));
+        }
+        return TaskPrompt.Compose(
+            encoder, () => shop.Make(kind, random, Named(chains)), statements, needles: 2, asked, length);
+    }
+
+    /// <summary>
+    /// Two to five chains, no word of which names another's part, and sometimes one that leads nowhere and one that nothing
+    /// leads to. The first is whole.
+    /// </summary>
+    private List<Chain> Draw(CounterRandom random, ChainSchema schema)
+    {
+        var (thing, lookalikes) = (schema.First.Thing.Expand(random, lexicon, default), random.Chance(options.Lookalikes));
+        var (says, leads) = (Some(random, schema.First.Statements), Some(random, schema.Second.Statements));
+        var whole = random.Between(2, 5);
+        var (deadEnd, loose) = (random.Chance(0.3), random.Chance(0.3));
+        var chains = new List<Chain>();
+        var taken = new List<string>();
+        var count = whole + (deadEnd ? 1 : 0) + (loose ? 1 : 0);
+        for (var tries = 8 * count; tries > 0 && chains.Count < count; tries--)
+        {
+            var model = chains.Count > 0 && lookalikes ? random.Pick(chains) : null;
+            var subject = Like(random, model?.Subject, schema.First.DrawSubject(random, lexicon, thing));
+            var bridge = Like(random, model?.Bridge, schema.Second.DrawSubject(random, lexicon, ""));
+            var value = schema.Second.Value.Expand(random, lexicon, default);
+            string[] parts = [subject, bridge, value];
+            if (parts.Index().Any(p => taken.Concat(parts[..p.Index]).Any(t => Overlap(t, p.Item)))) continue;
+            taken.AddRange(parts);
+            var i = chains.Count;
+            chains.Add(new Chain(
+                thing, subject, bridge, value,
+                i < whole || (i == whole && deadEnd) ? random.Pick(says).Expand(random, lexicon, new(thing, subject, bridge)) : null,
+                i < whole || i > whole || !deadEnd ? random.Pick(leads).Expand(random, lexicon, new("", bridge, value)) : null));
+        }
+        return chains;
+    }
+
+    private string Question(CounterRandom random, ChainSchema schema, Chain chain, bool inSteps, Dialogue? dialogue)
+    {
+        var described = random.Pick(schema.Descriptions).Expand(random, lexicon, new(chain.Thing, chain.Subject, ""));
+        var text = random.Pick(schema.Second.Questions).Expand(random, lexicon, new(described, "", chain.Value));
+        var (end, mark) = (text.IndexOf('?', StringComparison.Ordinal) + 1, text.IndexOf(Marks.Answer, StringComparison.Ordinal));
+        var (question, reply, answer) = (text[..end], text[end..].TrimStart(), chain.Value);
+        if (inSteps)
+        {
+            answer = $"{chain.Bridge}. {chain.Second!.TrimEnd('.', ';', '!')}";
+            reply = random.Pick(schema.First.Questions).Expand(random, lexicon, new(chain.Thing, chain.Subject, answer));
+        }
+        // Of two who speak, the second needs no more than the answer where that is all in one.
+        text = dialogue?.Lines(question, inSteps ? reply : text[mark..]) ?? $"{question} {reply}";
+        return text + Dialogue.End(random, answer);
+    }
+
+    /// <summary>
+    /// Something else about what the question names or about the bridge, so that what is asked decides as well; null where there is
+    /// no other kind of fact about such.
+    /// </summary>
+    private string? Aside(CounterRandom random, ChainSchema schema, Chain chain)
+    {
+        (FactSchema Fact, string About)[] others =
+        [
+            .. schemas.Where(s => s.First.Subject.Source == schema.First.Subject.Source && !ReferenceEquals(s.First, schema.First))
+                .Select(s => (s.First, chain.Subject)),
+            .. schemas.Where(s => s.Second.Subject.Source == schema.Second.Subject.Source && !ReferenceEquals(s.Second, schema.Second))
+                .Select(s => (s.Second, chain.Bridge)),
+        ];
+        if (others.Length == 0) return null;
+        var (fact, about) = random.Pick(others);
+        var told = fact.Draw(random, lexicon, fact.Thing.Expand(random, lexicon, default), about);
+        return random.Pick(fact.Statements).Expand(random, lexicon, told);
+    }
+
+    /// <summary>One wording for all of a row, or any.</summary>
+    private static Template[] Some(CounterRandom random, Template[] wordings) =>
+        random.Chance(0.6) ? [random.Pick(wordings)] : wordings;
+
+    private static string Like(CounterRandom random, string? model, string other) =>
+        model is null ? other : Lookalike.Of(random, model, other);
+
+    private static bool Overlap(string one, string other) =>
+        one.Contains(other, StringComparison.OrdinalIgnoreCase) || other.Contains(one, StringComparison.OrdinalIgnoreCase);
+
+    private static string[] Named(List<Chain> chains) => [.. chains.SelectMany(c => (string[])[c.Subject, c.Bridge])];
+
+    /// <summary>Two facts and their statements, of which one is null where the chain is broken.</summary>
+    private sealed record Chain(string Thing, string Subject, string Bridge, string Value, string? First, string? Second);
+}
