@@ -55,18 +55,18 @@ public static class LoraMerge
             var (shape, ids) = (entry.Shape, Array.Empty<int>());
             if (isMatrix && adapter.Contains(module + LandmarkRow.Suffix))
             {
-                ids = tokens.GetValueOrDefault(module[(module.LastIndexOf('.') + 1)..], []);
-                var own = Read(module + LandmarkRow.Suffix, ids.Length, shape[1]);
+                ids = [.. tokens.GetValueOrDefault(module[(module.LastIndexOf('.') + 1)..], [])];
+                var own = adapter.Get(module + LandmarkRow.Suffix, [ids.Length, shape[1]]);
                 var order = Enumerable.Range(0, ids.Length).ToArray();
                 Array.Sort(ids, order);
                 shape = [shape[0] + ids.Count(id => id >= shape[0]), shape[1]];
-                change = w => LandmarkRow.Put(w, ids, own[tensor(order)]);
+                change = w => LandmarkRow.Put(w, ids, own[tensor(order)].to(w.dtype));
             }
             else if (isMatrix && adapter.Contains(module + LoraPair.A))
             {
-                var a = Read(module + LoraPair.A, options.Rank, shape[1]);
-                var b = Read(module + LoraPair.B, shape[0], options.Rank);
-                change = w => w + (b.matmul(a) * options.Scale);
+                var a = adapter.Get(module + LoraPair.A, [options.Rank, shape[1]]);
+                var b = adapter.Get(module + LoraPair.B, [shape[0], options.Rank]);
+                change = w => w + (b.to(w.dtype).matmul(a.to(w.dtype)) * options.Scale);
             }
             if (ids.Any(id => id < 0 || id >= shape[0]) || (LandmarkRow.Embeddings.Contains(name) && shape[0] != config.VocabularySize))
                 throw new LandmarkException(
@@ -79,7 +79,5 @@ public static class LoraMerge
                 return change(bases.Get(name, entry.Shape).to(ScalarType.Float32)).to(entry.Type);
             });
         }
-
-        Tensor Read(string name, params long[] shape) => adapter.Get(name, shape).to(ScalarType.Float32);
     }
 }

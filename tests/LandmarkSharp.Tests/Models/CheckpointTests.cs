@@ -101,6 +101,19 @@ public sealed class CheckpointTests : IDisposable
             Assert.True(JsonElement.DeepEquals(f.Value, after.RootElement.GetProperty(f.Name)), f.Name));
     }
 
+    [Theory]
+    [InlineData("", "null", "null")]
+    [InlineData("\"bos_token_id\": 4, \"eos_token_id\": 0", "4", "0")]
+    [InlineData("\"eos_token_id\": [7, 9]", "null", "[7,9]")]
+    public void MarksOfTextsAreWrittenEvenWhereThereAreNone(string fields, string begin, string end)
+    {
+        folder.Write("llama", fields);
+        ConfigFile.Save(ConfigFile.Load(folder.Path), folder.Path);
+        using var json = JsonDocument.Parse(File.ReadAllText(folder.Config));
+        Assert.Equal(begin, JsonSerializer.Serialize(json.RootElement.GetProperty("bos_token_id")));
+        Assert.Equal(end, JsonSerializer.Serialize(json.RootElement.GetProperty("eos_token_id")));
+    }
+
     [Fact]
     public void RotaryTablesOfOldCheckpointsAreLeftAside()
     {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 
@@ -262,18 +261,6 @@ public sealed class ConfigFileTests : IDisposable
         Assert.Equal(config with { EosIds = [] }, again with { EosIds = [] });
         Assert.Equal(config.EosIds, again.EosIds);
         Assert.Equal(["config.json"], Directory.EnumerateFiles(folder.Path).Select(Path.GetFileName));
-    }
-
-    [Theory]
-    [InlineData("", "null", "null")]
-    [InlineData("\"bos_token_id\": 4, \"eos_token_id\": 0", "4", "0")]
-    [InlineData("\"eos_token_id\": [7, 9]", "null", "[7,9]")]
-    public void MarksOfTextsAreWrittenEvenWhereThereAreNone(string fields, string begin, string end)
-    {
-        ConfigFile.Save(Read("llama", fields), folder.Path);
-        using var json = JsonDocument.Parse(File.ReadAllText(folder["config.json"]));
-        Assert.Equal(begin, JsonSerializer.Serialize(json.RootElement.GetProperty("bos_token_id")));
-        Assert.Equal(end, JsonSerializer.Serialize(json.RootElement.GetProperty("eos_token_id")));
     }
 
     [Fact]
