@@ -22,6 +22,7 @@ public static class Verification
     /// that it continues), by plain causal attention; and for a landmark model <c>train_input</c> with <c>train_logits</c> (all
     /// blocks seen), and by selection mode (<c>per_token_and_head</c>, <c>max_over_tokens</c>, <c>max_over_heads</c>)
     /// <c>MODE.logits</c> of <c>input</c> fed in the configuration's chunks, <c>MODE.generated</c> and <c>MODE.decode_logits</c>.
+    /// Of a model with a context-miss token, which no other implementation has, the plain part alone is compared.
     /// </param>
     /// <param name="device">Where a model runs; the CPU when null. Attention cases are computed in float64 on the CPU.</param>
     /// <exception cref="LandmarkException">The path is neither, or its parts do not belong together.</exception>

@@ -37,9 +37,11 @@ internal sealed class VerificationModel(Decoder decoder, VerificationCase expect
         if (expected.Has("tokens", "generated"))
             checks.Add(Continuation());
         if (Config.Landmark is not { } landmark) return checks;
+        // No other program has the token's gate: what is expected of landmarks stays unread, and is told as skipped.
         if (landmark.MissId is not null)
-            throw new LandmarkException(
-                $"{expected.Path}: what it expects of landmarks is without a context-miss token, which this model has; give a model without.");
+            return checks.Count > 0 ? checks : throw new LandmarkException(
+                $"{expected.Path} has nothing that can be compared with a model that has a context-miss token; "
+                + "give it tokens with logits or generated, by plain causal attention, or give a model without the token.");
 
         if (expected.Has("train_input", "train_logits"))
             checks.Add(TrainLogits(landmark));

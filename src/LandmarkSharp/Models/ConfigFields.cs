@@ -62,8 +62,11 @@ internal sealed class ConfigFields
     /// <summary>A field that, when present, may have these values alone.</summary>
     public void Demand(string name, params string[] values)
     {
-        if (Get(name) is { } e && !values.Contains(e.ToString(), StringComparer.Ordinal))
-            throw new LandmarkException($"{Path}: {prefix}{name} is {e.ToString()}; only {values[0]} is supported.");
+        if (Get(name) is not { } e) return;
+        // Lists and objects may have been written on many lines.
+        var told = e.ValueKind is JsonValueKind.Object or JsonValueKind.Array ? JsonSerializer.Serialize(e) : e.ToString();
+        if (!values.Contains(told, StringComparer.Ordinal))
+            throw new LandmarkException($"{Path}: {prefix}{name} is {told}; only {values[0]} is supported.");
     }
 
     /// <summary>Names the fields that nobody asked for, unless they are harmless, private or null.</summary>

@@ -274,9 +274,14 @@ public static class ConfigFile
         if (c is { SlidingWindow: not null, Family: ModelFamily.Qwen2 or ModelFamily.Qwen3 })
             (json["use_sliding_window"], json["max_window_layers"]) = (true, 0);
         if (c.Recurrence is { } r) json["recurrence"] = new JsonObject { ["window"] = r.Window, ["cache"] = r.Cache };
-        if (c.BosId is { } bos) json["bos_token_id"] = bos;
-        if (c.EosIds.Count == 1) json["eos_token_id"] = c.EosIds[0];
-        if (c.EosIds.Count > 1) json["eos_token_id"] = new JsonArray([.. c.EosIds.Select(x => (JsonNode)x)]);
+        // Left out, these mean numbers of each family's own, which may be no tokens here.
+        json["bos_token_id"] = c.BosId;
+        json["eos_token_id"] = c.EosIds switch
+        {
+            [] => null,
+            [var one] => one,
+            var several => new JsonArray([.. several.Select(x => (JsonNode)x)]),
+        };
         if (c.TokenizerFingerprint is { } fingerprint) json["tokenizer_fingerprint"] = fingerprint;
         if (c.BaseFingerprint is { } weights) json["base_fingerprint"] = weights;
         if (c.Landmark is { } l)

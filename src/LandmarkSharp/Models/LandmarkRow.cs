@@ -8,6 +8,9 @@ internal sealed class LandmarkRow(string name, ModelConfig c, ParameterSource so
     /// <summary>How the rows' name ends, as PEFT has it: the values themselves, in spite of their name.</summary>
     public const string Suffix = ".token_adapter.trainable_tokens_delta";
 
+    /// <summary>The matrices that have rows of tokens.</summary>
+    public static readonly string[] Embeddings = ["model.embed_tokens.weight", "lm_head.weight"];
+
     private readonly IReadOnlyList<int> ids = c.Landmark!.OwnTokens;
     private readonly Tensor rows = source(name + Suffix, [c.Landmark!.OwnTokens.Count, c.HiddenSize]);
 

@@ -1,7 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using LandmarkSharp.Tensors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Models;
@@ -12,20 +9,10 @@ namespace LandmarkSharp.Models;
 /// </summary>
 internal static class LoraFolder
 {
-    public const string ConfigName = "adapter_config.json";
     public const string WeightsName = "adapter_model.safetensors";
 
     /// <summary>What stands before the decoder's names.</summary>
     public const string Prefix = "base_model.model.";
-
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
-    /// <summary>Fields of adapter_config.json that must be as they are here, if they are there, or the adapter means something else.</summary>
-    private static readonly (string Name, string[] Values)[] Demanded =
-    [
-        ("peft_type", ["LORA"]), ("use_rslora", ["False"]), ("use_dora", ["False"]), ("fan_in_fan_out", ["False"]), ("bias", ["none"]),
-        ("rank_pattern", ["{}"]), ("alpha_pattern", ["{}"]), ("modules_to_save", ["[]"]), ("lora_bias", ["False"]),
-    ];
 
     /// <summary>Writes a decoder's adapter and its configuration.</summary>
     /// <param name="decoder">The model with its adapter.</param>
@@ -34,29 +21,13 @@ internal static class LoraFolder
     public static void Save(Decoder decoder, string baseFolder, string folder)
     {
         ConfigFile.Save(decoder.Config, folder);
-        var (lora, own) = (decoder.Config.Lora!, decoder.Config.Landmark!.OwnTokens);
-        JsonArray Ids() => new([.. own.Select(id => (JsonNode)id)]);
-        var rows = new JsonObject { ["embed_tokens"] = Ids() };
-        if (!decoder.Config.TiedEmbeddings) rows["lm_head"] = Ids();
-        File.WriteAllText(Path.Combine(folder, ConfigName), new JsonObject
-        {
-            ["peft_type"] = "LORA",
-            ["task_type"] = "CAUSAL_LM",
-            ["base_model_name_or_path"] = baseFolder,
-            ["inference_mode"] = true,
-            ["r"] = lora.Rank,
-            ["lora_alpha"] = lora.Alpha,
-            ["lora_dropout"] = 0,
-            ["bias"] = "none",
-            ["target_modules"] = new JsonArray([.. lora.Targets.Select(t => (JsonNode)t)]),
-            ["trainable_token_indices"] = rows,
-        }.ToJsonString(Indented) + "\n");
+        LoraConfigFile.Save(decoder.Config, baseFolder, folder);
         SafeTensors.Write(Path.Combine(folder, WeightsName), decoder.Trainable.Select(p => (Prefix + p.Key, p.Value)));
     }
 
     /// <summary>Reads an adapter into a decoder that has one of the same rank and targets.</summary>
     /// <param name="folder">The adapter's folder.</param>
-    /// <param name="theirs">Its <see cref="Options"/>.</param>
+    /// <param name="theirs">Its rank, alpha and targets.</param>
     /// <param name="decoder">The model with its adapter.</param>
     /// <exception cref="LandmarkException">It is damaged, or it is of another model or another kind.</exception>
     public static void Restore(string folder, LoraOptions theirs, Decoder decoder)
@@ -87,31 +58,7 @@ internal static class LoraFolder
     {
         if (adapter.Unread() is [var left, ..])
             throw new LandmarkException(
-                $"The adapter in {folder} has a tensor '{left}' that the model has no place for; give the model that it was made from.");
-    }
-
-    /// <summary>What an adapter's configuration says, where it means what is done here.</summary>
-    /// <exception cref="LandmarkException">There is none, it is damaged, or it is of another kind.</exception>
-    public static LoraOptions Options(string folder)
-    {
-        var path = Path.Combine(folder, ConfigName);
-        if (!File.Exists(path))
-            throw new LandmarkException($"{folder} is no adapter's folder: there is no {ConfigName} in it; give a folder in PEFT's layout.");
-        try
-        {
-            using var json = JsonDocument.Parse(File.ReadAllText(path));
-            var fields = new ConfigFields(json.RootElement, path);
-            foreach (var (name, values) in Demanded) fields.Demand(name, values);
-            return new LoraOptions
-            {
-                Rank = fields.Required("r"),
-                Alpha = fields.Number("lora_alpha") ?? 8,           // PEFT's own default
-                Targets = fields.Texts("target_modules"),
-            }.Checked(path);
-        }
-        catch (JsonException e)
-        {
-            throw new LandmarkException($"{path} is not valid JSON ({e.InBrief()}); restore the file.", e);
-        }
+                $"The adapter in {folder} has a tensor '{left}' that the model has no place for: A and B of matrices and rows of tokens "
+                + "are supported; give the model that it was made from.");
     }
 }

@@ -5,14 +5,17 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Models;
 
 /// <summary>
-/// The model that a base and an adapter are together: W + α/r · B·A, and the landmark's rows in the embeddings. Sums are float32,
-/// weights are written in the base's types, and one tensor is in memory at a time.
+/// The model that a base and an adapter are together: W + α/r · B·A, and in the embeddings the rows of tokens that were learned
+/// whole, as a landmark's. Sums are float32, weights are written in the base's types, and one tensor is in memory at a time.
 /// </summary>
 public static class LoraMerge
 {
     private const long ShardBytes = 5L << 30;
 
-    /// <summary>Writes the merged model, with the tokenizer and configuration that lie beside the adapter.</summary>
+    /// <summary>
+    /// Writes the merged model, with the configuration and the tokenizer that lie beside the adapter or, where PEFT wrote it and
+    /// there is no config.json, with the base's.
+    /// </summary>
     /// <param name="baseFolder">The model that the adapter was trained beside.</param>
     /// <param name="folder">The adapter.</param>
     /// <param name="output">A new folder.</param>
@@ -25,12 +28,12 @@ public static class LoraMerge
     {
         LibTorch.Load();
         using var scope = NewDisposeScope();
-        var (options, config) = (LoraFolder.Options(folder), ConfigFile.Load(folder));
+        var (options, tokens) = LoraConfigFile.Load(folder);
+        var tells = File.Exists(Path.Combine(folder, ConfigFile.Name));
+        var config = ConfigFile.Load(tells ? folder : baseFolder);
         using var bases = Weights.Open(baseFolder);
         using var adapter = LoraFolder.Open(folder);
-        var ids = config.Landmark?.OwnTokens ?? throw new LandmarkException(
-            $"The adapter in {folder} has no landmark; give one that fine-tuning made here.");
-        if (config.BaseFingerprint is { } made && made != bases.Fingerprint())
+        if (tells && config.BaseFingerprint is { } made && made != bases.Fingerprint())
             throw new LandmarkException(
                 $"The adapter in {folder} was trained beside other weights than those in {baseFolder}; give the model that it was made from.");
         var done = 0;
@@ -39,7 +42,7 @@ public static class LoraMerge
         ModelFiles.WriteNew(output, partial =>
         {
             SafeTensors.WriteSharded(partial, plan, ShardBytes);
-            ModelFiles.CopyBeside(folder, partial);
+            ModelFiles.CopyBeside(tells ? folder : baseFolder, partial);
         });
         return plan.Length;
 
@@ -49,23 +52,26 @@ public static class LoraMerge
             var isMatrix = name.EndsWith(".weight", StringComparison.Ordinal) && entry.Shape.Length == 2;
             var module = isMatrix ? LoraFolder.Prefix + name[..^".weight".Length] : name;
             Func<Tensor, Tensor> change = w => w;
-            var shape = entry.Shape;
+            var (shape, ids) = (entry.Shape, Array.Empty<int>());
             if (isMatrix && adapter.Contains(module + LandmarkRow.Suffix))
             {
-                var own = adapter.Get(module + LandmarkRow.Suffix, [ids.Count, shape[1]]);
-                if (shape[0] < ids[0] || Math.Max(shape[0], ids[^1] + 1) != config.VocabularySize)
-                    throw new LandmarkException(
-                        $"'{name}' in {baseFolder} has {shape[0]} rows, and the adapter in {folder} was made for {config.VocabularySize} "
-                        + "with the landmark's; give the model that it was made from.");
-                shape = [config.VocabularySize, shape[1]];
-                change = w => LandmarkRow.Put(w, ids, own);
+                ids = [.. tokens.GetValueOrDefault(module[(module.LastIndexOf('.') + 1)..], [])];
+                var own = adapter.Get(module + LandmarkRow.Suffix, [ids.Length, shape[1]]);
+                var order = Enumerable.Range(0, ids.Length).ToArray();
+                Array.Sort(ids, order);
+                shape = [shape[0] + ids.Count(id => id >= shape[0]), shape[1]];
+                change = w => LandmarkRow.Put(w, ids, own[tensor(order)].to(w.dtype));
             }
             else if (isMatrix && adapter.Contains(module + LoraPair.A))
             {
                 var a = adapter.Get(module + LoraPair.A, [options.Rank, shape[1]]);
                 var b = adapter.Get(module + LoraPair.B, [shape[0], options.Rank]);
-                change = w => w + (b.matmul(a) * options.Scale);
+                change = w => w + (b.to(w.dtype).matmul(a.to(w.dtype)) * options.Scale);
             }
+            if (ids.Any(id => id < 0 || id >= shape[0]) || (LandmarkRow.Embeddings.Contains(name) && shape[0] != config.VocabularySize))
+                throw new LandmarkException(
+                    $"'{name}' in {baseFolder} has {entry.Shape[0]} rows and would have {shape[0]} with those of the adapter in {folder}, "
+                    + $"which was made for {config.VocabularySize}; give the model that it was made from.");
             return new PlannedTensor(name, entry.Type, shape, () =>
             {
                 cancel.ThrowIfCancellationRequested();

@@ -23,7 +23,7 @@ internal static class ModelFiles
         {
             var name = Path.GetFileName(file);
             if (Kinds.Contains(Path.GetExtension(name)) && !name.EndsWith(".index.json", StringComparison.Ordinal)
-                && name is not (WeightDifference.SumFile or LoraFolder.ConfigName) && !OfRuns.Contains(name))
+                && name is not (WeightDifference.SumFile or LoraConfigFile.Name) && !OfRuns.Contains(name))
                 File.Copy(file, Path.Combine(to, name), overwrite: true);
         }
     }

@@ -10,6 +10,20 @@ internal static class TokenizerFiles
 {
     private static readonly string[] Names = ["tokenizer.json", "tokenizer.model"];
 
+    private static readonly string[] Beside = [TokenizerSettings.Config, TokenizerSettings.SpecialTokens, TokenizerSettings.AddedTokens];
+
+    /// <summary>Copies all that a tokenizer is read from, under the names that a model's folder has it by.</summary>
+    /// <param name="path">What <see cref="Load"/> was given.</param>
+    /// <param name="folder">A folder that is there.</param>
+    public static void Copy(string path, string folder)
+    {
+        var isFolder = Directory.Exists(path);
+        if (!isFolder) File.Copy(path, Path.Combine(folder, IsJson(path) ? Names[0] : Names[1]), overwrite: true);
+        var from = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        foreach (var name in (string[])[.. isFolder ? Names : [], .. Beside])
+            if (File.Exists(Path.Combine(from, name))) File.Copy(Path.Combine(from, name), Path.Combine(folder, name), overwrite: true);
+    }
+
     public static Tokenizer Load(string path)
     {
         var file = path;
@@ -21,10 +35,11 @@ internal static class TokenizerFiles
         var bytes = ReadFile(file) ?? throw new LandmarkException(
             $"There is no tokenizer at '{path}'; give a model folder, a tokenizer.json or a SentencePiece .model file.");
 
-        var isJson = file.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
-        var parts = isJson ? HuggingFaceTokenizer.Read(bytes, file) : SentencePieceModel.Read(bytes, file);
+        var parts = IsJson(file) ? HuggingFaceTokenizer.Read(bytes, file) : SentencePieceModel.Read(bytes, file);
         return new Tokenizer(TokenizerSettings.Read(Path.GetDirectoryName(Path.GetFullPath(file))!).Apply(parts, file));
     }
+
+    private static bool IsJson(string file) => file.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The bytes of a file, or null when there is none.</summary>
     public static byte[]? ReadFile(string path)

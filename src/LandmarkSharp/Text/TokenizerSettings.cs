@@ -6,6 +6,9 @@ namespace LandmarkSharp.Text;
 /// <summary>What the files beside a tokenizer say about its special tokens; null where they say nothing.</summary>
 internal sealed class TokenizerSettings
 {
+    /// <summary>The files' names.</summary>
+    public const string Config = "tokenizer_config.json", SpecialTokens = "special_tokens_map.json", AddedTokens = "added_tokens.json";
+
     private readonly Dictionary<string, string> roles = new(StringComparer.Ordinal);
     private readonly HashSet<string> specials = new(StringComparer.Ordinal);
     private readonly Dictionary<int, AddedToken> added = [];
@@ -15,9 +18,9 @@ internal sealed class TokenizerSettings
     public static TokenizerSettings Read(string folder)
     {
         var settings = new TokenizerSettings();
-        ReadFile(Path.Combine(folder, "special_tokens_map.json"), settings.AddRoles);
-        ReadFile(Path.Combine(folder, "added_tokens.json"), settings.AddTokens);
-        ReadFile(Path.Combine(folder, "tokenizer_config.json"), settings.AddConfig);
+        ReadFile(Path.Combine(folder, SpecialTokens), settings.AddRoles);
+        ReadFile(Path.Combine(folder, AddedTokens), settings.AddTokens);
+        ReadFile(Path.Combine(folder, Config), settings.AddConfig);
         return settings;
     }
 

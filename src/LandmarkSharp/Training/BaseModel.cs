@@ -20,8 +20,6 @@ public sealed class BaseModel
         "architecture", "hidden_size", "intermediate_size", "layers", "heads", "key_value_heads", "head_dim", "rope_theta", "vocabulary_multiple",
     ];
 
-    private static readonly string[] Embeddings = ["model.embed_tokens.weight", "lm_head.weight"];
-
     private readonly string folder;
     private readonly ModelConfig config;
     private readonly Tokenizer tokenizer;
@@ -126,7 +124,7 @@ public sealed class BaseModel
             if (name.EndsWith(LoraPair.A, StringComparison.Ordinal))
                 return ((rand(shape, generator: random) * 2) - 1) / Math.Sqrt(shape[1]);     // as PEFT begins
             if (name.EndsWith(LoraPair.B, StringComparison.Ordinal)) return zeros(shape);
-            if (!Embeddings.Contains(name)) return weights.Get(name, shape);
+            if (!LandmarkRow.Embeddings.Contains(name)) return weights.Get(name, shape);
             var rows = Rows(name);
             return LandmarkRow.Put(rows, model.Landmark!.OwnTokens, Mean(rows));
         }

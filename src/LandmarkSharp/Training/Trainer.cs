@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
+using LandmarkSharp.Text;
 using LandmarkSharp.Training.Distributed;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -63,7 +64,7 @@ public sealed class Trainer : IDisposable
                         + "give another output folder.");
                 if (run.StartFrom is { } start) TrainingCheckpoints.RestoreWeights(start, decoder);
             }
-            run.Group?.Begin(Step, options, [.. decoder.Trainable.Values]);
+            run.Group?.Begin(Step, options, data.Fingerprints, [.. decoder.Trainable.Values]);
             gradients = new StepGradients(decoder, run.Devices.Skip(1), options, run.Group);
         }
         catch
@@ -205,14 +206,7 @@ public sealed class Trainer : IDisposable
             return;
         }
         Checkpoint.Save(decoder, folder, ScalarType.BFloat16);
-        var files = Directory.Exists(run.Tokenizer)
-            ? Directory.EnumerateFiles(run.Tokenizer, "tokenizer*")
-            : [run.Tokenizer];
-        foreach (var file in files)
-        {
-            var name = file.EndsWith(".model", StringComparison.Ordinal) ? "tokenizer.model" : Path.GetFileName(file);
-            File.Copy(file, Path.Combine(folder, name), overwrite: true);
-        }
+        TokenizerFiles.Copy(run.Tokenizer, folder);
     }
 
     /// <summary>Leaves the finished model, written beside and renamed: after a kill the same command writes it from its checkpoint.</summary>

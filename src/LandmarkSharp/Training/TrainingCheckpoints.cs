@@ -89,7 +89,7 @@ public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true
         using var quiet = no_grad();
         if (decoder.Config.Lora is not null)
         {
-            var adapter = LoraFolder.Options(path);      // a whole model is told from an adapter first
+            var adapter = LoraConfigFile.Load(path).Options;      // a whole model is told from an adapter first
             RequireFitting(path, ConfigFile.Load(path), decoder.Config);
             LoraFolder.Restore(path, adapter, decoder);
             return;
@@ -151,7 +151,7 @@ public sealed class TrainingCheckpoints(string folder, bool areBeginnings = true
         {
             _ = Recipe(path);
             _ = ConfigFile.Load(path);
-            if (File.Exists(Path.Combine(path, LoraFolder.ConfigName))) LoraFolder.Open(path).Dispose();
+            if (File.Exists(Path.Combine(path, LoraConfigFile.Name))) LoraFolder.Open(path).Dispose();
             else Weights.Open(path).Dispose();
             Weights.Open(Path.Combine(path, OptimizerFolder)).Dispose();
             return null;

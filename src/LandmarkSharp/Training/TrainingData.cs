@@ -31,7 +31,8 @@ internal sealed class TrainingData : IDisposable
             if (options.Lora is not null && run.Base is null)
                 throw new LandmarkException("The recipe has lora, which adapts a model that is there; fine-tune one with it.");
             Base = run.Base is { } folder ? new BaseModel(folder) : null;
-            Model = Base?.Model(options) ?? options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint);
+            Model = Base?.Model(options)
+                ?? options.Model(tokenizer.VocabularySize, tokenizer.EosId, tokenizer.Fingerprint) with { BosId = tokenizer.BosId };
         }
         catch
         {
@@ -54,6 +55,9 @@ internal sealed class TrainingData : IDisposable
 
     /// <summary>The model that the recipe makes of it, or with this tokenizer.</summary>
     public ModelConfig Model { get; }
+
+    /// <summary>What tells apart the texts that two runs train on, those that they are judged by, and the weights that they adapt.</summary>
+    public string Fingerprints => string.Join(' ', shards.Fingerprint, heldOut?.Fingerprint, Model.BaseFingerprint);
 
     /// <summary>Makes the batches of a stage.</summary>
     public BatchMaker Maker(TrainingStage stage) => new(

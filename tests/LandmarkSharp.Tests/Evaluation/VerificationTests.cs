@@ -120,6 +120,24 @@ public sealed class VerificationTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void OfAModelWithAContextMissTokenWhatIsPlainIsCompared()
+    {
+        using var folder = Copy("hf_llama");
+        var config = File.ReadAllText(folder["config.json"]);
+        File.WriteAllText(folder["config.json"], config.TrimEnd().TrimEnd('}') + """, "mem_id": 510, "mem_freq": 7, "context_miss_id": 511 }""");
+        Rewrite(folder["expected.safetensors"], tensors =>
+            (tensors["train_input"], tensors["train_logits"]) = (tensors["tokens"].clone(), tensors["logits"].clone()));
+        var result = Verification.Run(folder.Path);
+        Passes(result, "logits", "generated");
+        Assert.Equal(["train_input", "train_logits"], result.Skipped);
+
+        Rewrite(folder["expected.safetensors"], tensors => { tensors.Remove("logits"); tensors.Remove("generated"); });
+        Assert.Contains(
+            "nothing that can be compared with a model that has a context-miss token",
+            Assert.Throws<LandmarkException>(() => Verification.Run(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ExpectedFileStandsForItsFolder() =>
         Passes(Verification.Run(Golden.Path("hf_llama", "expected.safetensors")), "logits", "generated");
 

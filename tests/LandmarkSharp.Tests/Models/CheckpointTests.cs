@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tests.Attention;
@@ -70,6 +71,47 @@ public sealed class CheckpointTests : IDisposable
         Rewrite(tied, t => t["lm_head.weight"] = t["model.embed_tokens.weight"]);
         using var again = Checkpoint.Load(tied.Path, CPU);
         Assert.Equal(decoder.Parameters.Keys, again.Parameters.Keys);
+    }
+
+    [Theory]
+    [InlineData("hf_llama")]
+    [InlineData("hf_qwen3")]
+    public void AModelOfTransformersIsWrittenAsItWroteIt(string golden)
+    {
+        using var to = new TemporaryFolder();
+        using (var decoder = Checkpoint.Load(Golden.Path(golden), CPU)) Checkpoint.Save(decoder, to.Path, ScalarType.Float32);
+        using (var theirs = SafeTensorFile.Open(Golden.Path(golden, "model.safetensors")))
+        using (var ours = SafeTensorFile.Open(to["model.safetensors"]))
+        {
+            Assert.Equal(theirs.Names.Order(StringComparer.Ordinal), ours.Names.Order(StringComparer.Ordinal));
+            Assert.All(theirs.Names, n => RowByRow.Close(theirs.Get(n), ours.Get(n), 0));
+        }
+        var (read, again) = (ConfigFile.Load(Golden.Path(golden)), ConfigFile.Load(to.Path));
+        Assert.Equal(read with { EosIds = [] }, again with { EosIds = [] });
+        Assert.Equal(read.EosIds, again.EosIds);
+        // Fields that mean the same under both names, and those that only tell how a model came about, aside.
+        string[] others =
+        [
+            "rope_parameters", "attention_dropout", "dtype", "initializer_range", "pad_token_id", "pretraining_tp", "transformers_version",
+            "use_cache", "layer_types", "max_window_layers", "sliding_window", "use_sliding_window",
+        ];
+        using var before = JsonDocument.Parse(File.ReadAllText(Golden.Path(golden, "config.json")));
+        using var after = JsonDocument.Parse(File.ReadAllText(to["config.json"]));
+        Assert.All(before.RootElement.EnumerateObject().Where(f => !others.Contains(f.Name)), f =>
+            Assert.True(JsonElement.DeepEquals(f.Value, after.RootElement.GetProperty(f.Name)), f.Name));
+    }
+
+    [Theory]
+    [InlineData("", "null", "null")]
+    [InlineData("\"bos_token_id\": 4, \"eos_token_id\": 0", "4", "0")]
+    [InlineData("\"eos_token_id\": [7, 9]", "null", "[7,9]")]
+    public void MarksOfTextsAreWrittenEvenWhereThereAreNone(string fields, string begin, string end)
+    {
+        folder.Write("llama", fields);
+        ConfigFile.Save(ConfigFile.Load(folder.Path), folder.Path);
+        using var json = JsonDocument.Parse(File.ReadAllText(folder.Config));
+        Assert.Equal(begin, JsonSerializer.Serialize(json.RootElement.GetProperty("bos_token_id")));
+        Assert.Equal(end, JsonSerializer.Serialize(json.RootElement.GetProperty("eos_token_id")));
     }
 
     [Fact]

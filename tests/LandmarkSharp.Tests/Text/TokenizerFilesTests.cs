@@ -45,6 +45,29 @@ public sealed class TokenizerFilesTests : IDisposable
         Assert.Equal(257, Tokenizer.Load(folder.Path).BosId);
     }
 
+    [Theory]
+    [InlineData("", "tokenizer.json")]
+    [InlineData("own.json", "tokenizer.json")]
+    [InlineData("own.model", "tokenizer.model")]
+    public void ACopyReadsTheSame(string file, string name)
+    {
+        var bytes = TokenizerBuilder.Model([new("<unk>", 0, 2), new("<s>", 0, 3), new("<e>", 0, 3), .. TokenizerBuilder.BytePieces()]);
+        if (file.EndsWith(".model", StringComparison.Ordinal)) folder.Write(file, bytes);
+        else folder.Write(file.Length > 0 ? file : "tokenizer.json", TokenizerBuilder.ByteLevelJson([], added: Marks));
+        folder.Write("special_tokens_map.json", """{"bos_token":"<s>","eos_token":"<e>","additional_special_tokens":["<new>"]}""");
+        folder.Write("added_tokens.json", """{"<new>":300}""");
+        folder.Write("tokenizer_config.json", """{"add_bos_token":true,"model_max_length":64}""");
+        folder.Write("other.json", "{}");
+        using var copy = new TemporaryFolder();
+        var path = Path.Combine(folder.Path, file);
+        TokenizerFiles.Copy(path, copy.Path);
+        string[] files = ["added_tokens.json", "special_tokens_map.json", name, "tokenizer_config.json"];
+        Assert.Equal(files, Directory.EnumerateFiles(copy.Path).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        var (own, other) = (Tokenizer.Load(path), Tokenizer.Load(copy.Path));
+        Assert.Equal((own.Fingerprint, own.BosId, true), (other.Fingerprint, other.BosId, other.AddsBos));
+        Assert.Equal([300], other.Encode("<new>", parseSpecial: true));
+    }
+
     [Fact]
     public void FilesThatDoNotFitTogetherAreNamed()
     {

@@ -60,19 +60,28 @@ public abstract class ProcessGroup(int rank, int size) : IDisposable
     /// </summary>
     internal abstract bool Any(bool mine);
 
-    /// <summary>Has all begin alike: with the first process's parameters, where steps done and recipe are the same.</summary>
+    /// <summary>Has all begin alike: with the first process's parameters, where steps done, recipe and data are the same.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="options">The recipe.</param>
+    /// <param name="data">What tells apart the data of two runs.</param>
+    /// <param name="parameters">What is trained.</param>
     /// <exception cref="LandmarkException">They are not.</exception>
-    internal void Begin(long step, TrainingOptions options, IReadOnlyList<Tensor> parameters)
+    internal void Begin(long step, TrainingOptions options, string data, IReadOnlyList<Tensor> parameters)
     {
         using var quiet = no_grad();
         using var scope = NewDisposeScope();
-        double[] mine = [step, Digest(options.ToJson())];
+        double[] mine = [step, Digest(options.ToJson()), Digest(data)];
         var first = tensor(mine, ScalarType.Float64, parameters[0].device);
         Broadcast(first);
-        if (!first.cpu().data<double>().SequenceEqual(mine))
+        var theirs = first.cpu().data<double>().ToArray();
+        if (!theirs.AsSpan(0, 2).SequenceEqual(mine.AsSpan(0, 2)))
             throw new LandmarkException(
-                $"Process {Rank} would go on from step {step}, and the first process from step {first[0].ToDouble()} or with another "
+                $"Process {Rank} would go on from step {step}, and the first process from step {theirs[0]} or with another "
                 + "recipe; give all the same recipe and the same output folder, on a disk that all of them see.");
+        if (theirs[2] != mine[2])
+            throw new LandmarkException(
+                $"Process {Rank} has other token shards, or another model to adapt, than the first process; "
+                + "give all the same, on a disk that all of them see.");
         var all = new EndToEnd(parameters);
         for (var from = 0L; from < all.Length; from += EndToEnd.Stretch)
         {

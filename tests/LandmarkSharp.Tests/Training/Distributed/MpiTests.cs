@@ -75,10 +75,35 @@ public sealed class MpiTests : IDisposable
     [Fact]
     public async Task OneThatFailsSaysWhyAndEndsTheOther()
     {
-        var (code, _, error) = await Mpirun.Each(Arguments("other", Recipe), Arguments("other", Recipe with { Seed = 8 }));
-        Assert.Equal(1, code);
-        Assert.Contains("Process 1 would go on from step 0, and the first process from step 0 or with another recipe", error, StringComparison.Ordinal);
-        Assert.False(File.Exists(Path.Combine(tiny["other"], "metrics.jsonl")));
+        await Fails(
+            "Process 1 would go on from step 0, and the first process from step 0 or with another recipe",
+            Arguments("other", Recipe with { Seed = 8 }));
+        await Fails(
+            "Process 1 has other token shards",
+            [.. Arguments("other", Recipe).Select(a => a == tiny.Shards ? Shards() : a)]);
+        await Fails("Process 1 has other token shards", [.. Arguments("other", Recipe), "--validation", tiny.Validation]);
+
+        async Task Fails(string part, string[] second)
+        {
+            var (code, _, error) = await Mpirun.Each(Arguments("other", Recipe), second);
+            Assert.Equal(1, code);
+            Assert.Contains(part, error, StringComparison.Ordinal);
+            Assert.False(File.Exists(Path.Combine(tiny["other"], "metrics.jsonl")));
+        }
+
+        // As many tokens of the same tokenizer and source, and one of them another.
+        string Shards()
+        {
+            var folder = tiny["changed"];
+            Directory.CreateDirectory(folder);
+            foreach (var file in Directory.EnumerateFiles(tiny.Shards)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            var tokens = Directory.EnumerateFiles(folder, "*.bin").First();
+            var bytes = File.ReadAllBytes(tokens);
+            (bytes[0], bytes[2]) = (bytes[2], bytes[0]);
+            Assert.NotEqual(bytes[0], bytes[2]);
+            File.WriteAllBytes(tokens, bytes);
+            return folder;
+        }
     }
 
     [Fact]

@@ -88,28 +88,29 @@ public sealed class ShardedAdamWTests : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor[] parameters = [full([3, 2], group.Rank + 1, ScalarType.Float32), full([5], 10 * (group.Rank + 1), ScalarType.Float32)];
-        group.Begin(4, Recipe, parameters);
+        group.Begin(4, Recipe, "texts", parameters);
         Assert.All(parameters[0].data<float>(), v => Assert.Equal(1, v));
         Assert.All(parameters[1].data<float>(), v => Assert.Equal(10, v));
     });
 
     [Theory]
-    [InlineData(1, 0.0)]
-    [InlineData(0, 0.1)]
-    public void WhoWouldBeginOtherwiseIsTold(long step, double rate)
+    [InlineData(1, 0.0, "texts", "Process 1 would go on from step")]
+    [InlineData(0, 0.1, "texts", "Process 1 would go on from step")]
+    [InlineData(0, 0.0, "other texts", "Process 1 has other token shards")]
+    public void WhoWouldBeginOtherwiseIsTold(long step, double rate, string data, string says)
     {
         var told = 0;
         ThreadGroup.Run(2, group =>
         {
             using var scope = NewDisposeScope();
             void Begin() => group.Begin(
-                group.Rank * step, Recipe with { PeakRate = Recipe.PeakRate + (group.Rank * rate) }, [zeros(0, ScalarType.Float32)]);
+                group.Rank * step, Recipe with { PeakRate = Recipe.PeakRate + (group.Rank * rate) }, group.Rank == 0 ? "texts" : data, [zeros(0, ScalarType.Float32)]);
             if (group.Rank == 0)
             {
                 Begin();
                 return;
             }
-            Assert.StartsWith("Process 1 would go on from step", Assert.Throws<LandmarkException>(Begin).Message, StringComparison.Ordinal);
+            Assert.StartsWith(says, Assert.Throws<LandmarkException>(Begin).Message, StringComparison.Ordinal);
             Interlocked.Increment(ref told);
         });
         Assert.Equal(1, told);
