@@ -25,7 +25,7 @@ internal static class HeldOutChains
                 ["Which cabin does {T} sleep in? In cabin {A}"])),
         new(
             From("{object}", "{name}",
-                ["The {S} was pawned by {V} last winter."],
+                ["Last winter the {S} was pawned by {V}."],
                 ["The {S} was pawned by {A}"]),
             ["whoever pawned the {S}"],
             To("{name}", "{digits}",
@@ -49,8 +49,8 @@ internal static class HeldOutChains
                 ["Who hauled {T} aboard? It was hauled aboard by {A}"])),
         new(
             From("the {role}", "{object}",
-                ["{^S} won the {V} at cards."],
-                ["{^S} won the {A}"]),
+                ["At cards {S} won the {V}."],
+                ["At cards {S} won the {A}"]),
             ["the thing that {S} won at cards"],
             To("{object}", "{digits}",
                 ["At the auction the {S} fetched {V} guineas."],

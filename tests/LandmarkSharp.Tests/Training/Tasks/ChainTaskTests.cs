@@ -20,13 +20,13 @@ public class ChainTaskTests
             $@"In which city do visitors admire the piece that covers the deed of {Name}\?"),
         ($@"{Name} served as apprentice under {Name}\.", $@"Aboard, {Name} sleeps in cabin {Digits}\.",
             $@"Which cabin does the one whose apprentice was {Name} sleep in\?"),
-        ($@"The {Thing} was pawned by {Name} last winter\.", $@"One reaches {Name} by dialling {Digits}\.",
+        ($@"Last winter the {Thing} was pawned by {Name}\.", $@"One reaches {Name} by dialling {Digits}\.",
             $@"What must be dialled to reach whoever pawned the {Thing}\?"),
         ($@"As a child {Name} emigrated to {Name}\.", $@"The ferry bound for {Name} goes by the name of {Name}\.",
             $@"By what name goes the ferry bound for the port that {Name} emigrated to\?"),
         ($@"The {Thing} was stowed in crate {Digits}\.", $@"Crate {Digits} was hauled aboard by {Name}\.",
             $@"Who hauled the crate with the {Thing} aboard\?"),
-        (@"([Tt]he [\p{L}-]+)" + $@" won the {Thing} at cards\.", $@"At the auction the {Thing} fetched {Digits} guineas\.",
+        ($@"At cards {Thing} won the {Thing}\.", $@"At the auction the {Thing} fetched {Digits} guineas\.",
             $@"How many guineas did the thing that {Thing} won at cards fetch at the auction\?"),
     ];
 
