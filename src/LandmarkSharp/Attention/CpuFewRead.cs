@@ -15,7 +15,7 @@ internal sealed unsafe class CpuFewRead : IDisposable
     private readonly CpuRetrievalView view;
     private readonly RetrievalSizes sizes;
     private readonly CpuRows rows;
-    private readonly int share, d, step;
+    private readonly int share, d, step, chunk, row;
     private readonly long* chosen;
     private readonly float* gates, output, weights, sums;
 
@@ -31,7 +31,7 @@ internal sealed unsafe class CpuFewRead : IDisposable
         this.chosen = chosen;
         this.gates = gates;
         this.output = output;
-        step = CpuRows.Padded(view.Tokens);
+        (step, chunk, row) = (CpuRows.Padded(view.Tokens), rows.Chunk(d), d * rows.Size);
         Blocks = sizes.K + ((sizes.Keys - 1) / sizes.Length);
         Parts = (Blocks + PartBlocks - 1) / PartBlocks;
         var queries = (long)view.Heads * sizes.Queries;
@@ -52,17 +52,21 @@ internal sealed unsafe class CpuFewRead : IDisposable
     public void Begin(int unit, float* scratch)
     {
         var (first, t, own, past) = Unit(unit);
+        var (block, count) = (sizes.InMemory + own, Math.Min(((sizes.First + t) % sizes.Length) + 1, view.Tokens));
+        byte* keys = view.Keys(first, block), values = view.Values(first, block);
         float* forms = scratch, scores = scratch + (share * d), to = Output(first, t);
+        // Landmarks lie anywhere, and come while the own block is read.
+        rows.Ask(keys, Math.Min(chunk, count), d);
+        for (var b = From(first, t); b < past; b++) CpuRows.Float32.Ask((byte*)view.Landmark(first, Block(first, t, b)), 1, d);
+        for (var h = 0; h < share; h++) view.Turn(first + h, t, -own, forms + (h * d));
+        Score(forms, keys, count, scores, values);
+        Scale(scores, count, view.KeyScales(first, block));
         for (var b = From(first, t); b < past; b++)
         {
             Turn(first, t, b, forms);
             CpuRows.Float32.Dots(
                 forms, share, (byte*)view.Landmark(first, Block(first, t, b)), 1, d, Weights(first, t) + b, sizes.Queries * Blocks, null);
         }
-        for (var h = 0; h < share; h++) view.Turn(first + h, t, -own, forms + (h * d));
-        var (block, count) = (sizes.InMemory + own, Math.Min(((sizes.First + t) % sizes.Length) + 1, view.Tokens));
-        rows.Dots(forms, share, view.Keys(first, block), count, d, scores, step, null);
-        Scale(scores, count, view.KeyScales(first, block));
         for (var h = 0; h < share; h++)
         {
             var gate = new Span<float>(Weights(first + h, t), past);
@@ -74,7 +78,7 @@ internal sealed unsafe class CpuFewRead : IDisposable
         }
         Scale(scores, count, view.ValueScales(first, block));
         new Span<float>(to, share * d).Clear();
-        rows.AddRows(scores, step, share, view.Values(first, block), count, d, to, null);
+        Add(scores, values, count, to, From(first, t) < past ? view.Keys(first, Block(first, t, From(first, t))) : null);
     }
 
     /// <summary>Reads one part of a unit's past blocks.</summary>
@@ -82,29 +86,19 @@ internal sealed unsafe class CpuFewRead : IDisposable
     {
         var (first, t, _, past) = Unit(unit);
         float* forms = scratch, scores = scratch + (share * d), to = Sums(unit, part);
+        var (from, next) = (Math.Max(part * PartBlocks, From(first, t)), Math.Min(past, (part + 1) * PartBlocks));
+        if (from < next) rows.Ask(view.Keys(first, Block(first, t, from)), Math.Min(chunk, view.Tokens), d);
         new Span<float>(to, share * d).Clear();
-        var next = Math.Min(past, (part + 1) * PartBlocks);
-        for (var b = Math.Max(part * PartBlocks, From(first, t)); b < next; b++)
+        for (var b = from; b < next; b++)
         {
             Turn(first, t, b, forms);
             var block = Block(first, t, b);
             byte* keys = view.Keys(first, block), values = view.Values(first, block);
-            var after = b + 1 < next ? view.Keys(first, Block(first, t, b + 1)) : null;
-            var (chunk, row) = (rows.Chunk(d), d * rows.Size);
-            for (int at = 0, count; at < view.Tokens; at += count)
-            {
-                count = Math.Min(chunk, view.Tokens - at);
-                rows.Dots(forms, share, keys + (at * row), count, d, scores + at, step, keys + ((at + count) * row));
-            }
+            Score(forms, keys, view.Tokens, scores, values);
             Scale(scores, view.Tokens, view.KeyScales(first, block));
             for (var h = 0; h < share; h++) rows.Softmax(scores + (h * step), view.Tokens, Weights(first + h, t)[b]);
             Scale(scores, view.Tokens, view.ValueScales(first, block));
-            for (int at = 0, count; at < view.Tokens; at += count)
-            {
-                count = Math.Min(chunk, view.Tokens - at);
-                var asked = at + count < view.Tokens ? values + ((at + count) * row) : after;
-                rows.AddRows(scores + at, step, share, values + (at * row), count, d, to, asked);
-            }
+            Add(scores, values, view.Tokens, to, b + 1 < next ? view.Keys(first, Block(first, t, b + 1)) : null);
         }
     }
 
@@ -120,6 +114,26 @@ internal sealed unsafe class CpuFewRead : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => NativeMemory.Free(weights);
+
+    /// <summary>Scores of a block's keys by a unit's heads, while what is read after them is asked for.</summary>
+    private void Score(float* forms, byte* keys, int count, float* scores, byte* after)
+    {
+        for (int at = 0, n; at < count; at += n)
+        {
+            n = Math.Min(chunk, count - at);
+            rows.Dots(forms, share, keys + (at * row), n, d, scores + at, step, at + n < count ? keys + ((at + n) * row) : after);
+        }
+    }
+
+    /// <summary>Adds a block's weighted values to a unit's heads, while what is read after them is asked for.</summary>
+    private void Add(float* weights, byte* values, int count, float* to, byte* after)
+    {
+        for (int at = 0, n; at < count; at += n)
+        {
+            n = Math.Min(chunk, count - at);
+            rows.AddRows(weights + at, step, share, values + (at * row), n, d, to, at + n < count ? values + ((at + n) * row) : after);
+        }
+    }
 
     /// <summary>Turns what a head's past blocks bring to the gate into their part of it, and gives the own block's.</summary>
     private float Gate(Span<float> past, float own, int head, int t)

@@ -23,15 +23,17 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
     {
         var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
         if (sizes.Old == 0 || !view.Retrieves(first, share, t)) return;
+        var (from, next) = ((int)((long)scanned * part / Parts), (int)((long)scanned * (part + 1) / Parts));
+        // Another thread may be at the part before this one, and at the one after.
+        rows.Ask((byte*)view.Landmark(first, from), Math.Min(rows.Chunk(d), next - from), d);
         var forms = stackalloc float[share * d];
         for (var h = 0; h < share; h++) view.Turn(first + h, t, sizes.K + 1, forms + (h * d));  // the old ones share slot 0
-        var (from, next) = ((int)((long)scanned * part / Parts), (int)((long)scanned * (part + 1) / Parts));
         for (int at = from, count; at < next; at += count)
         {
             count = Math.Min(rows.Chunk(d), next - at);
             var landmarks = view.Landmark(first, at);
-            rows.Dots(
-                forms, share, (byte*)landmarks, count, d, Row(first, t) + at, sizes.Queries * step, (byte*)(landmarks + (count * d)));
+            var after = at + count < next ? (byte*)(landmarks + (count * d)) : null;
+            rows.Dots(forms, share, (byte*)landmarks, count, d, Row(first, t) + at, sizes.Queries * step, after);
         }
         if (part < Parts - 1) return;
         for (var h = 0; h < share; h++)

@@ -99,10 +99,10 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Greater(float* scores, int count, float* greatest)
     {
-        var sum = TLanes.Fill(Exponentials(scores, count, out _));
+        var factor = TLanes.Fill(1 / Exponentials(scores, count, out _));
         for (var j = 0; j < count; j += Lanes)
         {
-            var p = TLanes.Divide(TLanes.Load(scores + j), sum);
+            var p = TLanes.Multiply(TLanes.Load(scores + j), factor);
             if (greatest != scores)
                 p = TLanes.MultiplyAdd(p, TLanes.Fill(0), TLanes.Max(p, TLanes.Load(greatest + j))); // 0 · NaN is NaN
             TLanes.Store(p, greatest + j);
@@ -262,6 +262,8 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float One(byte* numbers, nint i) => TNumber.Load(At(numbers, i));
+
+    public override void Ask(byte* rows, int count, int d) => Ask(rows, (nint)count * d * TNumber.Size);
 
     /// <summary>
     /// Asks for memory that is read once and soon, in the order in which it lies: rows that are taken four at a time are

@@ -88,6 +88,12 @@ internal abstract unsafe class CpuRows
     /// <param name="ahead">[count, d] that is read next, and asked for meanwhile; null for none.</param>
     public abstract void AddRows(float* weights, nint step, int queries, byte* rows, int count, int d, float* result, byte* ahead);
 
+    /// <summary>Asks for rows that are read soon.</summary>
+    /// <param name="rows">[count, d].</param>
+    /// <param name="count">Rows.</param>
+    /// <param name="d">Width.</param>
+    public abstract void Ask(byte* rows, int count, int d);
+
     /// <summary>Rows as float32.</summary>
     /// <param name="rows">[count, d].</param>
     /// <param name="scales">[count]: what each row is multiplied by; null for nothing.</param>
