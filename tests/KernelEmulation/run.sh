@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{backward_*.cuh,decode*.cuh,gates.cuh,mma_*.cuh,prefill.cuh,landmark_*.cu} "$work"
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{backward_*.cuh,decode*.cuh,gates.cuh,mma_*.cuh,prefill.cuh,random.cuh,landmark_*.cu} "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
 check() { # a program of this folder, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"

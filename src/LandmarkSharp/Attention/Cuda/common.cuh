@@ -53,13 +53,6 @@ DEVICE float as_float(u32 x) { float y; asm("mov.b32 %0, %1;" : "=f"(y) : "r"(x)
 DEVICE float ratio(float x, float y) { float z; asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y)); return z; }
 DEVICE float multiply_add(float x, float y, float z) { float r; asm("fma.rn.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(x), "f"(y), "f"(z)); return r; }
 
-// Random numbers: murmur3's finalizer: every bit of x bears on every bit of the result.
-DEVICE u32 mixed(u32 x) {
-    x = (x ^ x >> 16) * 0x85ebca6bu;
-    x = (x ^ x >> 13) * 0xc2b2ae35u;
-    return x ^ x >> 16;
-}
-
 // Constants as arguments of lambdas.
 struct Yes { static constexpr bool value = true; };
 struct No { static constexpr bool value = false; };

@@ -2,6 +2,7 @@
 #ifndef LANDMARK_GATES
 #define LANDMARK_GATES
 #include "common.cuh"
+#include "random.cuh"
 
 // PACKED: documents are packed. CHOICE: some blocks are in no gate. DROPOUT: a query's gate of an earlier block is dropped when its random number is below a
 // threshold; those left are worth more in return.

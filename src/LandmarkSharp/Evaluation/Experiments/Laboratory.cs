@@ -68,8 +68,10 @@ public sealed class Laboratory : IDisposable
         Sources = [.. held.Meta.Sources.Select(s => s.Name)];
         heldOut = held.Meta.Sources.ToDictionary(s => s.Name, s => s.Tokens);
         record = new(recipe.ToJson(), Tokenizer.Fingerprint, shards.Fingerprint, held.Fingerprint, size.HeldOut, size.Trials);
-        // What was trained and measured belongs to a recipe: with another, figures of two would be mixed.
-        if (Read(RecordFile, LaboratoryJson.Default.LaboratoryRecord) is { } begun && begun != record)
+        // What was trained and measured belongs to a recipe: with another, figures of two would be mixed. One written before there was
+        // some field says by that what it had: the field's default.
+        if (Read(RecordFile, LaboratoryJson.Default.LaboratoryRecord) is { } begun
+            && begun with { Recipe = TrainingOptions.Parse(begun.Recipe, RecordFile).ToJson() } != record)
             throw new LandmarkException(
                 $"The folder {run.Output} has results of another recipe, tokenizer, text or size; give what it was begun with, or another folder.");
         measurements = Read(MeasurementsFile, LaboratoryJson.Default.Measurements) ?? [];

@@ -119,11 +119,10 @@ internal static class LanguageModelling
                 Claim($"and with k = 4", long4, middle4, (l, p) => l < p),
                 Claim($"k = 4 is better than k = 2 at {4 * window}", middle4, middle2, (l, p) => l < p),
                 Claim($"and at {8 * window}", long4, long2, (l, p) => l < p),
-                Claim($"Transformer-XL is within 4 % of landmarks with k = 4 at {4 * window}", recurrent[4], middle4, Near),
-                Claim($"and at {8 * window}", recurrent[8], long4, Near),
+                Claim($"with k = 4 it is at most 4 % behind a Transformer-XL at {4 * window}", middle4, recurrent[4], (l, r) => l <= 1.04 * r),
+                Claim($"and at {8 * window}", long4, recurrent[8], (l, r) => l <= 1.04 * r),
             ]);
 
-        static bool Near(double recurrent, double landmark) => Math.Abs((recurrent / landmark) - 1) <= 0.04;
         ExperimentClaim Claim(string text, double[][] one, double[][] other, Func<double, double, bool> holds) => new(
             text, one.Zip(other).All(s => s.First.Zip(s.Second).All(p => holds(p.First, p.Second))),
             string.Join("; ", lab.Sources.Zip(one, other).Select(s => $"{s.First}: {Cells.Mean(s.Second)} and {Cells.Mean(s.Third)}")));

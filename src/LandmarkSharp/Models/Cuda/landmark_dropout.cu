@@ -4,6 +4,7 @@
 // check: TYPE=f16 PACK=1
 // check: TYPE=float PACK=4
 #include "common.cuh"
+#include "random.cuh"
 
 struct __align__(sizeof(TYPE) * PACK) Pack { TYPE x[PACK]; };
 

@@ -70,6 +70,12 @@ public sealed class LaboratoryTests : IDisposable
         Refused(TinyLaboratory.Recipe with { PeakRate = 5e-3 });
         Refused(size: new ExperimentSize([1], HeldOut: 641, Trials: 1));
         Refused(size: new ExperimentSize([1], HeldOut: 640, Trials: 2));
+        // A folder from before there was a field, which the recipe leaves at its default.
+        var record = Path.Combine(tiny.Tiny["lab"], "laboratory.json");
+        var (now, before) = (File.ReadAllText(record), @"\u0022dropout\u0022: 0,");
+        Assert.Contains(before, now, StringComparison.Ordinal);
+        File.WriteAllText(record, now.Replace(before, "", StringComparison.Ordinal));
+        tiny.Open(size: new ExperimentSize([1], HeldOut: 640, Trials: 1)).Dispose();
         // More seeds are more models of the same.
         tiny.Open(size: new ExperimentSize([1, 2], HeldOut: 640, Trials: 1)).Dispose();
         Directory.Delete(tiny.Tiny.Validation, recursive: true);
