@@ -31,7 +31,7 @@ public static class ContextMiss
     /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
     public static (Tensor Output, Tensor Mass) Attend(
         Tensor q, Tensor k, Tensor v, Tensor miss, Tensor controlled, BlockLayout layout,
-        double? scale = null, double cutoff = 0, GateDropout? dropout = null)
+        double? scale = null, double cutoff = 0, SeededDropout? dropout = null)
     {
         LandmarkAttention.Check(q, k, v, layout);
         if (miss.dim() != 4 || miss.shape[2] != 1 || miss.shape[0] != k.shape[0] || miss.shape[1] != k.shape[1] || miss.shape[3] != k.shape[3]

@@ -14,7 +14,7 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
     private RotaryTable? table, before;
 
     /// <summary>Group dropout, another in each layer; none when null.</summary>
-    public GateDropout? Dropout { get; set; }
+    public SeededDropout? Dropout { get; set; }
 
     /// <summary>
     /// [B, N] bool, for a model with a context-miss token: blocks whose gates are that token's. The first of the positions given is
@@ -33,7 +33,7 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
         var scale = rotary.ScoreScale / Math.Sqrt(rotary.HeadDim);
         if (Controlled is { } controlled) return WithMiss(layer, q, k, v, controlled, scale).MoveToOuterDisposeScope();
         return LandmarkAttention
-            .Attend(RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table), v, layout, scale, Dropout?.OfLayer(layer))
+            .Attend(RotaryFunction.Apply(q, table), RotaryFunction.Apply(k, table), v, layout, scale, Dropout?.At(layer))
             .MoveToOuterDisposeScope();
     }
 
@@ -52,7 +52,7 @@ public sealed class DenseAttention(Rotary rotary, BlockLayout layout, Tensor? po
         Tensor Text(Tensor x) => x.narrow(2, 1, layout.Keys);
         var (output, mass) = ContextMiss.Attend(
             RotaryFunction.Apply(Text(q), table!), RotaryFunction.Apply(Text(k), table!), Text(v), RotaryFunction.Apply(k.narrow(2, 0, 1), before),
-            controlled, layout, scale, dropout: Dropout?.OfLayer(layer));
+            controlled, layout, scale, dropout: Dropout?.At(layer));
         mass.Dispose();
         return cat([zeros_like(output.narrow(2, 0, 1)), output], 2);                        // [B, H, 1 + T, d]
     }

@@ -22,7 +22,7 @@ public static class LandmarkAttention
     /// </param>
     /// <returns>[B, H, T, d]; zeros for a query that sees nothing.</returns>
     /// <exception cref="LandmarkException">The tensors do not fit each other or the layout.</exception>
-    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null, GateDropout? dropout = null)
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double? scale = null, SeededDropout? dropout = null)
     {
         Check(q, k, v, layout);
         var times = scale ?? 1 / Math.Sqrt(q.shape[3]);

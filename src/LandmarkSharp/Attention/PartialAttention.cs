@@ -19,7 +19,7 @@ internal static class PartialAttention
     /// <param name="choices">[B, N + 1] bool: whether a gate has the block, and last whether it has the query's own; all when null.</param>
     /// <param name="dropout">Which gates are dropped; none when null.</param>
     /// <returns>[B, H, T, d]; zeros where the gate has nothing.</returns>
-    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
+    public static Tensor Attend(Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, SeededDropout? dropout)
     {
         switch (AttentionBackends.ForParts(q, k, v, layout, scale))
         {
@@ -34,7 +34,7 @@ internal static class PartialAttention
     /// <inheritdoc cref="Attend"/>
     /// <returns>[B, H, T, d], and the logarithm of the gate's sum, [B, H, T] in float32 or wider: −∞ where it has nothing.</returns>
     public static (Tensor Output, Tensor LogSum) AttendWithSum(
-        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
+        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, SeededDropout? dropout)
     {
         switch (AttentionBackends.ForParts(q, k, v, layout, scale))
         {
@@ -47,12 +47,12 @@ internal static class PartialAttention
     }
 
     /// <summary>What kernels are asked.</summary>
-    private static DenseProblem Problem(BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout) =>
+    private static DenseProblem Problem(BlockLayout layout, double scale, Tensor? choices, SeededDropout? dropout) =>
         DenseProblem.Of(layout, scale) with { Choices = choices?.contiguous(), Dropout = dropout };
 
     /// <summary>The same in torch's operators.</summary>
     private static (Tensor Output, Tensor LogSum) Reference(
-        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, GateDropout? dropout)
+        Tensor q, Tensor k, Tensor v, BlockLayout layout, double scale, Tensor? choices, SeededDropout? dropout)
     {
         var wide = q.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
         var (n, w) = (layout.Blocks, layout.Columns);
@@ -67,7 +67,7 @@ internal static class PartialAttention
         // Where there is nothing, logarithms and their gradients are kept finite, and left out.
         var logSum = gate.masked_fill(some.logical_not().unsqueeze(-1), 0).logsumexp(-1);
         var p = (gate - logSum.unsqueeze(-1)).exp().masked_fill(counts.logical_not(), 0);            // [B, H, T, N]
-        if (dropout is { } drop) p = where(layout.IsOwn, p, p * drop.Mask(p.shape, p.device).to(wide));
+        if (dropout is { } drop) p = where(layout.IsOwn, p, p * GateDropout.Mask(drop, p.shape, p.device).to(wide));
         var weights = softmax(scores, -1) * p.to(scores.dtype).unsqueeze(-1);
         return (LandmarkAttention.Values(weights.flatten(3, 4), layout.Arrange(v)), logSum.masked_fill(some.logical_not(), double.NegativeInfinity));
     }

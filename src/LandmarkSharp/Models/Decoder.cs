@@ -94,12 +94,12 @@ public sealed class Decoder : IDisposable
     /// <param name="recompute">In training, whether layers keep their inputs alone and are computed again in the backward pass.</param>
     /// <param name="dropout">In training, what is dropped of all that is added to the residual stream; null for nothing.</param>
     /// <returns>[B, T, D], normed: what <see cref="Logits"/> takes.</returns>
-    public Tensor Forward(Tensor tokens, IAttention attention, bool recompute = false, ResidualDropout? dropout = null)
+    public Tensor Forward(Tensor tokens, IAttention attention, bool recompute = false, SeededDropout? dropout = null)
     {
         using var scope = NewDisposeScope();
         var x = Aten.Embedding(embedding, tokens).to(ComputeType);
         x = inputRow?.Embed(x, tokens) ?? x;
-        x = dropout?.At(0).Of(x) ?? x;
+        x = dropout is { } at ? ResidualDropout.Of(x, at.At(0)) : x;
         foreach (var layer in layers)
             x = recompute ? Recomputed.Apply(y => layer.Forward(y, attention, dropout), x) : layer.Forward(x, attention, dropout);
         return norm.Forward(x).MoveToOuterDisposeScope();
@@ -130,13 +130,13 @@ internal sealed class Layer(int index, ModelConfig c, ParameterSource source)
     private readonly Norm feedForwardNorm = new("post_attention_layernorm", c.HiddenSize, c, source);
     private readonly IFeedForward feedForward = c.IsGpt ? new GptFeedForward(c, source) : new SwiGlu(c, source);
 
-    public Tensor Forward(Tensor x, IAttention context, ResidualDropout? dropout)
+    public Tensor Forward(Tensor x, IAttention context, SeededDropout? dropout)
     {
         using var scope = NewDisposeScope();
         x = x + Kept(attention.Forward(attentionNorm.Forward(x), context), 1);
         return (x + Kept(feedForward.Forward(feedForwardNorm.Forward(x)), 2)).MoveToOuterDisposeScope();
 
-        Tensor Kept(Tensor added, int part) => dropout?.At((2 * index) + part).Of(added) ?? added;
+        Tensor Kept(Tensor added, int part) => dropout is { } at ? ResidualDropout.Of(added, at.At((2 * index) + part)) : added;
     }
 }
 

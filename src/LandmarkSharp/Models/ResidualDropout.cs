@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models.Cuda;
 using LandmarkSharp.Tensors;
@@ -8,45 +7,34 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Models;
 
 /// <summary>
-/// Dropout (Srivastava et al., 2014) of what the embedding and each part of a layer add to the residual stream, in training: an element
-/// is 0 with probability p, and those left are divided by 1 − p. What is dropped follows from the seed and the element's place,
-/// whatever computes it, so nothing of it is kept for the backward pass and layers may be computed again.
+/// Dropout of what the embedding and each part of a layer add to the residual stream, in training. Nothing of it is kept for the
+/// backward pass, and layers may be computed again.
 /// </summary>
-/// <param name="Probability">Of an element to be dropped, p: 0 to less than 1.</param>
-/// <param name="Seed">Another one drops other elements: take one for each batch.</param>
-[StructLayout(LayoutKind.Auto)]
-public readonly record struct ResidualDropout(double Probability, int Seed)
+internal static class ResidualDropout
 {
-    /// <summary>Random numbers below this one drop their element.</summary>
-    internal uint Threshold => (uint)(Probability * uint.MaxValue);
-
-    /// <summary>What an element that is left is multiplied by.</summary>
-    internal float Kept => (float)(1 / (1 - Probability));
-
-    /// <summary>The same, with a seed of its own for a place in the model.</summary>
-    internal ResidualDropout At(int place) => this with { Seed = unchecked((Seed * 16777619) + place) };
-
     /// <summary>x with elements dropped; where gradients are recorded, its gradient has the same ones dropped.</summary>
     /// <param name="x">Any shape.</param>
-    public Tensor Of(Tensor x) => ResidualDropoutFunction.Apply(x, this);
+    /// <param name="dropout">Which, and what for.</param>
+    public static Tensor Of(Tensor x, SeededDropout dropout) => ResidualDropoutFunction.Apply(x, dropout);
 
     /// <summary>x times 0 or 1 / (1 − p), as <c>landmark_dropout.cu</c> has it.</summary>
-    internal Tensor Drop(Tensor x)
+    public static Tensor Drop(Tensor x, SeededDropout dropout)
     {
         using var quiet = no_grad();
-        if (CudaDropout.Serves(x)) return CudaDropout.Drop(x, this);
-        using var mask = Mask(x.numel());
+        if (CudaDropout.Serves(x)) return CudaDropout.Drop(x, dropout);
+        using var mask = Mask(x.numel(), dropout);
         using var there = mask.to(x.dtype, x.device);
-        return x * there.view(x.shape);
+        using var shaped = there.view(x.shape);
+        return x * shaped;
     }
 
     /// <summary>What elements are multiplied by, float32 [count] on the CPU.</summary>
-    internal unsafe Tensor Mask(long count)
+    private static unsafe Tensor Mask(long count, SeededDropout dropout)
     {
         const int Row = 1 << 14;
         var mask = empty([count], ScalarType.Float32);
         var to = (float*)Aten.DataPointer(mask);
-        var (threshold, kept, seed) = (Threshold, Kept, Mixed(unchecked((uint)Seed)));
+        var (threshold, kept, seed) = (dropout.Threshold, dropout.Kept, Mixed(unchecked((uint)dropout.Seed)));
         CpuParallel.For((int)((count + Row - 1) / Row), Row, row =>
         {
             for (var i = (long)row * Row; i < Math.Min(count, (row + 1L) * Row); i++)
@@ -72,21 +60,21 @@ internal sealed class ResidualDropoutFunction : autograd.SingleTensorFunction<Re
 {
     public override string Name => nameof(ResidualDropoutFunction);
 
-    public static Tensor Apply(Tensor x, ResidualDropout dropout) =>
-        is_grad_enabled() && x.requires_grad ? apply(x, dropout) : dropout.Drop(x);
+    public static Tensor Apply(Tensor x, SeededDropout dropout) =>
+        is_grad_enabled() && x.requires_grad ? apply(x, dropout) : ResidualDropout.Drop(x, dropout);
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         ReturnedGradients.Keep([]);
-        var dropout = (ResidualDropout)vars[1];
+        var dropout = (SeededDropout)vars[1];
         ctx.save_data("dropout", dropout);
-        return dropout.Drop((Tensor)vars[0]);
+        return ResidualDropout.Drop((Tensor)vars[0], dropout);
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
         BackwardFailure.Kept(2, () =>
         {
-            var back = ((ResidualDropout)ctx.get_data("dropout")).Drop(grad_output);
+            var back = ResidualDropout.Drop(grad_output, (SeededDropout)ctx.get_data("dropout"));
             grad_output.Dispose();
             return [.. ReturnedGradients.Keep([back]), null!];
         });

@@ -39,8 +39,8 @@ internal sealed class LanguageModelLoss(
         using var scope = NewDisposeScope();
         var (hidden, targets) = Hidden(
             batch,
-            gateDropout > 0 ? new GateDropout(gateDropout, batch.Batch.Seed) : null,
-            dropout > 0 ? new ResidualDropout(dropout, batch.Batch.Seed) : null);
+            gateDropout > 0 ? new SeededDropout(gateDropout, batch.Batch.Seed) : null,
+            dropout > 0 ? new SeededDropout(dropout, batch.Batch.Seed) : null);
         weight = weight.to(decoder.Device);
         var parts = batch.Parts.to(decoder.Device, non_blocking: true);                     // [3, R·T]
         var (cross, gradients) = hidden.requires_grad
@@ -65,7 +65,7 @@ internal sealed class LanguageModelLoss(
     }
 
     /// <summary>What the layers give, [R·T, D], and what is to be predicted from it, int64 [R·T].</summary>
-    private (Tensor Hidden, Tensor Targets) Hidden(PackedBatch batch, GateDropout? gates, ResidualDropout? added)
+    private (Tensor Hidden, Tensor Targets) Hidden(PackedBatch batch, SeededDropout? gates, SeededDropout? added)
     {
         using var scope = NewDisposeScope();
         var (rows, length) = (batch.Batch.Rows, batch.Batch.Length);

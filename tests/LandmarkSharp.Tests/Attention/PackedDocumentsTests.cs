@@ -56,7 +56,7 @@ public sealed class PackedDocumentsTests
         Assert.Contains("a block needs 2 positions", Assert.Throws<LandmarkException>(() => BlockLayout.Packed(20, 20, 0, [[0]])).Message, StringComparison.Ordinal);
         using var three = BlockLayout.Packed(20, 20, 4, [[0], [0, 8], [0]]);
         var x = randn(1, 2, 20, 8);
-        foreach (var dropout in (GateDropout?[])[null, new(0.5, 1)])
+        foreach (var dropout in (SeededDropout?[])[null, new(0.5, 1)])
         {
             var e = Assert.Throws<LandmarkException>(() => LandmarkAttention.Attend(x, x, x, three, dropout: dropout));
             Assert.Contains("has 3 rows and the batch 1", e.Message, StringComparison.Ordinal);

@@ -46,9 +46,9 @@ public sealed class PartialAttentionTests
         using var scope = NewDisposeScope();
         using var layout = BlockLayout.Regular(x.Keys, x.Keys, x.Block, x.First);
         var (q, k, v) = Inputs(x.Keys, x.Seed);
-        var dropout = new GateDropout(0.4, x.Seed);
+        var dropout = new SeededDropout(0.4, x.Seed);
         var weights = LandmarkAttention.Weights(q, k, layout, 0.5);                                     // [B, H, T, N, W]
-        var mask = where(layout.IsOwn, 1, dropout.Mask([2, 4, x.Keys, layout.Blocks], CPU)).to(ScalarType.Float64);
+        var mask = where(layout.IsOwn, 1, GateDropout.Mask(dropout, [2, 4, x.Keys, layout.Blocks], CPU)).to(ScalarType.Float64);
         var expected = LandmarkAttention.Values((weights * mask.unsqueeze(-1)).flatten(3, 4), layout.Arrange(v));
         Close(expected, LandmarkAttention.Attend(q, k, v, layout, 0.5, dropout), 1e-12);
     });
@@ -56,13 +56,13 @@ public sealed class PartialAttentionTests
     [Fact]
     public void GatesAreDroppedAsOftenAsAsked()
     {
-        var mask = new GateDropout(0.3, 7).Mask([2, 4, 500, 40], CPU);
+        var mask = GateDropout.Mask(new(0.3, 7), [2, 4, 500, 40], CPU);
         Assert.Equal(0.3, mask.eq(0).to(ScalarType.Float64).mean().item<double>(), 0.005);
         Assert.Equal(1, mask.mean().item<float>(), 0.01);
         // Neither rows nor blocks nor seeds are alike.
         Assert.InRange(mask.eq(0).to(ScalarType.Float64).mean([3]).var().item<double>() * 40 / 0.21, 0.9, 1.1);
         Assert.InRange(mask.eq(0).to(ScalarType.Float64).mean([2]).var().item<double>() * 500 / 0.21, 0.7, 1.3);
-        Assert.InRange(mask.eq(new GateDropout(0.3, 8).Mask([2, 4, 500, 40], CPU)).to(ScalarType.Float64).mean().item<double>(), 0.57, 0.59);
+        Assert.InRange(mask.eq(GateDropout.Mask(new(0.3, 8), [2, 4, 500, 40], CPU)).to(ScalarType.Float64).mean().item<double>(), 0.57, 0.59);
     }
 
     [Theory]

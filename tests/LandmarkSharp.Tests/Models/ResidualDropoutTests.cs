@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using TorchSharp;
@@ -7,7 +8,7 @@ namespace LandmarkSharp.Tests.Models;
 
 public sealed class ResidualDropoutTests
 {
-    private static readonly ResidualDropout Fifth = new(0.2, 7);
+    private static readonly SeededDropout Fifth = new(0.2, 7);
 
     public ResidualDropoutTests() => LibTorch.Load();
 
@@ -19,7 +20,7 @@ public sealed class ResidualDropoutTests
     {
         using var scope = NewDisposeScope();
         const int Count = 300_000;
-        var y = new ResidualDropout(probability, 3).Of(ones(300, 1000));
+        var y = ResidualDropout.Of(ones(300, 1000), new(probability, 3));
         var deviation = Math.Sqrt(probability * (1 - probability) / Count);
         Assert.InRange(y.eq(0).to(ScalarType.Float32).mean().item<float>() - probability, -4 * deviation, 4 * deviation);
         Assert.InRange(y.mean().item<float>() - 1, -4 * deviation / (1 - probability), 4 * deviation / (1 - probability));
@@ -38,11 +39,11 @@ public sealed class ResidualDropoutTests
     {
         using var scope = NewDisposeScope();
         var x = randn(5, 6, 70, requires_grad: true);
-        var y = Fifth.Of(x);
+        var y = ResidualDropout.Of(x, Fifth);
         var weight = randn(5, 6, 70);
         (y * weight).sum().backward();
         using var quiet = no_grad();
-        var mask = Fifth.Of(ones(5, 6, 70));
+        var mask = ResidualDropout.Of(ones(5, 6, 70), Fifth);
         Assert.Equal(0, (y - (x * mask)).abs().max().item<float>());
         Assert.Equal(0, (x.grad! - (weight * mask)).abs().max().item<float>());
     }
@@ -51,9 +52,9 @@ public sealed class ResidualDropoutTests
     public void ASeedAndAPlaceDropTheirOwn()
     {
         using var scope = NewDisposeScope();
-        Tensor Mask(ResidualDropout dropout) => dropout.Of(ones(4000));
+        Tensor Mask(SeededDropout dropout) => ResidualDropout.Of(ones(4000), dropout);
         Assert.Equal(0, (Mask(Fifth) - Mask(Fifth)).abs().max().item<float>());
-        ResidualDropout[] others = [Fifth.At(1), Fifth.At(2), Fifth with { Seed = 8 }, (Fifth with { Seed = 8 }).At(1)];
+        SeededDropout[] others = [Fifth.At(1), Fifth.At(2), Fifth with { Seed = 8 }, (Fifth with { Seed = 8 }).At(1)];
         foreach (var other in others)
         {
             // Two independent ones differ in 2·0.2·0.8 of the places.

@@ -15,7 +15,7 @@ internal sealed record DenseProblem(RegularBlocks Blocks, double Scale)
     public Tensor? Choices { get; init; }
 
     /// <summary>Which gates are dropped; none when null.</summary>
-    public GateDropout? Dropout { get; init; }
+    public SeededDropout? Dropout { get; init; }
 
     /// <summary>What a layout, whose blocks are regular, asks for.</summary>
     public static DenseProblem Of(BlockLayout layout, double scale) => new(layout.Regularity!.Value, scale) { Documents = layout.Documents };

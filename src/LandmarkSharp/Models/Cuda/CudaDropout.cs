@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
@@ -23,7 +24,7 @@ internal static class CudaDropout
     /// <param name="x">Any shape.</param>
     /// <param name="dropout">Which, and what for.</param>
     /// <returns>Of the same shape, contiguous.</returns>
-    public static Tensor Drop(Tensor x, ResidualDropout dropout)
+    public static Tensor Drop(Tensor x, SeededDropout dropout)
     {
         using var scope = NewDisposeScope();
         var whole = x.contiguous();

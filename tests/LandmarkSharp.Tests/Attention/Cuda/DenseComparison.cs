@@ -87,7 +87,7 @@ internal static class DenseComparison
             var inputs = new[] { q, k, v, miss }.Select(x => x.to(type).to(device).clone().requires_grad_()).ToArray();
             var output = AttentionBackends.With(device.type == DeviceType.CUDA ? backend : null, () => ContextMiss.Attend(
                 inputs[0], inputs[1], inputs[2], inputs[3], controlled.to(device), device.type == DeviceType.CUDA ? onCard : layout,
-                dropout: new GateDropout(0.3, 11)).Output);
+                dropout: new SeededDropout(0.3, 11)).Output);
             // A sum over the batch: the gradient's rows lie in the same place.
             output.sum([0L]).backward([gradient.to(type).to(device)[0]]);
             return [output.detach().cpu(), .. inputs.Select(x => x.grad!.cpu())];

@@ -1,4 +1,5 @@
 using CsCheck;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
 using LandmarkSharp.Models.Cuda;
 using LandmarkSharp.Tensors;
@@ -24,13 +25,13 @@ public sealed class CudaDropoutTests
             {
                 using var scope = NewDisposeScope();
                 var all = randn(batch, positions, width + offset);
-                var dropout = new ResidualDropout(probability, seed);
+                var dropout = new SeededDropout(probability, seed);
                 foreach (var type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16, ScalarType.Float16])
                 {
                     var x = all.to(type).narrow(2, offset, width);
                     var onCard = all.to(type).to(Card).narrow(2, offset, width);
                     Assert.True(CudaDropout.Serves(onCard));
-                    var (expected, found) = (dropout.Of(x), dropout.Of(onCard).cpu());
+                    var (expected, found) = (ResidualDropout.Of(x, dropout), ResidualDropout.Of(onCard, dropout).cpu());
                     Assert.Equal(0, expected.eq(0).logical_xor(found.eq(0)).to(ScalarType.Int64).sum().item<long>());
                     // The CPU rounds the factor to the type first.
                     var most = type == ScalarType.Float32 ? 1e-6 : type == ScalarType.BFloat16 ? 8e-3 : 1e-3;
