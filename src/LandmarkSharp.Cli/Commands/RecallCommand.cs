@@ -16,7 +16,7 @@ internal sealed class RecallCommand : LandmarkCommand
 
     private readonly Option<string[]> family = new("--family")
     {
-        Description = $"What is asked: {Names}; may be given several times. All but chain when not given.",
+        Description = $"What is asked: {Names}; may be given several times. All but chain and pair when not given.",
         HelpName = "NAME",
     };
 

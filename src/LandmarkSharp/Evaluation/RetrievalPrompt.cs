@@ -11,7 +11,7 @@ namespace LandmarkSharp.Evaluation;
 /// <param name="Question">The question, up to where the answer is to follow.</param>
 /// <param name="Tokens">The prompt: exactly as many tokens as asked for, landmarks not counted.</param>
 /// <param name="Answer">What a right continuation begins with.</param>
-/// <param name="Needles">The tokens of the statement that holds the answer; of a chain those of the two that it takes.</param>
+/// <param name="Needles">The tokens of the statement that holds the answer; of a chain or a pair those of the two that it takes.</param>
 /// <param name="Distractors">The tokens of statements of the same form about others.</param>
 public sealed record RetrievalPrompt(
     TaskFamily Family, string Question, int[] Tokens, string Answer, IReadOnlyList<Range> Needles,
@@ -25,14 +25,14 @@ public sealed record RetrievalPrompt(
 
     /// <summary>The families of facts that a split has kinds of.</summary>
     public static IReadOnlyList<TaskFamily> Families(TaskSplit split) =>
-        [.. FactSchema.Of(split).Select(s => s.Family).Distinct(), TaskFamily.Chain];
+        [.. FactSchema.Of(split).Select(s => s.Family).Distinct(), TaskFamily.Chain, TaskFamily.Pair];
 
     /// <summary>
-    /// How many kinds of questions a split has, of these families or of all but chains; consecutive trials go through all of them.
+    /// How many kinds of questions a split has, of these families or of all but chains and pairs; consecutive trials go through all of them.
     /// A kind of chain counts twice, asked in steps and at once.
     /// </summary>
     public static int Kinds(TaskSplit split, IReadOnlyList<TaskFamily>? families = null) =>
-        Facts(split, families).Length + (2 * Chains(split, families).Count);
+        Facts(split, families).Length + (2 * Chains(split, families).Count) + Pairs(split, families).Count;
 
     /// <summary>Builds the prompt of a trial.</summary>
     /// <param name="tasks">Where the wordings come from; those of <see cref="TaskSplit.HeldOut"/> judge.</param>
@@ -41,9 +41,9 @@ public sealed record RetrievalPrompt(
     /// <param name="trial">The number of the trial.</param>
     /// <param name="filler">The text around.</param>
     /// <param name="depth">
-    /// The share of the filler before the needle, of a chain before its first fact, 0 … 1; null draws it uniformly.
+    /// The share of the filler before the needle, of a chain or a pair before its first fact, 0 … 1; null draws it uniformly.
     /// </param>
-    /// <param name="families">What is asked, some of <see cref="Families"/>; null for all but chains.</param>
+    /// <param name="families">What is asked, some of <see cref="Families"/>; null for all but chains and pairs.</param>
     /// <exception cref="LandmarkException">Too few tokens, or no kind of fact of these families.</exception>
     public static RetrievalPrompt Create(
         RetrievalTasks tasks, int tokens, long seed, long trial, FillerKind filler, double? depth = null,
@@ -52,13 +52,16 @@ public sealed record RetrievalPrompt(
         if (depth is < 0 or > 1 or double.NaN)
             throw new LandmarkException($"The depth of the fact asked for is {depth}; it must lie between 0 and 1.");
         var split = tasks.Options.Split;
-        var (facts, chains) = (Facts(split, families), Chains(split, families));
-        if (facts.Length + chains.Count == 0)
+        var (facts, chains, pairs) = (Facts(split, families), Chains(split, families), Pairs(split, families));
+        var kinds = facts.Length + (2 * chains.Count) + pairs.Count;
+        if (kinds == 0)
             throw new LandmarkException(
                 $"There is no kind of fact of the families asked for; ask for some of {string.Join(", ", Families(split))}.");
-        var kind = (int)(trial % (facts.Length + (2 * chains.Count)));
+        var kind = (int)(trial % kinds);
         var random = new CounterRandom(seed, trial);
         if (kind < facts.Length) return Of(facts[kind].Family, tasks.Facts.Prompt(random, tokens, facts[kind], filler, depth));
+        if (kind >= kinds - pairs.Count)
+            return Of(TaskFamily.Pair, tasks.Pairs.Prompt(random, tokens, pairs[kind - (kinds - pairs.Count)], filler, depth));
 
         var (chain, way) = Math.DivRem(kind - facts.Length, 2);
         var inSteps = way == 0;
@@ -84,4 +87,7 @@ public sealed record RetrievalPrompt(
 
     private static IReadOnlyList<ChainSchema> Chains(TaskSplit split, IReadOnlyList<TaskFamily>? families) =>
         families?.Contains(TaskFamily.Chain) ?? false ? ChainSchema.Of(split) : [];
+
+    private static IReadOnlyList<PairSchema> Pairs(TaskSplit split, IReadOnlyList<TaskFamily>? families) =>
+        families?.Contains(TaskFamily.Pair) ?? false ? PairSchema.Of(split) : [];
 }

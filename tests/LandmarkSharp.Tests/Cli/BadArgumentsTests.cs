@@ -44,7 +44,7 @@ public sealed class BadArgumentsTests
         { "perplexity --text a.txt --plain --keep-blocks 4", "--keep-blocks would do nothing" },
         { "passkey --trials -2", "The number of trials is -2" },
         { "recall --trials 0", "The number of trials is 0" },
-        { "recall --family riddle", "No facts of the family 'riddle' are kept out of training; --family takes key, keys, fact, record, sentence or chain" },
+        { "recall --family riddle", "No facts of the family 'riddle' are kept out of training; --family takes key, keys, fact, record, sentence, chain or pair" },
         { "recall --family keys --family quote", "No facts of the family 'quote' are kept out of training" },
         { "passkey --threads 0", "The number of threads is 0" },
         { "passkey --threads 100000", "The number of threads is 100000" },

@@ -41,8 +41,8 @@ public class RetrievalPromptTests
             tokenizer.Encoder, [], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
         var all = RetrievalPrompt.Families(TaskSplit.HeldOut);
         Assert.Equal(
-            [TaskFamily.Key, TaskFamily.Keys, TaskFamily.Fact, TaskFamily.Record, TaskFamily.Sentence, TaskFamily.Chain], all);
-        Assert.Equal(all.SkipLast(1), Asked(null, RetrievalPrompt.Kinds(TaskSplit.HeldOut)));
+            [TaskFamily.Key, TaskFamily.Keys, TaskFamily.Fact, TaskFamily.Record, TaskFamily.Sentence, TaskFamily.Chain, TaskFamily.Pair], all);
+        Assert.Equal(all.SkipLast(2), Asked(null, RetrievalPrompt.Kinds(TaskSplit.HeldOut)));
         Assert.Equal(all, Asked(all, RetrievalPrompt.Kinds(TaskSplit.HeldOut, all)));
         foreach (var family in all) Assert.Equal([family], Asked([family], 10));
         Assert.Contains("ask for some of Key, ", Assert.Throws<LandmarkException>(() => Asked([TaskFamily.Quote], 1)).Message);

@@ -7,48 +7,25 @@ namespace LandmarkSharp.Training.Tasks;
 /// </summary>
 internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, RetrievalTaskOptions options)
 {
+    private readonly TwoStatements rows = new(encoder, shop, options);
     private readonly Lexicon lexicon = Lexicon.Of(options.Split);
     private readonly IReadOnlyList<ChainSchema> schemas = ChainSchema.Of(options.Split);
     private readonly MadeUpWordings madeUp = new(options.Phrases);
 
+    // At once it is far harder to learn than in steps.
+    private const double StepsShare = 0.75;
+
     // What is kept out of training is asked as its few wordings have it.
-    private readonly (double MadeUp, double Aside) shares = options.Split == TaskSplit.Training ? (0.4, 0.3) : (0, 0);
+    private readonly (double MadeUp, double Aside) shares = options.Split == TaskSplit.Training ? (0.6, 0.3) : (0, 0);
 
     public TaskRow Row(CounterRandom random, int length)
     {
         var schema = random.Chance(shares.MadeUp) ? madeUp.Chain(random) : random.Pick(schemas);
         var chains = Draw(random, schema);
-        var dialogue = new Dialogue(random);
-        var lead = random.Chance(0.5) ? '\n' : ' ';
-        var draft = new RowDraft(random, length, encoder, options);
-        var asked = 1 + random.Weighted([4, 2, 1]);
-        var allAtEnd = random.Chance(0.3);
-        foreach (var (i, chain) in chains.Index())
-        {
-            var (first, second) = (Said(chain.First), Said(chain.Second));
-            var (here, there) = (random.NextDouble(), random.NextDouble());
-            if (i >= asked || first is null || second is null)
-            {
-                if (first is not null) draft.TrySay(here, first, draft.Free);
-                if (second is not null) draft.TrySay(there, second, draft.Free);
-                continue;
-            }
-            var question = Piece.Encode(
-                encoder, lead + Question(random, schema, chain, inSteps: random.Chance(0.5), dialogue));
-            if (first.Length + second.Length + question.Length > draft.Free)
-            {
-                if (i > 0) break;
-                throw RowDraft.TooShort(length, length - draft.Free + first.Length + second.Length + question.Length);
-            }
-            draft.TrySay(here, first, draft.Free);
-            draft.TrySay(there, second, draft.Free);
-            draft.Ask(allAtEnd ? 1 : RowDraft.Later(random, Math.Max(here, there)), question);
-            if (random.Chance(shares.Aside) && Said(Aside(random, schema, chain)) is { } aside)
-                draft.TrySay(random.NextDouble(), aside, draft.Free / 2);
-        }
-        return draft.Compose(TaskFamily.Chain, lead, shop, Named(chains));
-
-        Piece? Said(string? statement) => statement is null ? null : Piece.Encode(encoder, lead + statement);
+        return rows.Row(
+            random, length, TaskFamily.Chain, chains, Named(chains),
+            (chain, dialogue) => Question(random, schema, chain, inSteps: random.Chance(StepsShare), dialogue),
+            chain => random.Chance(shares.Aside) ? Aside(random, schema, chain) : null);
     }
 
     /// <summary>
@@ -65,14 +42,7 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
     {
         var chains = Draw(random, schema);
         var asked = Question(random, schema, chains[0], inSteps, dialogue: null);
-        var statements = new List<Placed>();
-        foreach (var statement in chains.SelectMany(c => (string?[])[c.First, c.Second]).OfType<string>())
-        {
-            var place = statements.Count == 0 && depth is { } given ? given : random.NextDouble();
-            statements.Add(new(place, Piece.Encode(encoder, '\n' + statement)));
-        }
-        return TaskPrompt.Compose(
-            encoder, () => shop.Make(kind, random, Named(chains)), statements, needles: 2, asked, length);
+        return rows.Prompt(random, length, chains, Named(chains), asked, kind, depth);
     }
 
     /// <summary>
@@ -154,5 +124,6 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
     private static string[] Named(List<Chain> chains) => [.. chains.SelectMany(c => (string[])[c.Subject, c.Bridge])];
 
     /// <summary>Two facts and their statements, of which one is null where the chain is broken.</summary>
-    private sealed record Chain(string Thing, string Subject, string Bridge, string Value, string? First, string? Second);
+    private sealed record Chain(string Thing, string Subject, string Bridge, string Value, string? First, string? Second)
+        : Told(First, Second);
 }

@@ -38,6 +38,8 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         "{invented}", "{number}", "{small} {noun}s", "{verb} the {noun}", "{food}", "{colour}",
     ];
 
+    private static readonly string[] QuestionWords = ["what", "who", "where", "when", "which", "how", "how many", "with whom", "of what"];
+
     private static readonly string[] Ends = [".", ".", ".", "", ";", "!"];
 
     private readonly string[][] phrases = phrases.Count > 0
@@ -82,26 +84,51 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
     public ChainSchema Chain(CounterRandom random)
     {
         var (subject, bridge) = (random.Pick(Subjects), random.Pick(Subjects));
-        var (words, link, gap) = Link(random);
-        var first = ChainSchema.From(subject, bridge, [Said(link, gap)], [Sentence($"{{S}}{link}{gap}{{A}}")]);
+        var (words, link, gap) = Link(random, 4);
+        var first = ChainSchema.From(subject, bridge, [Said(random, link, gap)], [Sentence($"{{S}}{link}{gap}{{A}}")]);
         var described = $"{Phrase(random, 2)} {{S}} {string.Join(' ', words)}";
-        (words, link, gap) = Link(random);
+        (words, link, gap) = Link(random, 4);
         var again = string.Join(' ', words);
-        return new ChainSchema(first, [described], ChainSchema.To(bridge, random.Pick(PlainValues), [Said(link, gap)],
+        return new ChainSchema(first, [described], ChainSchema.To(bridge, random.Pick(PlainValues), [Said(random, link, gap)],
         [
             Sentence($"{Phrase(random, 3)} {{T}} {again}? {{A}}"),
             Sentence($"{Phrase(random, 2)} {again} {{T}}? {Phrase(random, 2)} {{A}}"),
         ]));
-
-        Template Said(string link, string gap) => Sentence($"{Before(random)}{{S}}{link}{gap}{{V}}{random.Pick(Ends)}");
     }
+
+    /// <summary>A kind of pair: two facts about one, and a question that says some words of each again.</summary>
+    public PairSchema Pair(CounterRandom random)
+    {
+        var subject = random.Pick(Subjects);
+        var values = (One: random.Pick(PlainValues), Other: random.Pick(PlainValues));
+        if (random.Chance(0.5))
+            return TrainingPairs.Attributes(subject, (Phrase(random, 2), values.One), (Phrase(random, 2), values.Other));
+
+        var (one, other) = (Link(random, 4), Link(random, 4));
+        var (first, second) = (string.Join(' ', one.Words), string.Join(' ', other.Words));
+        var (ask, again) = (random.Pick(QuestionWords), random.Pick(QuestionWords));
+        var lead = random.Chance(0.5) ? "" : Phrase(random, 3) + random.Pick([" ", " ", ": "]);
+        return new PairSchema(
+            PairSchema.Fact(subject, values.One, Said(random, one.Text, one.Gap)),
+            PairSchema.Fact(subject, values.Other, Said(random, other.Text, other.Gap)),
+            [
+                Sentence($"{Phrase(random, 3)} {{S}} {first} and {second}? {lead}{{A}}"),
+                Sentence($"{ask} {first} {{S}}, and {again} {second}? {lead}{{A}}"),
+                Sentence($"{ask} {{S}} {first}, and {again} {Phrase(random, 2)} {second}? {lead}{{A}}"),
+                Sentence($"{ask} {Phrase(random, 2)} {first} and {second} {{S}}? {lead}{{A}}"),
+                Sentence($"{{S}}{one.Text} and {second}{other.Gap}{{A}}"),
+            ]);
+    }
+
+    private Template Said(CounterRandom random, string link, string gap) =>
+        Sentence($"{Before(random)}{{S}}{link}{gap}{{V}}{random.Pick(Ends)}");
 
     /// <summary>A wording: something before the subject, something between it and the value, something after.</summary>
     private (Template Statement, Template[] Questions) Way(CounterRandom random)
     {
         if (random.Chance(0.2)) return Joined(random);
         var before = Before(random);
-        var (words, link, gap) = Link(random);
+        var (words, link, gap) = Link(random, 6);
         var after = random.Chance(0.35) ? ' ' + Phrase(random, 5) : "";
         var end = random.Pick(Ends);
         var tail = string.Join(' ', words[^Math.Min(words.Length, random.Between(1, 3))..]) + gap;
@@ -122,9 +149,9 @@ internal sealed class MadeUpWordings(IReadOnlyList<string> phrases)
         random.Chance(0.4) ? "" : Phrase(random, 4) + random.Pick([" ", " ", " ", ": ", ", ", ". "]);
 
     /// <summary>What stands between a subject and its value.</summary>
-    private (string[] Words, string Text, string Gap) Link(CounterRandom random)
+    private (string[] Words, string Text, string Gap) Link(CounterRandom random, int longest)
     {
-        var words = Phrase(random, random.Chance(0.3) ? 1 : 6).Split(' ');
+        var words = Phrase(random, random.Chance(0.3) ? 1 : longest).Split(' ');
         return (
             words, random.Pick([" ", " ", " ", ", "]) + string.Join(' ', words), random.Pick([" ", " ", " ", " ", ": ", ", ", " = "]));
     }

@@ -6,7 +6,7 @@ public sealed record RetrievalTaskOptions
     /// <summary>Training's wordings, or those that are kept out of it.</summary>
     public TaskSplit Split { get; init; }
 
-    /// <summary>The shares of the families where none are given: all but chains.</summary>
+    /// <summary>The shares of the families where none are given: all but chains and pairs.</summary>
     public static IReadOnlyDictionary<TaskFamily, double> DefaultShares { get; } = new Dictionary<TaskFamily, double>
     {
         [TaskFamily.PassKey] = 0.08,
@@ -67,6 +67,7 @@ public sealed class RetrievalTasks
         passKey = new PassKeyTask(encoder, shop, Options.BeginOfText, Options.EndOfText);
         Facts = new FactTask(encoder, shop, Options);
         Chains = new ChainTask(encoder, shop, Options);
+        Pairs = new PairTask(encoder, shop, Options);
         quote = new QuoteTask(encoder, shop);
     }
 
@@ -76,6 +77,8 @@ public sealed class RetrievalTasks
     internal FactTask Facts { get; }
 
     internal ChainTask Chains { get; }
+
+    internal PairTask Pairs { get; }
 
     /// <summary>Row <paramref name="index"/> of a seed's endless list: <paramref name="length"/> tokens.</summary>
     /// <exception cref="LandmarkException">The task drawn does not fit in so few tokens; <see cref="ShortestRow"/> always do.</exception>
@@ -87,10 +90,12 @@ public sealed class RetrievalTasks
             TaskFamily.PassKey => passKey.Row(random, length),
             TaskFamily.Quote => quote.Row(random, length),
             TaskFamily.Chain => Chains.Row(random, length),
+            TaskFamily.Pair => Pairs.Row(random, length),
             var family => Facts.Row(random, length, family),
         };
     }
 
     private static bool IsIn(TaskSplit split, TaskFamily family) =>
-        split == TaskSplit.Training || family == TaskFamily.Chain || FactSchema.Of(split).Any(s => s.Family == family);
+        split == TaskSplit.Training || family is TaskFamily.Chain or TaskFamily.Pair
+        || FactSchema.Of(split).Any(s => s.Family == family);
 }

@@ -55,6 +55,9 @@ public enum TaskFamily
 
     /// <summary>What follows from two facts that stand apart, by something that both name.</summary>
     Chain,
+
+    /// <summary>Two facts about one, which stand apart and are asked for together.</summary>
+    Pair,
 }
 
 /// <summary>A row of regular tokens with something to find in it.</summary>

@@ -100,7 +100,7 @@ public class ChainTaskTests
                 distances.Add((double)apart / before.Length);
             }
         }
-        Assert.InRange((double)steps / (steps + atOnce), 0.45, 0.55);
+        Assert.InRange((double)steps / (steps + atOnce), 0.7, 0.8);
         // In either order, and rather far apart than near.
         Assert.InRange(distances.Count(d => d > 0), distances.Count * 4 / 10, distances.Count * 6 / 10);
         Assert.InRange(distances.Count(d => Math.Abs(d) > 0.15), distances.Count * 6 / 10, distances.Count * 9 / 10);

@@ -17,7 +17,7 @@ public class RetrievalTasksTests
 
     public static TheoryData<TaskFamily, TaskSplit> Families => new(
         Enum.GetValues<TaskFamily>().Select(f => (f, TaskSplit.Training)).Concat(
-            HeldOutFacts.All.Select(s => s.Family).Append(TaskFamily.Chain).Distinct().Select(f => (f, TaskSplit.HeldOut))));
+            HeldOutFacts.All.Select(s => s.Family).Concat([TaskFamily.Chain, TaskFamily.Pair]).Distinct().Select(f => (f, TaskSplit.HeldOut))));
 
     [Theory]
     [MemberData(nameof(Families))]
@@ -40,9 +40,14 @@ public class RetrievalTasksTests
                 // The row may end, or another answer begin, right behind the number: what ends it is not in the text.
                 var answer = tokenizer.Decode(row.Tokens.AsSpan(start..i)).Trim().TrimEnd('.');
                 var before = tokenizer.Decode(row.Tokens.AsSpan(..start));
-                // An answer in steps has a part of one statement, and then another.
+                // An answer in steps has a part of one statement, and then another; one of two facts has a part of each.
                 Assert.All(
-                    family == TaskFamily.Chain ? answer.Split(". ") : [answer],
+                    family switch
+                    {
+                        TaskFamily.Chain => answer.Split(". "),
+                        TaskFamily.Pair => answer.Split(" and "),
+                        _ => [answer],
+                    },
                     part => Assert.Contains(part, before, StringComparison.OrdinalIgnoreCase));
                 answers++;
             }
@@ -156,14 +161,17 @@ public class RetrievalTasksTests
     public void HeldOutWordingsAndWordsOccurNowhereInTraining()
     {
         var trained = TrainingFacts.All.SelectMany(s => s.Wordings)
-            .Concat(TrainingChains.All.SelectMany(s => s.Wordings)).ToHashSet(StringComparer.Ordinal);
+            .Concat(TrainingChains.All.SelectMany(s => s.Wordings))
+            .Concat(TrainingPairs.All.SelectMany(s => s.Wordings)).ToHashSet(StringComparer.Ordinal);
         Assert.All(
-            HeldOutFacts.All.SelectMany(s => s.Wordings).Concat(HeldOutChains.All.SelectMany(s => s.Wordings)),
+            HeldOutFacts.All.SelectMany(s => s.Wordings).Concat(HeldOutChains.All.SelectMany(s => s.Wordings))
+                .Concat(HeldOutPairs.All.SelectMany(s => s.Wordings)),
             wording => Assert.DoesNotContain(wording, trained));
         Assert.Empty(Lexicon.Training.OwnWords.Intersect(Lexicon.HeldOut.OwnWords));
 
         var text = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var tasks in (RetrievalTasks[])[Tasks(TaskSplit.Training), Tasks(TaskSplit.Training, TaskFamily.Chain)])
+        foreach (var tasks in (RetrievalTasks[])
+            [Tasks(TaskSplit.Training), Tasks(TaskSplit.Training, TaskFamily.Chain), Tasks(TaskSplit.Training, TaskFamily.Pair)])
             for (var index = 0; index < 1000; index++)
             {
                 var row = tokenizer.Decode(tasks.Row(5, index, 400).Tokens);
