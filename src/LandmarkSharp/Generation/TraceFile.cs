@@ -33,8 +33,15 @@ public sealed record TraceFile(TraceHeader Header, IReadOnlyList<TracedToken> To
         foreach (var token in Tokens) writer.WriteLine(JsonSerializer.Serialize(token, Lines.TracedToken));
     });
 
+    /// <summary>
+    /// Writes a page that shows it: the text as a strip of blocks, attention by layer and token, and the passages. It needs nothing but
+    /// a browser, and no network.
+    /// </summary>
+    /// <exception cref="LandmarkException">The disk refuses.</exception>
+    public void SavePage(string path) => WholeFiles.Write(path, TracePage.Of(this));
+
     /// <summary>Header and tokens as one JSON object that may stand in an HTML page: nothing in it ends a script.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, Page.TraceFile);
+    internal string ToJson() => JsonSerializer.Serialize(this, Page.TraceFile);
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="LandmarkException">There is none, it is no trace, or it is damaged; the message says where.</exception>
