@@ -12,6 +12,7 @@ namespace LandmarkSharp.Generation;
 /// <param name="Tokens">The others.</param>
 public sealed record TraceFile(TraceHeader Header, IReadOnlyList<TracedToken> Tokens)
 {
+    private const int Most = 10_000;            // layers or heads of any model
     private const string Remedy = "give one that 'landmark ask --trace' or 'landmark generate --trace' wrote";
 
     private static readonly TraceJson Lines = new(new JsonSerializerOptions(TraceJson.Default.Options)
@@ -53,6 +54,7 @@ public sealed record TraceFile(TraceHeader Header, IReadOnlyList<TracedToken> To
         {
             using var lines = File.ReadLines(path).GetEnumerator();
             var header = lines.MoveNext() ? ReadHeader(path, lines.Current) : throw new LandmarkException($"'{path}' is empty; {Remedy}.");
+            if (Problem(header) is { } wrong) throw new LandmarkException($"'{path}' is damaged: line 1 has {wrong}; {Remedy}.");
             var blocks = header.Passages.Select(p => p.Block).ToHashSet();
             List<TracedToken> tokens = [];
             while (lines.MoveNext())
@@ -103,12 +105,26 @@ public sealed record TraceFile(TraceHeader Header, IReadOnlyList<TracedToken> To
         }
     }
 
+    private static string? Problem(TraceHeader header)
+    {
+        if (header.Layers is < 1 or > Most || header.Heads is < 1 or > Most) return $"{header.Layers} layers of {header.Heads} heads";
+        if (header.BlockTokens < 1 || header.BlockCount < 1) return $"{header.BlockCount} blocks of {header.BlockTokens} tokens";
+        var last = -1L;
+        foreach (var passage in header.Passages)
+        {
+            if (passage is null || passage.Block <= last || passage.Block >= header.BlockCount) return "passages that are not in the order of the text's blocks";
+            last = passage.Block;
+        }
+        return null;
+    }
+
     private static string? Problem(TraceHeader header, HashSet<long> blocks, TracedToken token)
     {
         if (token.Reads.Queries < 0) return $"{token.Reads.Queries} queries";
         if (token.Reads.Layers.Count != header.Layers) return $"{token.Reads.Layers.Count} layers of {header.Layers}";
         foreach (var heads in token.Reads.Layers)
         {
+            if (heads is null || heads.Contains(null!)) return "a layer or head with nothing in it";
             if (heads.Count != header.Heads) return $"{heads.Count} heads of {header.Heads} in a layer";
             foreach (var read in heads)
             {

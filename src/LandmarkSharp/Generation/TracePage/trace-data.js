@@ -57,7 +57,7 @@ function sharesOfCells({ head, passage }) {
   return shares.map((s, i) => s / Math.max(1, heads * tokens[i % tokens.length].reads.queries));
 }
 
-const percent = (share) => `${(100 * Math.max(0, share)).toFixed(1)} %`;
+const percent = (share) => share > 0 && share < 0.0005 ? "under 0.1 %" : `${(100 * Math.max(0, share)).toFixed(1)} %`;
 const number = (n) => n.toLocaleString("en");
 
 // A token as a label: marks and parts of characters spell nothing.

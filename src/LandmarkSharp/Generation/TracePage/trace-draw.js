@@ -1,5 +1,5 @@
 const strip = document.getElementById("strip"), heat = document.getElementById("heat");
-const stripTop = 4, stripHeight = 44, heatLeft = 34, heatLabels = 84;
+const stripTop = 4, stripHeight = 44, heatLeft = 34;
 let colours, heatShape;
 
 function readColours() {
@@ -7,16 +7,24 @@ function readColours() {
   const rgb = (name) => style.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi).map(x => parseInt(x, 16));
   colours = {
     ramp: [rgb("--low"), rgb("--mid"), rgb("--high")],
-    ink: style.getPropertyValue("--ink"), soft: style.getPropertyValue("--soft"),
-    line: style.getPropertyValue("--line"), accent: style.getPropertyValue("--accent"), on: style.getPropertyValue("--on-high"),
+    soft: style.getPropertyValue("--soft"),
+    accent: style.getPropertyValue("--accent"),
   };
 }
 
 // From low to high by way of the middle; x from 0 to 1.
-function colour(x) {
+function mixed(x) {
   const at = 2 * Math.min(1, Math.max(0, x)), part = at < 1 ? 0 : 1;
   const [a, b] = [colours.ramp[part], colours.ramp[part + 1]];
-  return `rgb(${a.map((v, i) => Math.round(v + (b[i] - v) * (at - part))).join(" ")})`;
+  return a.map((v, i) => Math.round(v + (b[i] - v) * (at - part)));
+}
+
+const colour = (x) => `rgb(${mixed(x).join(" ")})`;
+
+// Black or white, whichever can be read on it: relative luminance as WCAG 2 has it.
+function inkOn(x) {
+  const [r, g, b] = mixed(x).map(v => ((v / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000" : "#fff";
 }
 
 // Small shares are to be seen too.
@@ -70,7 +78,8 @@ function shapeHeat() {
   const width = Math.min(44, Math.max(16, Math.floor(room / Math.max(1, tokens.length)))), most = (15000 - heatLeft) / Math.max(1, tokens.length);
   heatShape = { cellWidth: Math.min(width, most), cellHeight: header.layers > 40 ? 12 : header.layers > 16 ? 16 : 22 };
   heatShape.width = heatLeft + heatShape.cellWidth * tokens.length + 2;
-  heatShape.height = heatShape.cellHeight * header.layers + heatLabels;
+  heatShape.labels = heatShape.cellWidth < 12 ? 2 : 14 + 7 * Math.min(11, Math.max(...tokens.map(t => label(t).trim().length), 1));
+  heatShape.height = heatShape.cellHeight * header.layers + heatShape.labels;
   heat.style.width = `${heatShape.width}px`;
   heat.style.height = `${heatShape.height}px`;
 }

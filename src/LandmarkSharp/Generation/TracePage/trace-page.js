@@ -58,7 +58,7 @@ function draw() {
   [...element("answer").querySelectorAll("button")].forEach((button, t) => {
     const strong = strength(memory[t], top);
     button.style.background = colour(strong);
-    button.style.color = strong > 0.62 ? colours.on : colours.ink;
+    button.style.color = inkOn(strong);
     button.setAttribute("aria-pressed", t === chosen.token);
     button.title = `${percent(memory[t])} from ${chosen.passage === null ? "memory" : `block ${passages[chosen.passage].block}`}`;
   });
@@ -176,7 +176,10 @@ function listen() {
   });
   element("reset").addEventListener("click", () => choose({ token: null, layer: null, head: null, passage: null }));
   element("deselect").addEventListener("click", () => choose({ passage: null }));
-  strip.addEventListener("click", (e) => choose({ passage: passageAt(e.offsetX, shares) }));
+  strip.addEventListener("click", (e) => {
+    choose({ passage: passageAt(e.offsetX, shares) });
+    if (matchMedia("(max-width: 999px)").matches) element("passage").scrollIntoView({ block: "nearest" });
+  });
   heat.addEventListener("click", (e) => {
     const cell = cellAt(e.offsetX, e.offsetY);
     if (cell) choose(cell.token === chosen.token && cell.layer === chosen.layer ? { token: null, layer: null } : cell);
