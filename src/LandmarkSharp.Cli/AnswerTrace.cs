@@ -58,8 +58,9 @@ internal sealed class AnswerTrace
         var (landmark, retrieval) = (engine.Config.Landmark!, engine.Retrieval!);
         var header = new TraceHeader(
             TraceHeader.Version, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), engine.Config.Layers,
-            engine.Config.Heads, landmark.BlockTokens, retrieval.TopK, retrieval.WindowBlocks, ofText, session.Trace.BlockCount, prompt, answer,
-            tokens.Count, passages, file, retrieval.KeepBlocks);
+            engine.Config.Heads, landmark.BlockTokens, retrieval.TopK, retrieval.WindowBlocks, ofText,
+            (session.Tokens.Count + landmark.BlockTokens - 1) / landmark.BlockTokens, prompt, answer, tokens.Count, passages, file,
+            retrieval.KeepBlocks);
         // What a token spells, though a stop string may have kept it from being shown.
         var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
         new TraceFile(header, [.. tokens.Select(t => new TracedToken(t.Id, decoder.Push(t.Id), t.Reads!))]).Save(path);

@@ -99,19 +99,23 @@ public sealed class TraceCommandTests(ToolModel model) : IClassFixture<ToolModel
     public async Task WhatIsGeneratedIsTracedToo()
     {
         var path = folder["trace.jsonl"];
-        string[] line = ["generate", "--model", model.Path, "--max-tokens", "3", "--trace", path, "--json"];
-        var end = (await LandmarkTool.Run([.. line, "--text", model.Text, "And so"])).Lines[^1];
+        string[] line = ["generate", "--model", model.Path, "--trace", path, "--json"];
+        var end = (await LandmarkTool.Run([.. line, "--text", model.Text, "And so", "--max-tokens", "3"])).Lines[^1];
         Assert.Equal(path, end.GetProperty("trace").GetString());
         var trace = TraceFile.Load(path);
         Assert.Equal((end.GetProperty("text").GetString(), "And so", model.Text), (trace.Header.Answer, trace.Header.Prompt, trace.Header.Text));
         Assert.Contains(trace.Header.Passages, p => p.FirstByte is not null);
 
         // A prompt alone is no file in which a passage could stand.
-        await LandmarkTool.Run([.. line, File.ReadAllText(model.Text)]);
+        await LandmarkTool.Run([.. line, File.ReadAllText(model.Text), "--max-tokens", "3"]);
         trace = TraceFile.Load(path);
         Assert.Equal((null, 0), (trace.Header.Text, trace.Header.TextTokens));
         Assert.NotEmpty(trace.Header.Passages);
         Assert.All(trace.Header.Passages, p => Assert.Null(p.FirstByte));
+
+        // Nothing generated is nothing read.
+        await LandmarkTool.Run([.. line, "Once", "--max-tokens", "0"]);
+        Assert.Equal(0, (await LandmarkTool.Run("trace", path, "--html", folder["page.html"], "--json")).Json.GetProperty("generated").GetInt32());
     }
 
     [Fact]

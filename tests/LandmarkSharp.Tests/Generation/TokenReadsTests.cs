@@ -91,6 +91,21 @@ public sealed class TokenReadsTests
         Assert.All(session.Generate(Recorded(3) with { RecordReads = false }), t => Assert.Null(t.Reads));
     }
 
+    /// <summary>The mark that ends an answer is no part of the text: asked again, the model says it again without reading.</summary>
+    [Fact]
+    public void WhatIsKnownAlreadyIsReadFromNothing()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(3) with { EosIds = [.. Enumerable.Range(0, TinyModel.Vocabulary)] });
+        using var session = engine.NewSession();
+        session.Append(TinyModel.Tokens(40));
+        TokenReads Next() => Assert.Single(session.Generate(Recorded(1) with { StopAtEndOfText = true })).Reads!;
+        Assert.True(Next() is { Queries: > 0 } first && first.Blocks.Any());
+        var again = Next();
+        Assert.Equal(0, again.Queries);
+        Assert.Empty(again.Blocks);
+        Assert.Equal(1, ReadSum.Of(3, [again]).WindowMass);
+    }
+
     [Fact]
     public void RecordingLeavesNoTensors()
     {

@@ -63,6 +63,7 @@ const number = (n) => n.toLocaleString("en");
 // A token as a label: marks and parts of characters spell nothing.
 function label(token) {
   if (token.text === "") return `#${token.id}`;
+  if (/^ +$/.test(token.text)) return "␣";
   return token.text.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 }
 

@@ -102,7 +102,7 @@ function drawHeat(shares, most, chosen) {
   }
   if (cellWidth >= 12) {
     tokens.forEach((token, t) => {
-      const text = label(token).trim() || "␣";
+      const text = label(token).trim();
       draw.save();
       draw.translate(heatLeft + (t + 0.5) * cellWidth, bottom + 6);
       draw.rotate(-Math.PI / 2);
