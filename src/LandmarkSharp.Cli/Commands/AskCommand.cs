@@ -83,7 +83,9 @@ internal sealed class AskCommand : LandmarkCommand
         if (cited) Sources.Cite(sources, read, output);
         else Sources.Tell(sources, output);
         if (cited && sources.Any(s => s.Passage.FirstByte is null))
-            Tool.Warn("The tokens do not spell the text byte for byte, so passages have no place in bytes; text in UTF-8 has one with most tokenizers.", parsed);
+            Tool.Warn(
+                "The tokens do not spell the text byte for byte, so passages have no place in bytes; text in UTF-8 has one with most tokenizers.",
+                parsed);
         output.Line($"[grey]{session.Trace.WindowMass,6:P1}  the last tokens and the question[/]");
         if (session.Trace.DroppedShare is { } dropped)
             output.Line($"[grey]{dropped,6:P1}  of the answer's retrievals were dropped for the context-miss token[/]");

@@ -7,7 +7,8 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark trace</c>: what an answer was read from, from the file that <c>--trace</c> wrote.</summary>
 internal sealed class TraceCommand : LandmarkCommand
 {
-    private readonly Argument<string> file = new("FILE") { Description = "The file that 'landmark ask --trace' or 'landmark generate --trace' wrote." };
+    private readonly Argument<string> file =
+        new("FILE") { Description = "The file that 'landmark ask --trace' or 'landmark generate --trace' wrote." };
     private readonly Option<string?> html = new("--html")
     {
         Description = "Write a page that shows it in a browser, with all that it needs in it.",
@@ -43,7 +44,9 @@ internal sealed class TraceCommand : LandmarkCommand
 
         output.Text($"{header.Answer}\n\n");
         Sources.Cite(sources, header.TextTokens, output);
-        output.Line($"[grey]{whole.WindowMass:P1} in the window; {header.Passages.Count:N0} of {header.BlockCount:N0} blocks read for {header.Generated:N0} tokens[/]");
+        output.Line(
+            $"[grey]{whole.WindowMass:P1} in the window; "
+            + $"{header.Passages.Count:N0} of {header.BlockCount:N0} blocks read for {header.Generated:N0} tokens[/]");
         output.Table(["layer", "from memory", "most read", "its share"], layers.Select(l => (string[])
         [
             $"{l.Layer}", $"{1 - l.Sum.WindowMass:P1}",

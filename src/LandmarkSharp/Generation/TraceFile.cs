@@ -112,7 +112,8 @@ public sealed record TraceFile(TraceHeader Header, IReadOnlyList<TracedToken> To
         var last = -1L;
         foreach (var passage in header.Passages)
         {
-            if (passage is null || passage.Block <= last || passage.Block >= header.BlockCount) return "passages that are not in the order of the text's blocks";
+            if (passage is null || passage.Block <= last || passage.Block >= header.BlockCount)
+                return "passages that are not in the order of the text's blocks";
             last = passage.Block;
         }
         return null;
