@@ -48,14 +48,9 @@ public sealed class MemoryFileWriter : IDisposable
             header = MemoryFile.ReadHeader(file, expected);
             (root, var damaged) = MemoryRoot.Newest(file, header.Id);
             catalog = MemoryCatalog.Read(file, header, root);
-            WholeFiles.Guard(path, () =>
-            {
-                foreach (var slot in damaged) MemoryCommit.WriteSlot(file.Handle, header.Id, slot, root);
-                // What a writer left that died: were it longer than what comes, its catalog would be found at the end of the file.
-                RandomAccess.SetLength(file.Handle, root.End);
-                RandomAccess.FlushToDisk(file.Handle);
-            });
-            Rollback();
+            foreach (var slot in damaged)
+                WholeFiles.Guard(path, () => MemoryCommit.WriteSlot(file.Handle, header.Id, slot, root));
+            Rollback();                 // cuts off what a writer left that died
         }
         catch
         {
@@ -155,7 +150,7 @@ public sealed class MemoryFileWriter : IDisposable
         RequireReady();
         var (fresh, next) = (MemoryHeader.Create(Model, Type), new MemoryCatalog([.. Documents.All], [.. Sessions.All]));
         var newest = root;
-        WholeFiles.Write(path, target =>
+        WholeFiles.WritePartial(path, target =>
         {
             var (moved, at) = (new Dictionary<long, long>(), MemoryRoot.FirstOffset);
             foreach (var (_, segment) in next.Segments)
@@ -167,7 +162,9 @@ public sealed class MemoryFileWriter : IDisposable
             next = new MemoryCatalog([.. next.Documents.Select(Moved)], [.. next.Sessions.Select(Moved)]);
             newest = MemoryCommit.Begin(target.SafeFileHandle, fresh, next, root.Sequence + 1, at);
         });
+        // From here on the name may be the new file's, and nothing may be written to the old one.
         isUncertain = true;
+        WholeFiles.Commit(path);
         var compacted = StoredFile.Open(path, FileAccess.ReadWrite);
         file.Dispose();
         (file, header, root, catalog) = (compacted, fresh, newest, next);

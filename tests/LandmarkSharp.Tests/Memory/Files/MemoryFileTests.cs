@@ -72,6 +72,7 @@ public sealed class MemoryFileTests
         using var old = MemoryFile.Open(path);
         Assert.Same(old, old.Refreshed());
         var store = script.At(5);
+        Parallel.For(0, 8, _ => store.Same(old));
         while (writer.Sequence < 30)
         {
             script.Next(writer);
