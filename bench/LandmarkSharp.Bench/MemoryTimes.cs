@@ -73,6 +73,7 @@ internal static class MemoryTimes
             });
             writer.Commit();
         }
-        Console.WriteLine($"{segments} commits written in {clock.Elapsed.TotalSeconds:F1} s, {new FileInfo(path).Length / clock.Elapsed.TotalSeconds / 1e6:F0} MB/s");
+        Console.WriteLine(
+            $"{segments} commits written in {clock.Elapsed.TotalSeconds:F1} s, {new FileInfo(path).Length / clock.Elapsed.TotalSeconds / 1e6:F0} MB/s");
     }
 }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Memory.Files;
@@ -181,7 +180,7 @@ public sealed class MemoryFile : IDisposable
     /// <exception cref="LandmarkException">They are damaged, or are not of this commit.</exception>
     public SegmentText ReadText(MemorySegment segment) => Reader(segment).ReadText();
 
-    /// <summary>Reads all that this commit uses, and tells what is damaged; what it could not be opened with is whole.</summary>
+    /// <summary>Reads all that this commit uses, and tells what is damaged. Header and catalog were checked when it was opened.</summary>
     /// <param name="cancel">Stops it.</param>
     public IReadOnlyList<MemoryDamage> Check(CancellationToken cancel = default) =>
     [
@@ -205,15 +204,19 @@ public sealed class MemoryFile : IDisposable
         return header;
     }
 
-    private SegmentReader Reader(MemorySegment segment) =>
-        readers.TryGetValue(segment.Offset, out var reader) && reader.Segment == segment ? reader : throw new LandmarkException(
+    private SegmentReader Reader(MemorySegment segment)
+    {
+        ObjectDisposedException.ThrowIf(file.Handle.IsClosed, this);
+        return readers.TryGetValue(segment.Offset, out var reader) && reader.Segment == segment ? reader : throw new LandmarkException(
             $"{path} has no such segment at its commit {Sequence}; take segments from the same object's documents and sessions.");
+    }
 
     private void Place(SegmentReader reader, int layer, int first, int blocks)
     {
         Within(layer, Model.Layers, "layer");
         if (first < 0 || blocks < 0 || first > reader.Segment.Blocks - blocks)
-            throw new LandmarkException($"There are no {blocks} blocks from block {first} on in a segment of {reader.Segment.Blocks}; ask for those that it has.");
+            throw new LandmarkException(
+                $"There are no {blocks} blocks from block {first} on in a segment of {reader.Segment.Blocks}; ask for those that it has.");
     }
 
     private static void Within(int index, int count, string what)

@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Memory.Files;
@@ -195,7 +194,8 @@ public sealed class MemoryFileWriter : IDisposable
         var (tokens, block) = (text.Tokens.Length, Model.BlockTokens);
         if (tokens > block && tokens % block != 0)
             throw new LandmarkException(
-                $"{tokens} tokens are no whole blocks of {block}, and more than a tail; write the {tokens / block * block} of whole blocks, and then the rest.");
+                $"{tokens} tokens are no whole blocks of {block}, and more than a tail; write the {tokens / block * block} of whole blocks, "
+                + "and then the rest.");
         MemorySegment segment = null!;
         var begin = end;
         isAppending = true;

@@ -1,8 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Text.Json;
-using LandmarkSharp.Tensors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Memory.Files;
@@ -42,7 +40,8 @@ internal sealed record MemoryHeader(ulong Id, MemoryModel Model, ScalarType Type
         var page = new byte[Page];
         var json = JsonSerializer.SerializeToUtf8Bytes(new Fields(Id, NameOf(Type)!, Model), MemoryCatalog.Json);
         if (json.Length > HashStart - JsonStart)
-            throw new LandmarkException($"A memory file's header has room for {HashStart - JsonStart} bytes, and it needs {json.Length}; give shorter fingerprints.");
+            throw new LandmarkException(
+                $"A memory file's header has room for {HashStart - JsonStart} bytes, and it needs {json.Length}; give shorter fingerprints.");
         Magic.CopyTo(page);
         BinaryPrimitives.WriteInt32LittleEndian(page.AsSpan(8), Version);
         BinaryPrimitives.WriteInt32LittleEndian(page.AsSpan(12), json.Length);

@@ -1,5 +1,3 @@
-using TorchSharp;
-
 namespace LandmarkSharp.Memory.Files;
 
 /// <summary>The model that a memory file belongs to: keys and values of one mean nothing to another.</summary>

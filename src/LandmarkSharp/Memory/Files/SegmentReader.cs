@@ -179,6 +179,7 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
         // Without hashes nothing can be compared.
         if (damaged is not null)
             throw new LandmarkException(
-                $"{file.Path} is damaged in {new MemoryDamage(owner, hashes.Value is null ? Part("the hashes") : damaged)}; add that again, or restore the file from a copy.");
+                $"{file.Path} is damaged in {new MemoryDamage(owner, hashes.Value is null ? Part("the hashes") : damaged)}; "
+                + "add that again, or restore the file from a copy.");
     }
 }

@@ -1,6 +1,5 @@
 using CsCheck;
 using LandmarkSharp.Memory.Files;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Memory.Files;

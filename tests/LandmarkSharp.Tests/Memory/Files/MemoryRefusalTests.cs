@@ -1,5 +1,4 @@
 using LandmarkSharp.Memory.Files;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Memory.Files;
