@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Tensors;
 
 /// <summary>
-/// A whole file in memory as the system pages it in. Writes through the mapping are private to the process: they
+/// A file, or a part of one, in memory as the system pages it in. Writes through the mapping are private to the process: they
 /// never reach the file. The mapping is undone when its owner and the last tensor over it are gone.
 /// </summary>
 internal sealed unsafe partial class MappedFile : SafeHandleZeroOrMinusOneIsInvalid
@@ -25,28 +25,31 @@ internal sealed unsafe partial class MappedFile : SafeHandleZeroOrMinusOneIsInva
         Length = length;
     }
 
-    /// <summary>The file's length in bytes.</summary>
+    /// <summary>Bytes mapped.</summary>
     public long Length { get; }
 
-    /// <summary>Maps an open file of at least one byte.</summary>
+    /// <summary>Maps an open file, or a part of it, of at least one byte.</summary>
+    /// <param name="file">The file; it may be closed afterwards.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="offset">Where they begin: at a page of the system.</param>
     /// <exception cref="IOException">The system refuses.</exception>
-    public static MappedFile Open(SafeFileHandle file, long length)
+    public static MappedFile Open(SafeFileHandle file, long length, long offset = 0)
     {
-        var address = mmap(0, (nuint)length, ReadWrite, Private, (int)file.DangerousGetHandle(), 0);
+        var address = mmap(0, (nuint)length, ReadWrite, Private, (int)file.DangerousGetHandle(), offset);
         GC.KeepAlive(file);
         return address != -1
             ? new MappedFile(address, length)
             : throw new IOException(Marshal.GetPInvokeErrorMessage(Marshal.GetLastSystemError()));
     }
 
-    /// <summary>The bytes of a part of the file; valid while the mapping is not disposed.</summary>
+    /// <summary>The bytes of a part of what is mapped; valid while the mapping is not disposed.</summary>
     public ReadOnlySpan<byte> Bytes(long offset, int length)
     {
         ObjectDisposedException.ThrowIf(IsClosed, this);
         return new ReadOnlySpan<byte>((byte*)handle + offset, length);
     }
 
-    /// <summary>A CPU tensor over a part of the file; its storage keeps the mapping alive.</summary>
+    /// <summary>A CPU tensor over a part of it; its storage keeps the mapping alive.</summary>
     public Tensor Tensor(long offset, ReadOnlySpan<long> shape, ScalarType type)
     {
         var added = false;

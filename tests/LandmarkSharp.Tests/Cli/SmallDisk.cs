@@ -20,16 +20,22 @@ internal static class SmallDisk
     /// <param name="folder">The folder, which is there.</param>
     /// <param name="free">Bytes that are free beside what the folder has.</param>
     /// <param name="arguments">The tool's.</param>
-    public static async Task<ToolRun> Run(string folder, long free, params string[] arguments)
+    public static Task<ToolRun> Run(string folder, long free, params string[] arguments) =>
+        Run(folder, free, program => LandmarkTool.RunBy(program, arguments));
+
+    /// <summary>Runs any program while a folder is a disk.</summary>
+    /// <param name="folder">The folder, which is there.</param>
+    /// <param name="free">Bytes that are free beside what the folder has.</param>
+    /// <param name="run">Runs it by another program, which gets the command as its last arguments.</param>
+    public static async Task<ToolRun> Run(string folder, long free, Func<string[], Task<ToolRun>> run)
     {
         if (!await MayMount()) Assert.Skip("This machine lets no user mount a disk of his own.");
         var size = free + FileBytes(folder);
-        var run = await LandmarkTool.RunBy(
-            ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", Script, "sh", folder, $"{size}"], arguments);
-        Assert.NotEqual(99, run.Code);
+        var done = await run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", Script, "sh", folder, $"{size}"]);
+        Assert.NotEqual(99, done.Code);
         Directory.Delete(folder, recursive: true);
         Directory.Move(folder + ".aside", folder);
-        return run;
+        return done;
     }
 
     // In pages, and one for each folder.

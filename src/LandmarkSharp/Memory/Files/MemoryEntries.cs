@@ -1,0 +1,84 @@
+using System.Text;
+
+namespace LandmarkSharp.Memory.Files;
+
+/// <summary>The documents or the sessions of a memory file while it is written.</summary>
+public sealed class MemoryEntries
+{
+    private readonly MemoryFileWriter writer;
+    private readonly string kind;
+    private readonly List<MemoryEntry> entries = [];
+
+    internal MemoryEntries(MemoryFileWriter writer, string kind) => (this.writer, this.kind) = (writer, kind);
+
+    /// <summary>All of them as they will be committed, in their order.</summary>
+    public IReadOnlyList<MemoryEntry> All => entries;
+
+    /// <summary>Whether there is one of that name.</summary>
+    public bool Contains(string name) => Index(name) >= 0;
+
+    /// <summary>Adds one that has no text yet, after all others.</summary>
+    /// <param name="name">Its name: any text but none, compared as it stands.</param>
+    /// <param name="from">The session that a session goes on from, if it does from one.</param>
+    /// <exception cref="LandmarkException">The name is none, or is taken.</exception>
+    public void Add(string name, string? from = null)
+    {
+        CheckName(name);
+        if (from is not null) CheckName(from);
+        if (Contains(name)) throw new LandmarkException($"There is a {kind} {MemoryDamage.Quote(name)} already; replace it, or choose another name.");
+        entries.Add(new MemoryEntry(name, Complete: false, from, []));
+    }
+
+    /// <summary>Begins one anew: its text goes and its place stays. Until the commit readers see the old one.</summary>
+    /// <exception cref="LandmarkException">There is none of that name.</exception>
+    public void Replace(string name) => Change(name, e => e with { Complete = false, Segments = [] });
+
+    /// <summary>Removes one; the space is freed by <see cref="MemoryFileWriter.Compact"/>.</summary>
+    /// <exception cref="LandmarkException">There is none of that name.</exception>
+    public void Remove(string name) => entries.RemoveAt(Required(name));
+
+    /// <summary>Notes that all of one is there.</summary>
+    /// <exception cref="LandmarkException">There is none of that name.</exception>
+    public void Complete(string name) => Change(name, e => e with { Complete = true });
+
+    /// <summary>
+    /// Writes more of one that is not complete. Tokens are whole blocks, or fewer than a block's: a tail, whose keys and values are not
+    /// kept, and which goes when its text goes on, with its tokens at the head of what comes.
+    /// </summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="text">Tokens and text.</param>
+    /// <param name="write">Writes keys, values and landmark keys; whatever it throws leaves all as it was.</param>
+    /// <exception cref="LandmarkException">Something does not fit, or the disk refuses; all is as it was.</exception>
+    public void Append(string name, SegmentText text, Action<SegmentWriter> write)
+    {
+        if (entries[Required(name)].Complete)
+            throw new LandmarkException($"The {kind} {MemoryDamage.Quote(name)} is complete; replace it to write it anew.");
+        var segment = writer.Write(text, write);
+        Change(name, e => e with { Segments = [.. e.Segments.Where(s => s.Blocks > 0), segment] });
+    }
+
+    internal void Set(IEnumerable<MemoryEntry> all)
+    {
+        entries.Clear();
+        entries.AddRange(all);
+    }
+
+    private void Change(string name, Func<MemoryEntry, MemoryEntry> change)
+    {
+        var index = Required(name);
+        entries[index] = change(entries[index]);
+    }
+
+    private int Required(string name) => Index(name) is >= 0 and var index ? index : throw new LandmarkException(
+        $"There is no {kind} {MemoryDamage.Quote(name)} in the memory; check the name, or add it.");
+
+    private int Index(string name) => entries.FindIndex(e => string.Equals(e.Name, name, StringComparison.Ordinal));
+
+    private void CheckName(string name)
+    {
+        if (name.Length == 0) throw new LandmarkException($"A {kind} needs a name; give one.");
+        // A file's names are UTF-8: half a character would not come back.
+        if (!string.Equals(Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(name)), name, StringComparison.Ordinal))
+            throw new LandmarkException($"The name {MemoryDamage.Quote(name)} is no valid text; give one of whole characters.");
+    }
+}

@@ -1,0 +1,23 @@
+using System.Text.Json.Serialization;
+
+namespace LandmarkSharp.Memory.Files;
+
+/// <summary>A document or a session as it is at a commit.</summary>
+/// <param name="Name">Any text; no other document, or no other session, has it.</param>
+/// <param name="Complete">Whether all of it is there; one that is not goes on where it stopped.</param>
+/// <param name="From">The session that a session forked from; null for one that began with the documents alone, and for a document.</param>
+/// <param name="Segments">What it consists of, in the order of its text.</param>
+public sealed record MemoryEntry(string Name, bool Complete, string? From, IReadOnlyList<MemorySegment> Segments)
+{
+    /// <summary>Complete blocks.</summary>
+    [JsonIgnore]
+    public long Blocks => Segments.Sum(s => (long)s.Blocks);
+
+    /// <summary>Regular tokens.</summary>
+    [JsonIgnore]
+    public long Tokens => Segments.Sum(s => (long)s.Tokens);
+
+    /// <summary>Bytes of text.</summary>
+    [JsonIgnore]
+    public long Bytes => Segments.Sum(s => (long)s.Bytes);
+}
