@@ -19,6 +19,7 @@ internal static class Tool
             new AskCommand(),
             new GenerateCommand(),
             new PerplexityCommand(),
+            new FidelityCommand(),
             new VerifyCommand(),
             new TrainCommand(),
             new FineTuneCommand(),

@@ -25,7 +25,7 @@ public sealed class FidelityOfK
     public IReadOnlyList<AttentionFidelity> Layers => layers;
 
     /// <summary>Predictions, all layers reading k blocks.</summary>
-    public PredictionFidelity Prediction => buckets.Values.Select(b => b.Prediction).Aggregate((a, b) => a + b);
+    public PredictionFidelity Prediction => buckets.Values.Aggregate(new PredictionFidelity(), (a, b) => a + b.Prediction);
 
     /// <summary>By distance from the beginning, in doublings.</summary>
     public IReadOnlyList<FidelityBucket> Positions =>
