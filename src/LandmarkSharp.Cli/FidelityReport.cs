@@ -17,7 +17,7 @@ internal sealed class FidelityReport(Fidelity fidelity, LandmarkEngine engine, i
     /// <summary>The mass that each k catches, by layer.</summary>
     public Chart Chart => new(
         readings.Select(r => new Curve($"k = {r.TopK}", [.. r.Layers.Select((a, layer) => ((double)layer, 100 * a.PastShare))])),
-        "layer", "% of the dense mass before the window that k blocks catch");
+        "layer", "past mass caught, %");
 
     private int? KForMass => fidelity.Smallest(r => r.Attention.PastShare >= target);
 

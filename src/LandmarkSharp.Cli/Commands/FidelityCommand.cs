@@ -83,7 +83,7 @@ internal sealed class FidelityCommand : LandmarkCommand
         if (positions <= landmark.TrainContext) return;
         Tool.Warn(
             $"Contexts of {length:N0} tokens take {positions:N0} positions, and the model was trained on {landmark.TrainContext:N0}; "
-            + "dense attention may read badly there, and what differs from it is then no loss.", parsed);
+            + "dense attention may read badly there, and to differ from it is then no loss.", parsed);
         ModelOptions.WarnOfSpan(landmark, engine.Retrieval! with { TopK = mostK, KeepBlocks = null }, parsed);
     }
 
