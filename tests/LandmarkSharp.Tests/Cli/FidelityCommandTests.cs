@@ -74,7 +74,7 @@ public sealed class FidelityCommandTests(ToolModel model) : IClassFixture<ToolMo
         (await Run("--tokens", "30")).Says("no block before it, so all is read anyway; give 31 tokens or more");
         using var plain = model.Copy();
         File.WriteAllLines(plain["config.json"],
-            File.ReadLines(plain["config.json"]).TakeWhile(l => !l.Contains("mem_id", StringComparison.Ordinal)).Append("\"bos_token_id\": 1 }"));
+            File.ReadLines(Path.Combine(model.Path, "config.json")).TakeWhile(l => !l.Contains("mem_id", StringComparison.Ordinal)).Append("\"bos_token_id\": 1 }"));
         (await LandmarkTool.Run("fidelity", "--text", model.Text, "--model", plain.Path)).Says("without landmarks reads all of its text");
     }
 
