@@ -27,29 +27,32 @@ internal sealed class FidelityReport(Fidelity fidelity, LandmarkEngine engine, i
     public void Show(Output output)
     {
         var share = $"{100 * target:0.##} %";
+        var layers = Enumerable.Range(0, engine.Config.Layers);
         output.Table(
-            ["k", "past mass", "best", "all mass", "output error", "hidden error", "KL", "agreement", "perplexity"],
+            ["k", "blocks read", "past mass", "best", "all mass", "output error", "hidden error", "KL", "agreement", "perplexity"],
             [
                 .. readings.Select(r => (string[])[
-                    $"{r.TopK}", Percent(r.Attention.PastShare), Percent(r.Attention.BestShare), Percent(r.Attention.AllShare),
-                    $"{r.Attention.OutputError:F3}", $"{r.Prediction.HiddenError:F3}", $"{r.Prediction.Divergence:F4}", Percent(r.Prediction.Agreement),
-                    $"{r.Prediction.Perplexity:F2}"]),
-                ["all", "", "", "", "", "", "", "", $"{any.DensePerplexity:F2}"],
+                    $"{r.TopK}", $"{r.Attention.BlocksRead:F2}", Percent(r.Attention.PastShare), Percent(r.Attention.BestShare),
+                    Percent(r.Attention.AllShare), $"{r.Attention.OutputError:F3}", $"{r.Prediction.HiddenError:F3}",
+                    $"{r.Prediction.Divergence:F4}", Percent(r.Prediction.Agreement), $"{r.Prediction.Perplexity:F2}"]),
+                ["all", "", "", "", "", "", "", "", "", $"{any.DensePerplexity:F2}"],
             ]);
         output.Line("Past mass, by layer:");
         output.Table(
             ["layer", .. readings.Select(r => $"k = {r.TopK}"), $"k for {share}"],
-            Enumerable.Range(0, engine.Config.Layers).Select(layer => (string[])[
+            layers.Select(layer => (string[])[
                 $"{layer}", .. readings.Select(r => Percent(r.Layers[layer].PastShare)), Number(KForLayer(layer))]));
         output.Line("Output error, by layer:");
         output.Table(
             ["layer", .. readings.Select(r => $"k = {r.TopK}")],
-            Enumerable.Range(0, engine.Config.Layers).Select(layer => (string[])[$"{layer}", .. readings.Select(r => $"{r.Layers[layer].OutputError:F3}")]));
+            layers.Select(layer => (string[])[$"{layer}", .. readings.Select(r => $"{r.Layers[layer].OutputError:F3}")]));
         output.Table(
             ["positions", "tokens", "k", "past mass", "KL", "agreement", "perplexity", "of all"],
-            Enumerable.Range(0, readings[0].Positions.Count).SelectMany(_ => readings, (at, r) => (r.TopK, At: r.Positions[at])).Select(x => (string[])[
-                $"{x.At.From:N0} to {x.At.To - 1:N0}", $"{x.At.Prediction.Tokens:N0}", $"{x.TopK}", Percent(x.At.Attention.PastShare),
-                $"{x.At.Prediction.Divergence:F4}", Percent(x.At.Prediction.Agreement), $"{x.At.Prediction.Perplexity:F2}", $"{x.At.Prediction.DensePerplexity:F2}"]));
+            Enumerable.Range(0, readings[0].Positions.Count).SelectMany(_ => readings, (at, r) => (r.TopK, At: r.Positions[at]))
+                .Select(x => (string[])[
+                    $"{x.At.From:N0} to {x.At.To - 1:N0}", $"{x.At.Prediction.Tokens:N0}", $"{x.TopK}", Percent(x.At.Attention.PastShare),
+                    $"{x.At.Prediction.Divergence:F4}", Percent(x.At.Prediction.Agreement), $"{x.At.Prediction.Perplexity:F2}",
+                    $"{x.At.Prediction.DensePerplexity:F2}"]));
         output.Line(
             $"{any.Tokens:N0} tokens in contexts of {context:N0}, past a window of {engine.Retrieval!.WindowBlocks} blocks. "
             + $"[bold]{share} of the past mass: k = {Number(KForMass)}[/]; the likeliest token in {share}: k = {Number(KForAgreement)}");
@@ -59,13 +62,14 @@ internal sealed class FidelityReport(Fidelity fidelity, LandmarkEngine engine, i
             context,
             window_blocks = engine.Retrieval.WindowBlocks,
             keep_blocks = engine.Retrieval.KeepBlocks,
+            engine.Retrieval.Mass,
             miss_cutoff = engine.Retrieval.MissCutoff,
             dense_loss = any.DenseLoss,
             dense_perplexity = Finite(any.DensePerplexity),
             target,
             k_for_mass = KForMass,
             k_for_agreement = KForAgreement,
-            k_for_mass_by_layer = Enumerable.Range(0, engine.Config.Layers).Select(layer => new { layer, top_k = KForLayer(layer) }),
+            k_for_mass_by_layer = layers.Select(layer => new { layer, top_k = KForLayer(layer) }),
             by_k = readings.Select(r => new
             {
                 r.TopK,
@@ -81,6 +85,7 @@ internal sealed class FidelityReport(Fidelity fidelity, LandmarkEngine engine, i
 
     private static object Told(AttentionFidelity a) => new
     {
+        a.BlocksRead,
         past_mass = a.PastShare,
         best_past_mass = a.BestShare,
         all_mass = a.AllShare,

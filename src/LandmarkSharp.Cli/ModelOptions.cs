@@ -20,6 +20,11 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
     };
     private readonly Option<int?> topK =
         new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
+    private readonly Option<double?> mass = new("--mass")
+    {
+        Description = "Stop choosing blocks when they have this share of the landmarks' mass, --top-k at the latest; always k when not given.",
+        HelpName = "X",
+    };
     private readonly Option<int?> window =
         new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
     private readonly Option<int?> keepBlocks = new("--keep-blocks")
@@ -70,7 +75,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], window, keepBlocks, select, positions, blockType, missCutoff];
+    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -111,12 +116,13 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
-                + "--top-k, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
+                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
             TopK = ownTopK ? 1 : own.TopK,          // each of the command's comes in its place
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
+            Mass = parsed.GetValue(mass),
             BlockType = kept,
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch

@@ -49,7 +49,8 @@ internal sealed class FidelityCommand : LandmarkCommand
     {
         var (most, given, share) = (parsed.GetValue(tokens), parsed.GetValue(topK)!, parsed.GetValue(target));
         if (most < 2) throw new LandmarkException($"A text of {most} tokens predicts nothing; --tokens must be at least 2.");
-        if (parsed.GetValue(context) is < 2 and var n) throw new LandmarkException($"A context of {n} tokens predicts nothing; --context must be at least 2.");
+        if (parsed.GetValue(context) is < 2 and var n)
+            throw new LandmarkException($"A context of {n} tokens predicts nothing; --context must be at least 2.");
         if (share is not (> 0 and <= 1)) throw new LandmarkException($"A share is above 0 and at most 1; --target was given {share}.");
         foreach (var k in given) new RetrievalOptions { TopK = k }.Checked();
         var files = TextInput.Files(parsed.GetValue(text)!);
@@ -57,7 +58,8 @@ internal sealed class FidelityCommand : LandmarkCommand
         var length = Math.Min(most, parsed.GetValue(context) ?? Trained(engine));
         Warn(engine, length, given.Max(), parsed);
         var fidelity = output.Progress(
-            "Reading", most * (1L + given.Distinct().Count()), progress => Fidelity.Measure(engine, Contexts(engine, files, length, most), given, progress, cancel));
+            "Reading", most * (1L + given.Distinct().Count()),
+            progress => Fidelity.Measure(engine, Contexts(engine, files, length, most), given, progress, cancel));
         var told = new FidelityReport(fidelity, engine, length, share);
         told.Show(output);
         if (parsed.GetValue(svg) is { } file)

@@ -42,10 +42,11 @@ internal sealed class DenseReading(
         {
             places = new BlockPlaces(first, ids.Length, length, decoder.Device);
             phases = decoder.Rotary.Table(arange(first, first + ids.Length, device: decoder.Device) % length, decoder.ComputeType).Keep();
-            // All of the text: nothing is forgotten, and nothing dropped for the context-miss token.
+            // All of the text: nothing is forgotten, no choice ends by mass, and nothing is dropped for the context-miss token.
             dense = Reading(options with
             {
                 TopK = (int)Math.Max(1, window),
+                Mass = null,
                 KeepBlocks = null,
                 MissCutoff = options.MissCutoff is null ? null : 0,
             });
@@ -124,11 +125,12 @@ internal sealed class DenseReading(
         var best = gates.Greatest.select(2, Math.Min(to.TopK, gates.Greatest.shape[2]) - 1).sum([0L]);
         var wide = all.to(ScalarType.Float64);
         var error = (read.Output - wide).square().sum([0L, 2L]);
-        var sums = stack([past, caught, best, error, wide.square().sum([0L, 2L])], 1).cpu().contiguous().data<double>().ToArray();
-        for (var t = 0; t < sums.Length / 5; t++)
+        var chose = read.Chosen!.ge(0).sum([0L, 2L], type: ScalarType.Float64);
+        var sums = stack([chose, past, caught, best, error, wide.square().sum([0L, 2L])], 1).cpu().contiguous().data<double>().ToArray();
+        for (var t = 0; t < sums.Length / 6; t++)
         {
-            var at = sums.AsSpan(t * 5, 5);
-            to.Add(layer, place(first + t), new AttentionFidelity(all.shape[0], at[0], at[1], at[2], at[3], at[4]));
+            var at = sums.AsSpan(t * 6, 6);
+            to.Add(layer, place(first + t), new AttentionFidelity(all.shape[0], at[0], at[1], at[2], at[3], at[4], at[5]));
         }
     }
 }

@@ -33,7 +33,8 @@ public sealed class Fidelity
     private Fidelity(LandmarkEngine engine, IReadOnlyList<int> topK)
     {
         landmark = engine.Config.Landmark
-            ?? throw new LandmarkException("A model without landmarks reads all of its text, so there is nothing to compare; give a model with landmarks.");
+            ?? throw new LandmarkException(
+                "A model without landmarks reads all of its text, so there is nothing to compare; give a model with landmarks.");
         if (engine.Retrieval!.WindowIsCall)
             throw new LandmarkException("Fidelity is measured with windows at fixed places; leave out that a window is a call.");
         if (topK.Count == 0) throw new LandmarkException("Fidelity is that of some number of blocks read; give one k or more.");
@@ -89,11 +90,11 @@ public sealed class Fidelity
             fidelity.Add(context, pass, done => progress?.Report(read + done), cancel);
             read += context.Length * (1L + fidelity.readings.Length);
         }
-        if (fidelity.readings[0].Prediction.Tokens == 0)
-            throw new LandmarkException(
-                $"With a window of {engine.Retrieval!.WindowBlocks} blocks a context of {longest:N0} tokens has no block before it, so all is read "
-                + $"anyway; give {((long)engine.Retrieval.WindowBlocks * fidelity.landmark.BlockTokens) + 2 - fidelity.marks:N0} tokens or more, or a smaller window.");
-        return fidelity;
+        if (fidelity.readings[0].Prediction.Tokens > 0) return fidelity;
+        var blocks = engine.Retrieval!.WindowBlocks;
+        throw new LandmarkException(
+            $"With a window of {blocks} blocks a context of {longest:N0} tokens has no block before it, so all is read anyway; "
+            + $"give {((long)blocks * fidelity.landmark.BlockTokens) + 2 - fidelity.marks:N0} tokens or more, or a smaller window.");
     }
 
     private void Add(int[] context, int? pass, Action<long> progress, CancellationToken cancel)
@@ -138,7 +139,8 @@ public sealed class Fidelity
                 using var part = NewDisposeScope();
                 Tensor Rows(Tensor x, long from) => x.index_select(0, tensor(rows.Select(p => p - from).ToArray(), device: x.device));
                 Compare(
-                    Rows(all, window), Rows(hidden, at), [.. rows.Select(p => (long)Target(ids, p)!.Value)], (i, some) => reading.Add(Place(rows[i]), some));
+                    Rows(all, window), Rows(hidden, at), [.. rows.Select(p => (long)Target(ids, p)!.Value)],
+                    (i, some) => reading.Add(Place(rows[i]), some));
             }
             progress(at);
         }

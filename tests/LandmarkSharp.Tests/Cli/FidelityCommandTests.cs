@@ -28,7 +28,7 @@ public sealed class FidelityCommandTests(ToolModel model) : IClassFixture<ToolMo
         {
             Has(k, "top_k", "attention", "prediction", "by_layer", "by_position");
             Assert.Equal(reading.TopK, k.GetProperty("top_k").GetInt32());
-            Has(k.GetProperty("attention"), "past_mass", "best_past_mass", "all_mass", "output_error");
+            Has(k.GetProperty("attention"), "blocks_read", "past_mass", "best_past_mass", "all_mass", "output_error");
             Assert.Equal(reading.Attention.PastShare, k.GetProperty("attention").GetProperty("past_mass").GetDouble(), 1e-5);
             Has(k.GetProperty("prediction"), "tokens", "kl_divergence", "agreement", "loss", "perplexity", "dense_loss", "dense_perplexity", "hidden_error");
             Assert.Equal(reading.Prediction.Divergence, k.GetProperty("prediction").GetProperty("kl_divergence").GetDouble(), 1e-5);
@@ -55,6 +55,18 @@ public sealed class FidelityCommandTests(ToolModel model) : IClassFixture<ToolMo
         var told = (await Run("--tokens", "119", "--keep-blocks", "1", "--top-k", "1", "--json")).Json;
         Assert.Equal(1, told.GetProperty("keep_blocks").GetInt32());
         (await Run("--keep-blocks", "1", "--top-k", "1", "3")).Says("Of 1 blocks kept before the window, k = 3");
+    }
+
+    [Fact]
+    public async Task ChoicesEndByMass()
+    {
+        var whole = (await Run("--tokens", "119", "--top-k", "5", "--json")).Json.GetProperty("by_k")[0].GetProperty("attention");
+        var told = (await Run("--tokens", "119", "--top-k", "5", "--mass", "0.6", "--json")).Json;
+        Assert.Equal(0.6, told.GetProperty("mass").GetDouble());
+        var ended = told.GetProperty("by_k")[0].GetProperty("attention");
+        Assert.InRange(ended.GetProperty("blocks_read").GetDouble(), 1, whole.GetProperty("blocks_read").GetDouble() - 0.5);
+        Assert.InRange(ended.GetProperty("past_mass").GetDouble(), 0.5, whole.GetProperty("past_mass").GetDouble() - 0.01);
+        (await Run("--mass", "1.5")).Says("mass that is read is 1.5; it is above 0 and at most 1");
     }
 
     [Fact]

@@ -1,7 +1,6 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Evaluation;
 using LandmarkSharp.Generation;
-using LandmarkSharp.Memory;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tests.Generation;
 using LandmarkSharp.Tests.Memory;
@@ -13,9 +12,10 @@ namespace LandmarkSharp.Tests.Evaluation;
 /// <summary>What reading k blocks loses, on small random models: windows of two blocks of four tokens and a landmark.</summary>
 public sealed class FidelityTests
 {
-    private const int Block = 4, Window = 2, Context = 61;      // 76 positions, 14 blocks before the last window
+    internal const int Block = 4, Window = 2;
+    private const int Context = 61;      // 76 positions, 14 blocks before the last window
 
-    private static readonly int[] Text = TinyModel.Tokens(Context);
+    internal static readonly int[] Sample = TinyModel.Tokens(Context);
 
     public static TheoryData<SelectionMode, PositionMode, LandmarkLoss> Ways => new()
     {
@@ -30,10 +30,11 @@ public sealed class FidelityTests
     public void AllBlocksAreNoLoss(SelectionMode selection, PositionMode positions, LandmarkLoss loss)
     {
         using var engine = Engine(new() { Selection = selection, Positions = positions, WindowBlocks = Window }, loss);
-        var all = Fidelity.Measure(engine, [Text], [1, 14]).Readings[1];
+        var all = Fidelity.Measure(engine, [Sample], [1, 14]).Readings[1];
         Assert.Equal(14, all.TopK);
         Assert.All(all.Layers.Append(all.Attention), a =>
         {
+            Assert.InRange(a.BlocksRead, 2, 14);
             Assert.Equal(1, a.PastShare, 1e-12);
             Assert.Equal(1, a.BestShare, 1e-12);
             Assert.Equal(1, a.AllShare, 1e-12);
@@ -50,8 +51,8 @@ public sealed class FidelityTests
     public void MassIsThatOfTheWholeMatrix()
     {
         using var engine = Engine(new() { Selection = SelectionMode.PerTokenAndHead, Positions = PositionMode.True, WindowBlocks = Window });
-        using var exact = new ExactFidelity(engine, Text);
-        var fidelity = Fidelity.Measure(engine, [Text], [3, 1, 2, 3]);
+        using var exact = new ExactFidelity(engine, Sample);
+        var fidelity = Fidelity.Measure(engine, [Sample], [3, 1, 2, 3]);
         Assert.Equal([1, 2, 3], fidelity.Readings.Select(r => r.TopK));
         foreach (var reading in fidelity.Readings)
         {
@@ -75,7 +76,7 @@ public sealed class FidelityTests
     {
         RetrievalOptions options = new() { TopK = 2, Selection = selection, Positions = positions, WindowBlocks = Window };
         using var engine = Engine(options, loss);
-        using var exact = new ExactFidelity(engine, Text);
+        using var exact = new ExactFidelity(engine, Sample);
         var (chosen, error, norm, at) = (new Dictionary<(int, int), double[]>(), 0.0, 0.0, 0);
         using var memory = TinyModel.Memory(engine.Decoder, options);
         memory.Observer = (layer, read) =>
@@ -99,7 +100,7 @@ public sealed class FidelityTests
         };
         TinyModel.Run(engine.Decoder, memory, [.. exact.Ids], exact.Ids.Count);
 
-        var told = Fidelity.Measure(engine, [Text], [2]).Readings[0].Layers[0];
+        var told = Fidelity.Measure(engine, [Sample], [2]).Readings[0].Layers[0];
         var (past, caught) = exact.Mass(0, (gates, h, t) => chosen[(h, t)].Sum(b => gates[(int)b]));
         Assert.Equal(caught / past, told.PastShare, 1e-5);
         Assert.Equal(Math.Sqrt(error / norm), told.OutputError, 1e-5);
@@ -112,7 +113,7 @@ public sealed class FidelityTests
     {
         RetrievalOptions options = new() { TopK = 2, Selection = selection, Positions = positions, WindowBlocks = Window };
         using var engine = Engine(options, loss);
-        var input = TinyModel.WithLandmarks(engine.Config, Text);
+        var input = TinyModel.WithLandmarks(engine.Config, Sample);
         using var memory = TinyModel.Memory(engine.Decoder, options);
         var (retrieved, dense) = (TinyModel.Run(engine.Decoder, memory, input, input.Length), TinyModel.Dense(engine.Decoder, input));
         var (divergence, agreed, count) = (0.0, 0, 0);
@@ -128,7 +129,7 @@ public sealed class FidelityTests
             agreed += p.Index().MaxBy(x => x.Item).Index == q.Index().MaxBy(x => x.Item).Index ? 1 : 0;
             count++;
         }
-        var told = Fidelity.Measure(engine, [Text], [2]).Readings[0].Prediction;
+        var told = Fidelity.Measure(engine, [Sample], [2]).Readings[0].Prediction;
         Assert.Equal((count, agreed), (told.Tokens, told.Agreed));
         Assert.Equal(divergence / count, told.Divergence, 1e-4);
         Assert.InRange(told.Divergence, 1e-3, 10);
@@ -146,7 +147,7 @@ public sealed class FidelityTests
     public void PerplexitiesAreThoseOfSessions(LandmarkLoss loss)
     {
         using var engine = Engine(new() { TopK = 2, WindowBlocks = Window }, loss, marks: true);
-        int[][] texts = [[.. Text.Select(t => t % TinyEngine.Mark)], [3], [.. TinyModel.Tokens(200, seed: 4).Select(t => t % TinyEngine.Mark)]];
+        int[][] texts = [[.. Sample.Select(t => t % TinyEngine.Mark)], [3], [.. TinyModel.Tokens(200, seed: 4).Select(t => t % TinyEngine.Mark)]];
         var told = Fidelity.Measure(engine, texts, [2]).Readings[0].Prediction;
         double Loss(LandmarkEngine reading)
         {
@@ -173,7 +174,7 @@ public sealed class FidelityTests
             foreach (var selection in Enum.GetValues<SelectionMode>())
             {
                 using var engine = Engine(new() { Selection = selection, Positions = positions, WindowBlocks = Window });
-                var readings = Fidelity.Measure(engine, [Text], k).Readings;
+                var readings = Fidelity.Measure(engine, [Sample], k).Readings;
                 for (var layer = 0; layer < 2; layer++)
                 {
                     var of = readings.Select(r => r.Layers[layer]).ToArray();
@@ -195,7 +196,7 @@ public sealed class FidelityTests
     public void HowTheTextIsCutChangesNothing(int pass)
     {
         using var engine = Engine(new() { WindowBlocks = Window });
-        var (whole, cut) = (Fidelity.Measure(engine, [Text], [2, 4]), Fidelity.Measure(engine, [Text], [2, 4], pass));
+        var (whole, cut) = (Fidelity.Measure(engine, [Sample], [2, 4]), Fidelity.Measure(engine, [Sample], [2, 4], pass));
         foreach (var (a, b) in whole.Readings.Zip(cut.Readings))
         {
             foreach (var (x, y) in a.Layers.Zip(b.Layers))
@@ -215,7 +216,7 @@ public sealed class FidelityTests
     {
         using var engine = Engine(new() { WindowBlocks = Window });
         int[] other = TinyModel.Tokens(150, seed: 9);
-        var (both, first, second) = (Measure(Text, other), Measure(Text), Measure(other));
+        var (both, first, second) = (Measure(Sample, other), Measure(Sample), Measure(other));
         Assert.Equal((first.Attention + second.Attention).PastShare, both.Attention.PastShare, 1e-12);
         Assert.Equal((first.Attention + second.Attention).OutputError, both.Attention.OutputError, 1e-12);
         Assert.Equal(first.Prediction.Tokens + second.Prediction.Tokens, both.Prediction.Tokens);
@@ -229,39 +230,11 @@ public sealed class FidelityTests
         FidelityOfK Measure(params int[][] contexts) => Fidelity.Measure(engine, contexts, [2]).Readings[0];
     }
 
-    /// <summary>Dense attention forgets nothing, so what is forgotten is lost.</summary>
-    [Fact]
-    public void WhatIsForgottenIsLost()
-    {
-        using var engine = Engine(new() { TopK = 2, WindowBlocks = Window, KeepBlocks = 2 });
-        using var exact = new ExactFidelity(engine, Text);
-        var told = Fidelity.Measure(engine, [Text], [2]).Readings[0];
-        for (var layer = 0; layer < 2; layer++)
-        {
-            var (past, last) = exact.Mass(layer, (gates, _, _) => gates.TakeLast(2).Sum());
-            Assert.Equal(last / past, told.Layers[layer].PastShare, 1e-5);
-        }
-        Assert.Contains("Of 2 blocks kept", Refusal(engine, [Text], 1, 3), StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData(0, null, 1)]
-    [InlineData(1, null, 0)]
-    [InlineData(1, 3, 0)]
-    public void ARetrievalThatIsDroppedCatchesNothing(double cutoff, int? keep, double share)
-    {
-        var config = TinyModel.WithMiss(TinyModel.Config(Block, windowBlocks: Window));
-        using var engine = TinyEngine.Create(config, new() { TopK = 3, WindowBlocks = Window, MissCutoff = cutoff, KeepBlocks = keep });
-        var told = Fidelity.Measure(engine, [[.. Text.Select(t => t % (TinyModel.Vocabulary - 2))]], [keep ?? 14]).Readings[0];
-        Assert.All(told.Layers, a => Assert.Equal(share, a.PastShare, 1e-12));
-        Assert.Equal(share == 1, told.Prediction.Divergence < 1e-6);
-    }
-
     [Fact]
     public void TheSmallestIsTheFirstThatIsEnough()
     {
         using var engine = Engine(new() { WindowBlocks = Window });
-        var fidelity = Fidelity.Measure(engine, [Text], [14, 1, 4]);
+        var fidelity = Fidelity.Measure(engine, [Sample], [14, 1, 4]);
         Assert.Equal(14, fidelity.Smallest(r => r.Attention.PastShare > 0.99));
         Assert.Equal(1, fidelity.Smallest(r => r.Attention.PastShare > 0));
         Assert.Null(fidelity.Smallest(r => r.Attention.PastShare > 2));
@@ -272,32 +245,32 @@ public sealed class FidelityTests
     {
         using var engine = Engine(new() { WindowBlocks = Window });
         // Ten tokens of which the ninth has the first window before it; of nine the last predicts nothing known.
-        Assert.Contains("give 10 tokens or more", Refusal(engine, [Text[..9], Text[..3]], 2), StringComparison.Ordinal);
-        Assert.Equal(1, Fidelity.Measure(engine, [Text[..10]], [2]).Readings[0].Prediction.Tokens);
+        Assert.Contains("give 10 tokens or more", Refusal(engine, [Sample[..9], Sample[..3]], 2), StringComparison.Ordinal);
+        Assert.Equal(1, Fidelity.Measure(engine, [Sample[..10]], [2]).Readings[0].Prediction.Tokens);
         Assert.Contains("no block before it", Refusal(engine, [], 2), StringComparison.Ordinal);
-        Assert.Contains("give one k or more", Refusal(engine, [Text]), StringComparison.Ordinal);
-        Assert.Contains("k, is 0", Refusal(engine, [Text], 4, 0), StringComparison.Ordinal);
+        Assert.Contains("give one k or more", Refusal(engine, [Sample]), StringComparison.Ordinal);
+        Assert.Contains("k, is 0", Refusal(engine, [Sample], 4, 0), StringComparison.Ordinal);
         using var official = Engine(new() { WindowIsCall = true });
-        Assert.Contains("windows at fixed places", Refusal(official, [Text], 2), StringComparison.Ordinal);
+        Assert.Contains("windows at fixed places", Refusal(official, [Sample], 2), StringComparison.Ordinal);
         using var plain = TinyEngine.Create(TinyModel.Plain());
-        Assert.Contains("without landmarks", Refusal(plain, [Text], 2), StringComparison.Ordinal);
+        Assert.Contains("without landmarks", Refusal(plain, [Sample], 2), StringComparison.Ordinal);
     }
 
     [Fact]
     public void NothingIsLeftBehind()
     {
         using var engine = Engine(new() { WindowBlocks = Window });
-        Fidelity.Measure(engine, [Text], [2]);
+        Fidelity.Measure(engine, [Sample], [2]);
         var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        Fidelity.Measure(engine, [Text, Text], [1, 2]);
+        Fidelity.Measure(engine, [Sample, Sample], [1, 2]);
         Assert.Throws<OperationCanceledException>(
-            () => Fidelity.Measure(engine, [Text], [2], cancel: new CancellationToken(canceled: true)));
+            () => Fidelity.Measure(engine, [Sample], [2], cancel: new CancellationToken(canceled: true)));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static LandmarkEngine Engine(RetrievalOptions options, LandmarkLoss loss = LandmarkLoss.Ignored, bool marks = false) =>
+    internal static LandmarkEngine Engine(RetrievalOptions options, LandmarkLoss loss = LandmarkLoss.Ignored, bool marks = false) =>
         TinyEngine.Create(TinyModel.Config(Block, loss: loss, windowBlocks: Window), options, marks);
 
-    private static string Refusal(LandmarkEngine engine, int[][] contexts, params int[] k) =>
+    internal static string Refusal(LandmarkEngine engine, int[][] contexts, params int[] k) =>
         Assert.Throws<LandmarkException>(() => Fidelity.Measure(engine, contexts, k)).Message;
 }
