@@ -39,7 +39,10 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
-            InRows(q), Whole(blocks), scales is null ? null : Whole(scales), Whole(landmarks), sizes, rotary) { Mass = options.Mass ?? 1 };
+            InRows(q), Whole(blocks), scales is null ? null : Whole(scales), Whole(landmarks), sizes, rotary)
+        {
+            Mass = options.Mass ?? 1,
+        };
         view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.Cutoff);
         var result = Attend(view, tied);
         return result with
