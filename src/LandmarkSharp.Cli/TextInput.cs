@@ -10,11 +10,14 @@ internal static class TextInput
     private const int SampleCharacters = 1 << 16;
 
     /// <summary>Opens it, refusing what is empty or no text.</summary>
-    public static TextReader Open(string? path)
+    /// <param name="path">The file; null for standard input.</param>
+    /// <param name="through">What its bytes are read through, for one who wants to see them.</param>
+    public static TextReader Open(string? path, Func<Stream, Stream>? through = null)
     {
-        if (IsFile(path)) return TextFile.Open(path!);
+        if (IsFile(path)) return TextFile.Open(path!, through);
         if (!Console.IsInputRedirected) throw new LandmarkException("There is no text to read; give a file by --text, or pipe a text in.");
-        return TextFile.Open(Console.OpenStandardInput(), "Standard input");
+        var input = Console.OpenStandardInput();
+        return TextFile.Open(through?.Invoke(input) ?? input, "Standard input");
     }
 
     /// <summary>
@@ -62,5 +65,6 @@ internal static class TextInput
         return opened.CanSeek;
     }
 
-    private static bool IsFile(string? path) => path is not null and not "-";
+    /// <summary>Whether a file is meant, not standard input.</summary>
+    public static bool IsFile(string? path) => path is not null and not "-";
 }

@@ -10,24 +10,30 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark ask</c>: a question about a text of any length, and the passages the answer was read from.</summary>
 internal sealed class AskCommand : LandmarkCommand
 {
-    private const int PassageCharacters = 160;
-
     private readonly Argument<string> question = new("QUESTION") { Description = "The question." };
     private readonly Option<string?> text =
         new("--text") { Description = "The text file; standard input when not given.", HelpName = "FILE" };
     private readonly Option<int> passages =
         new("--passages") { Description = "Passages to show.", DefaultValueFactory = _ => 4, HelpName = "N" };
+    private readonly Option<bool> cite = new("--cite")
+    {
+        Description = "Show these passages in full, each with its place in the text, in tokens and in bytes.",
+    };
+    private readonly AnswerTrace trace = new();
     private readonly SamplingOptions sampling = new(64);
     private readonly ModelOptions model = new();
 
     public AskCommand()
         : base(
             "ask", "Answers a question about a text, and shows the passages it read.",
-            "ask --text notes.txt \"What is the code of the archive?\"", "ask \"Who owns the lighthouse?\" --json < notes.txt")
+            "ask --text notes.txt \"What is the code of the archive?\"", "ask \"Who owns the lighthouse?\" --json < notes.txt",
+            "ask --text notes.txt \"What is the code of the archive?\" --cite --trace archive.jsonl")
     {
         Arguments.Add(question);
         Options.Add(text);
         Options.Add(passages);
+        Options.Add(cite);
+        trace.AddTo(this);
         sampling.AddTo(this);
         model.AddTo(this);
     }
@@ -35,45 +41,57 @@ internal sealed class AskCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var asked = parsed.GetValue(question)!.Trim();
-        var shown = parsed.GetValue(passages);
+        var (shown, cited) = (parsed.GetValue(passages), parsed.GetValue(cite));
         if (shown < 0) throw new LandmarkException($"The number of passages is {shown}; it must be 0 or more.");
+        if (cited && shown == 0) throw new LandmarkException("--passages 0 shows none, so --cite would do nothing; leave one of them out.");
         if (asked.Length == 0) throw new LandmarkException("The question is empty; write it in quotes.");
         var options = sampling.Read(parsed, "\n");
-        var path = parsed.GetValue(text);
-        using var reader = TextInput.Open(path);
+        trace.Read(parsed);
+        var (path, folder) = (parsed.GetValue(text), model.Folder(parsed));
+        using var source = new PlacedText(path);
         using var engine = model.Load(parsed);
+        if (cited) AnswerTrace.RequireLandmarks(engine, folder, cite);
+        options = trace.Begin(options, engine, folder);
         TextInput.RequireRoom(engine, path);
         using var session = engine.NewSession();
 
         var clock = Stopwatch.StartNew();
         output.Progress("Reading", TextInput.TokensAbout(path), progress =>
         {
-            session.Append(reader, progress, cancel);
+            session.Append(source.Reader, progress, cancel);
             return 0;
         });
         var read = session.Tokens.Count;
         if (read == 0) throw new LandmarkException("The text is empty; give a text to ask about.");
         // The form in which models of ours are trained to be asked.
-        session.Append($"\n\nQuestion: {asked}\nAnswer:", cancel: cancel);
+        var prompt = $"\n\nQuestion: {asked}\nAnswer:";
+        session.Append(prompt, cancel: cancel);
         var seconds = clock.Elapsed.TotalSeconds;
         var answer = new StringBuilder();
         foreach (var token in session.Generate(options, cancel))
         {
+            trace.Add(token);
             var piece = answer.Length == 0 ? token.Text.TrimStart() : token.Text;
             answer.Append(piece);
             output.Text(piece);
             if (piece.Length > 0) output.Event(new { @event = "token", text = piece });
         }
         output.Text("\n\n");
-        var sources = session.Trace.Blocks.Take(shown).Select(b => (Block: b, Text: Passage(engine, session, b))).ToArray();
-        foreach (var (block, passage) in sources)
-            output.Line(
-                $"[grey]{block.Mass,6:P1}  "
-                + $"tokens {block.FirstToken:N0} to {block.FirstToken + block.TokenCount - 1:N0}[/]  {Markup.Escape(Short(passage))}");
+        var sources = Sources.Of(
+            [.. session.Trace.Blocks.Take(shown)],
+            blocks => cited ? source.Passages(engine, session.Tokens, read, blocks) : engine.Passages(session.Tokens, blocks));
+        if (cited) Sources.Cite(sources, read, output);
+        else Sources.Tell(sources, output);
+        if (cited && sources.Any(s => s.Passage.FirstByte is null))
+            Tool.Warn(
+                "The tokens do not spell the text byte for byte, so passages have no place in bytes; text in UTF-8 has one with most tokenizers.",
+                parsed);
         output.Line($"[grey]{session.Trace.WindowMass,6:P1}  the last tokens and the question[/]");
         if (session.Trace.DroppedShare is { } dropped)
             output.Line($"[grey]{dropped,6:P1}  of the answer's retrievals were dropped for the context-miss token[/]");
         output.Line($"[grey]{read:N0} tokens read in {seconds:F1} s[/]");
+        var traced = trace.Write(engine, session, folder, source, TextInput.IsFile(path) ? path : null, read, prompt, answer.ToString().Trim());
+        if (traced is not null) output.Line($"[grey]The account of every token is in {Markup.Escape(traced)}; 'landmark trace' shows it[/]");
         output.Event(new
         {
             @event = "answer",
@@ -84,18 +102,9 @@ internal sealed class AskCommand : LandmarkCommand
             keep_blocks = session.Trace.KeepBlocks,
             dropped_retrievals = session.Trace.DroppedShare,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
-            passages = sources.Select(
-                s => new { s.Block.Block, s.Block.Mass, first_token = s.Block.FirstToken, tokens = s.Block.TokenCount, s.Text }),
+            passages = sources.Select(s => Sources.Told(s, cited)),
+            trace = traced,
         });
         return Tool.Success;
-    }
-
-    private static string Passage(LandmarkEngine engine, Session session, BlockMass block) =>
-        engine.Tokenizer.Decode(session.Tokens.Skip((int)block.FirstToken).Take(block.TokenCount).ToArray());
-
-    private static string Short(string passage)
-    {
-        var line = string.Join(' ', passage.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        return line.Length <= PassageCharacters ? line : line[..PassageCharacters] + "…";
     }
 }

@@ -14,6 +14,7 @@ internal sealed class GenerateCommand : LandmarkCommand
         Description = "A file to go on with; standard input when neither is given. The prompt follows it.",
         HelpName = "FILE",
     };
+    private readonly AnswerTrace trace = new();
     private readonly SamplingOptions sampling = new(128);
     private readonly ModelOptions model = new();
 
@@ -24,6 +25,7 @@ internal sealed class GenerateCommand : LandmarkCommand
     {
         Arguments.Add(prompt);
         Options.Add(text);
+        trace.AddTo(this);
         sampling.AddTo(this);
         model.AddTo(this);
     }
@@ -32,21 +34,24 @@ internal sealed class GenerateCommand : LandmarkCommand
     {
         var options = sampling.Read(parsed);
         var (begin, path) = (parsed.GetValue(prompt), parsed.GetValue(text));
-        using var reader = path is not null || begin is null ? TextInput.Open(path) : null;
-        if (reader is null && string.IsNullOrWhiteSpace(begin))
+        trace.Read(parsed);
+        using var source = path is not null || begin is null ? new PlacedText(path) : null;
+        if (source is null && string.IsNullOrWhiteSpace(begin))
             throw new LandmarkException("The text is empty; give something to go on with.");
         using var engine = model.Load(parsed);
-        if (reader is not null) TextInput.RequireRoom(engine, path);
+        options = trace.Begin(options, engine, model.Folder(parsed));
+        if (source is not null) TextInput.RequireRoom(engine, path);
         using var session = engine.NewSession();
         var clock = Stopwatch.StartNew();
-        if (reader is not null)
+        if (source is not null)
         {
             output.Progress("Reading", TextInput.TokensAbout(path), progress =>
             {
-                session.Append(reader, progress, cancel);
+                session.Append(source.Reader, progress, cancel);
                 return 0;
             });
         }
+        var ofText = session.Tokens.Count;
         if (!string.IsNullOrEmpty(begin)) session.Append(begin, cancel: cancel);
         if (session.Tokens.Count == 0) throw new LandmarkException("The text is empty; give something to go on with.");
         var (read, prefill) = (session.Tokens.Count, clock.Elapsed.TotalSeconds);
@@ -54,6 +59,7 @@ internal sealed class GenerateCommand : LandmarkCommand
         Generation.FinishReason? finish = null;
         foreach (var token in session.Generate(options, cancel))
         {
+            trace.Add(token);
             finish = token.Finish;
             said.Append(token.Text);
             output.Text(token.Text);
@@ -61,6 +67,8 @@ internal sealed class GenerateCommand : LandmarkCommand
         }
         output.Text("\n");
         var generated = session.Tokens.Count - read;
+        var traced = trace.Write(
+            engine, session, model.Folder(parsed), source, TextInput.IsFile(path) ? path : null, ofText, begin ?? "", said.ToString());
         output.Event(new
         {
             @event = "end",
@@ -71,6 +79,7 @@ internal sealed class GenerateCommand : LandmarkCommand
             prefill_seconds = Math.Round(prefill, 3),
             decode_seconds = Math.Round(clock.Elapsed.TotalSeconds - prefill, 3),
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
+            trace = traced,
         });
         return Tool.Success;
     }

@@ -46,7 +46,7 @@ internal static class BlockRead
     {
         using var scope = NewDisposeScope();
         var (r, k, d, l) = (q.shape[0], q.shape[1], q.shape[2], blocks.shape[3]);
-        var rows = blocks.flatten(0, 1);                                                    // [n·G, 2, ℓ, d]
+        var g = blocks.shape[1];
         var step = Math.Max(1, (1L << 26) / (k * l * d));
         var parts = new List<Tensor>();
         for (long from = 0; from < r; from += step)
@@ -54,8 +54,9 @@ internal static class BlockRead
             using var part = NewDisposeScope();
             var count = Math.Min(step, r - from);
             var pick = picks.narrow(0, from, count).flatten();
+            TensorIndex[] at = [TensorIndex.Tensor(pick.floor_divide(g)), TensorIndex.Tensor(pick % g)];
             var read = BlockType.Widen(                                                     // [R'·k, 2, ℓ, d]
-                rows.index_select(0, pick), scales?.flatten(0, 1).index_select(0, pick), q.dtype);
+                blocks.index(at), scales?.index(at), q.dtype);
             var query = q.narrow(0, from, count).reshape(-1, 1, d);
             var a = softmax(query.matmul(read.select(1, 0).transpose(1, 2)), -1);           // [R'·k, 1, ℓ]
             parts.Add(a.matmul(read.select(1, 1)).view(count, k, d).MoveToOuterDisposeScope());
@@ -63,14 +64,25 @@ internal static class BlockRead
         return cat(parts, 0).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Blocks of which each lies in one piece, with whatever between them.</summary>
+    /// <param name="blocks">[n, …].</param>
+    public static Tensor InSteps(Tensor blocks)
+    {
+        ReadOnlySpan<long> sizes = Aten.Sizes(blocks), strides = Aten.Strides(blocks);
+        var dense = 1L;
+        for (var i = sizes.Length - 1; i > 0; dense *= sizes[i--])
+            if (sizes[i] > 1 && strides[i] != dense) return blocks.contiguous();
+        return blocks.alias();
+    }
+
     private static unsafe Tensor Kernel(Tensor q, Tensor chosen, Tensor blocks)
     {
         using var queries = q.contiguous();
         using var picks = chosen.contiguous();
-        using var memory = blocks.contiguous();
+        using var memory = InSteps(blocks);
         var result = empty_like(queries);
         var (h, t, k, d) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2], (int)q.shape[3]);
-        var (g, l) = ((int)blocks.shape[1], (int)blocks.shape[3]);
+        var (g, l, step) = ((int)blocks.shape[1], (int)blocks.shape[3], memory.stride(0));
         float* from = (float*)Aten.DataPointer(queries), to = (float*)Aten.DataPointer(result), data = (float*)Aten.DataPointer(memory);
         var pick = (long*)Aten.DataPointer(picks);
         CpuParallel.For(h * t, 2L * k * l * d, row =>
@@ -80,7 +92,7 @@ internal static class BlockRead
             for (var i = 0; i < k; i++)
             {
                 var at = ((long)row * k) + i;
-                var keys = data + (((pick[at] * g) + group) * 2 * l * d);
+                var keys = data + (pick[at] * step) + ((long)group * 2 * l * d);
                 ReadOne(from + (at * d), keys, keys + ((long)l * d), scores, new(to + (at * d), d));
             }
         });

@@ -39,7 +39,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
-            InRows(q), Whole(blocks), scales is null ? null : Whole(scales), Whole(landmarks), sizes, rotary)
+            InRows(q), BlockRead.InSteps(blocks), scales is null ? null : BlockRead.InSteps(scales), BlockRead.InSteps(landmarks), sizes, rotary)
         {
             Mass = options.Mass ?? 1,
         };

@@ -22,9 +22,9 @@ internal readonly record struct RetrievalSizes(int InMemory, int Keys, int Queri
 
 /// <summary>What retrieval on the CPU reads, as addresses. It does not keep the tensors alive.</summary>
 /// <param name="q">[H, T, d], the numbers of a head one after another.</param>
-/// <param name="blocks">[n, G, 2, ℓ, d], contiguous, of a type that <see cref="BlockType"/> allows.</param>
-/// <param name="scales">[n, G, 2, ℓ], contiguous, for int8.</param>
-/// <param name="landmarks">[G, capacity, d], contiguous.</param>
+/// <param name="blocks">[n, G, 2, ℓ, d], each block in one piece, of a type that <see cref="BlockType"/> allows.</param>
+/// <param name="scales">[n, G, 2, ℓ], each block's in one piece, for int8.</param>
+/// <param name="landmarks">[G, capacity, d], each head's in one piece.</param>
 /// <param name="sizes">The sizes.</param>
 /// <param name="rotary">The model's rotary embedding.</param>
 internal sealed unsafe class CpuRetrievalView(
@@ -34,7 +34,8 @@ internal sealed unsafe class CpuRetrievalView(
     private readonly byte* held = (byte*)Aten.DataPointer(blocks);
     private readonly float* factors = scales is null ? null : (float*)Aten.DataPointer(scales);
     private readonly float* marks = (float*)Aten.DataPointer(landmarks);
-    private readonly long headStep = q.stride(0), rowStep = q.stride(1), capacity = Aten.Sizes(landmarks)[1];
+    private readonly long headStep = q.stride(0), rowStep = q.stride(1), markStep = landmarks.stride(0);
+    private readonly long blockStep = blocks.stride(0) * blocks.element_size(), factorStep = scales is null ? 0 : scales.stride(0);
     private readonly float scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
     private readonly float[] angles = rotary.Distances(sizes.Keys + ((sizes.K + 1) * sizes.Length) + 1);
 
@@ -62,19 +63,19 @@ internal sealed unsafe class CpuRetrievalView(
     public int Width { get; } = (int)Aten.Sizes(q)[2];
 
     /// <summary>A block's keys, [ℓ, d]; its values follow.</summary>
-    public byte* Keys(int head, long block) => held + (Row(head, block) * Width * Rows.Size);
+    public byte* Keys(int head, long block) => held + (block * blockStep) + (Row(head) * Width * Rows.Size);
 
     /// <summary>A block's values, [ℓ, d].</summary>
     public byte* Values(int head, long block) => Keys(head, block) + ((long)Tokens * Width * Rows.Size);
 
     /// <summary>What a block's keys are multiplied by, [ℓ]; null for nothing.</summary>
-    public float* KeyScales(int head, long block) => factors == null ? null : factors + Row(head, block);
+    public float* KeyScales(int head, long block) => factors == null ? null : factors + (block * factorStep) + Row(head);
 
     /// <summary>What a block's values are multiplied by, [ℓ]; null for nothing.</summary>
-    public float* ValueScales(int head, long block) => factors == null ? null : factors + Row(head, block) + Tokens;
+    public float* ValueScales(int head, long block) => factors == null ? null : KeyScales(head, block) + Tokens;
 
     /// <summary>A block's landmark key, [d]; those of the blocks after it follow.</summary>
-    public float* Landmark(int head, long block) => marks + (((Group(head) * capacity) + block) * Width);
+    public float* Landmark(int head, long block) => marks + (Group(head) * markStep) + (block * Width);
 
     /// <summary>What a query chose of [H, T, k].</summary>
     public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
@@ -144,7 +145,8 @@ internal sealed unsafe class CpuRetrievalView(
         }
     }
 
-    private long Row(int head, long block) => ((block * Groups) + Group(head)) * 2 * Tokens;
+    /// <summary>The first row of a head in a block.</summary>
+    private long Row(int head) => Group(head) * 2L * Tokens;
 
     private int Group(int head) => head / (Heads / Groups);
 }

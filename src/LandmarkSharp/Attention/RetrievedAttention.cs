@@ -115,7 +115,7 @@ public sealed class RetrievedAttention : IDisposable
         return read with
         {
             Output = read.Output.MoveToOuterDisposeScope(),
-            Chosen = read.Chosen is { } chosen ? where(chosen.lt(0), chosen, chosen + forgotten).MoveToOuterDisposeScope() : null,
+            Chosen = read.Chosen is { } chosen ? where(chosen < 0, chosen, chosen + forgotten).MoveToOuterDisposeScope() : null,
             Gates = read.Gates?.MoveToOuterDisposeScope(),
         };
     }

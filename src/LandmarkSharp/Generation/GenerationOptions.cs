@@ -36,6 +36,12 @@ public sealed record GenerationOptions
     /// <summary>Whether a token that ends a text ends generation.</summary>
     public bool StopAtEndOfText { get; init; } = true;
 
+    /// <summary>
+    /// Whether each token comes with <see cref="GeneratedToken.Reads"/>, for models with landmarks. For each layer and query head it takes
+    /// some tens of bytes a block.
+    /// </summary>
+    public bool RecordReads { get; init; }
+
     /// <summary>These options, when they make sense.</summary>
     /// <exception cref="LandmarkException">A number is out of range, or a stop string is empty.</exception>
     public GenerationOptions Checked()
@@ -74,4 +80,8 @@ public enum FinishReason
 /// <param name="Id">The token; the one that ended the text when <paramref name="Finish"/> says so.</param>
 /// <param name="Text">Text that can be shown now; may be empty, while a character or a stop string is incomplete.</param>
 /// <param name="Finish">Set on the last step.</param>
-public readonly record struct GeneratedToken(int Id, string Text, FinishReason? Finish);
+public readonly record struct GeneratedToken(int Id, string Text, FinishReason? Finish)
+{
+    /// <summary>What the token was read from; null unless <see cref="GenerationOptions.RecordReads"/> asks for it.</summary>
+    public TokenReads? Reads { get; init; }
+}

@@ -110,6 +110,17 @@ public sealed class LandmarkEngine : IDisposable
     public Session NewSession() => new(this);
 
     /// <summary>
+    /// Blocks as passages of text, placed in what the tokens spell. That is the text which was read, unless the tokenizer rewrites it
+    /// (composes characters, drops spaces) or has no token for some of it.
+    /// </summary>
+    /// <param name="tokens">A session's tokens.</param>
+    /// <param name="blocks">Numbers of blocks, as <see cref="Session.Trace"/> has them, in any order.</param>
+    /// <returns>In the order of the text, each once.</returns>
+    /// <exception cref="LandmarkException">There is no such block.</exception>
+    public IReadOnlyList<Passage> Passages(IReadOnlyList<int> tokens, IEnumerable<long> blocks) =>
+        Passage.Of(Tokenizer, tokens, Config.Landmark?.BlockTokens ?? 1, blocks);
+
+    /// <summary>
     /// The same model without retrieval: all that a session reads is one window, at positions as far as it goes. Past the trained
     /// length that is what landmark attention is compared with.
     /// </summary>
@@ -145,6 +156,17 @@ public sealed class LandmarkEngine : IDisposable
                     + (token == landmark.Id ? "the landmark, which the session puts in by itself" : "the context-miss token, which is no text's")
                     + "; give regular tokens alone.");
         }
+    }
+
+    /// <summary>The log-probabilities of tokens by the states that predict them, [n, D]; the model's own tokens have no share.</summary>
+    internal float[] LogProbabilities(Tensor hidden, IReadOnlyList<int> targets)
+    {
+        using var quiet = inference_mode();
+        using var scope = NewDisposeScope();
+        var logits = Decoder.Logits(hidden).to(ScalarType.Float32);                         // [n, V]
+        foreach (var own in Config.Landmark?.OwnTokens ?? []) logits.select(1, own).fill_(float.NegativeInfinity);
+        var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
+        return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
     }
 
     /// <summary>An empty memory for this model.</summary>

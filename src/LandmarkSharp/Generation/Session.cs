@@ -32,7 +32,7 @@ public sealed class Session : IDisposable
     {
         (this.engine, memory, landmark) = (engine, engine.NewMemory(), engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
-        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks);
+        Trace = NewTrace(records: false);
     }
 
     /// <summary>The regular tokens read and generated so far; landmarks are not among them.</summary>
@@ -115,7 +115,7 @@ public sealed class Session : IDisposable
         engine.RequireRegular(tokens);
         Reserve(tokens.Length);
         if (tokens.Length > 0 && waiting.Count == 0 && last is not null)
-            report(text.Count, LogProbabilities(last, [tokens[0]]));
+            report(text.Count, engine.LogProbabilities(last, [tokens[0]]));
         var from = text.Count;    // tokens before this one are not asked for
         for (; tokens.Length > 0; tokens = tokens[Math.Min(Slice, tokens.Length)..])
         {
@@ -139,13 +139,16 @@ public sealed class Session : IDisposable
     /// part of the session.
     /// </returns>
     /// <exception cref="LandmarkException">
-    /// An option is out of range, or the session has read nothing; while it steps, the model computes no numbers.
+    /// An option is out of range, the session has read nothing, or reads are to be recorded of a model without landmarks; while it steps,
+    /// the model computes no numbers.
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled, while it steps.</exception>
     public IEnumerable<GeneratedToken> Generate(GenerationOptions options, CancellationToken cancel = default)
     {
         if (text.Count == 0)
             throw new LandmarkException("There is nothing to go on with: append a text first.");
+        if (options.RecordReads && memory is not BlockMemory)
+            throw new LandmarkException("A model without landmarks reads all of the text, and no blocks of it; leave out the record of what is read.");
         return Steps(options.Checked(), cancel);
     }
 
@@ -169,7 +172,7 @@ public sealed class Session : IDisposable
         var sampler = new Sampler(options, [.. landmark?.OwnTokens ?? []]);
         var filter = new StopFilter(options.Stop);
         var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
-        Trace = new RetrievalTrace(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks);
+        Trace = NewTrace(options.RecordReads);
         while (waiting.Count > Trailing)
         {
             cancel.ThrowIfCancellationRequested();
@@ -180,26 +183,36 @@ public sealed class Session : IDisposable
         {
             cancel.ThrowIfCancellationRequested();
             var id = sampler.Next(NextLogits(), text);
+            var reads = Trace.Recorder?.Take();
             if (options.StopAtEndOfText && EndsText(id))
             {
-                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText);
+                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText) { Reads = reads };
                 yield break;
             }
             Push([id]);
             var shown = filter.Push(decoder.Push(id));
             var full = n == options.MaxTokens && !filter.Stopped;
             if (full) shown += filter.Push(decoder.Flush()) + filter.Flush();
-            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null);
+            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null) { Reads = reads };
             if (filter.Stopped) yield break;
         }
     }
+
+    private RetrievalTrace NewTrace(bool records) => new(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks)
+    {
+        Recorder = records ? new ReadRecorder(engine.Config.Layers, engine.Config.Heads) : null,
+    };
 
     private bool EndsText(int id) => engine.Config.EosIds.Contains(id) || engine.Tokenizer.EosId == id;
 
     /// <summary>Computes what waits, watching what it reads, and gives the logits of the next token, [V].</summary>
     private float[] NextLogits()
     {
-        if (memory is BlockMemory watched) watched.Observer = (_, read) => Trace.Add(read);
+        if (memory is BlockMemory watched)
+        {
+            Trace.Recorder?.Begin(watched.InMemory);
+            watched.Observer = Trace.Add;
+        }
         try
         {
             while (waiting.Count > 0) Run(Math.Min(memory.Room, waiting.Count));
@@ -278,18 +291,8 @@ public sealed class Session : IDisposable
         foreach (var part in rows.Chunk(ScoredAtOnce))
         {
             using var scope = NewDisposeScope();
-            report(start, LogProbabilities(hidden.index_select(0, tensor(part, device: hidden.device)), text.GetRange(start, part.Length)));
+            report(start, engine.LogProbabilities(hidden.index_select(0, tensor(part, device: hidden.device)), text.GetRange(start, part.Length)));
             start += part.Length;
         }
-    }
-
-    private float[] LogProbabilities(Tensor hidden, IReadOnlyList<int> targets)
-    {
-        using var quiet = inference_mode();
-        using var scope = NewDisposeScope();
-        var logits = engine.Decoder.Logits(hidden).to(ScalarType.Float32);                  // [n, V]
-        foreach (var own in landmark?.OwnTokens ?? []) logits.select(1, own).fill_(float.NegativeInfinity);
-        var picks = tensor(targets.Select(t => (long)t).ToArray(), device: logits.device).unsqueeze(1);
-        return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
     }
 }

@@ -20,15 +20,17 @@ internal sealed class LayerBlocks(
 {
     private const int FirstBlocks = 8;
 
+    private readonly BlockStorage storage = device.type == DeviceType.CPU
+        ? new HostStorage(new(groups, blockTokens, headDim, type, blockType)) : new DeviceStorage(new(groups, blockTokens, headDim, type, blockType), device);
+
     /// <summary>[capacity, G, 2, ℓ, d]: keys and values; one head of a block is one contiguous read.</summary>
-    public Tensor Blocks { get; private set; } = empty([0, groups, 2, blockTokens, headDim], blockType, device).DetachFromDisposeScope();
+    public Tensor Blocks => storage.Blocks;
 
     /// <summary>[capacity, G, 2, ℓ] float32: what each row of int8 blocks is multiplied by; null for other types.</summary>
-    public Tensor? Scales { get; private set; } = blockType == ScalarType.Int8
-        ? empty([0, groups, 2, blockTokens], ScalarType.Float32, device).DetachFromDisposeScope() : null;
+    public Tensor? Scales => storage.Scales;
 
     /// <summary>[G, capacity, d]: landmark keys, at offset ℓ.</summary>
-    public Tensor Landmarks { get; private set; } = empty([groups, 0, headDim], type, device).DetachFromDisposeScope();
+    public Tensor Landmarks => storage.Landmarks;
 
     /// <summary>Key-value heads, G.</summary>
     public long Groups => groups;
@@ -36,7 +38,7 @@ internal sealed class LayerBlocks(
     /// <summary>Type of the model, and of the keys and values that are written.</summary>
     public ScalarType Type => type;
 
-    /// <summary>Bytes allocated.</summary>
+    /// <summary>Bytes that the blocks there is room for take, whatever lies between them.</summary>
     public long Bytes => (Capacity * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim)) + (Landmarks.numel() * Landmarks.element_size());
 
     /// <summary>Blocks that fit without growing.</summary>
@@ -45,20 +47,7 @@ internal sealed class LayerBlocks(
     /// <summary>Grows to hold so many blocks, of which the first <paramref name="used"/> are kept.</summary>
     public void Grow(long capacity, long used)
     {
-        if (capacity <= Capacity) return;
-        capacity = Math.Max(capacity, Math.Max(FirstBlocks, Capacity * 3 / 2));
-        var blocks = empty([capacity, groups, 2, blockTokens, headDim], blockType, device).DetachFromDisposeScope();
-        var scales = Scales is null ? null : empty([capacity, groups, 2, blockTokens], ScalarType.Float32, device).DetachFromDisposeScope();
-        var landmarks = empty([groups, capacity, headDim], type, device).DetachFromDisposeScope();
-        if (used > 0)
-        {
-            using var scope = NewDisposeScope();
-            blocks.narrow(0, 0, used).copy_(Blocks.narrow(0, 0, used));
-            scales?.narrow(0, 0, used).copy_(Scales!.narrow(0, 0, used));
-            landmarks.narrow(1, 0, used).copy_(Landmarks.narrow(1, 0, used));
-        }
-        Dispose();
-        (Blocks, Scales, Landmarks) = (blocks, scales, landmarks);
+        if (capacity > Capacity) storage.Grow(Math.Max(capacity, Math.Max(FirstBlocks, Capacity * 3 / 2)), used);
     }
 
     /// <summary>Zeros blocks about to be written: what an unfinished block does not hold yet must be finite.</summary>
@@ -103,14 +92,16 @@ internal sealed class LayerBlocks(
         float* keys = (float*)Aten.DataPointer(keyRows), values = (float*)Aten.DataPointer(valueRows);
         float* landmarks = (float*)Aten.DataPointer(Landmarks), scales = Scales is null ? null : (float*)Aten.DataPointer(Scales);
         var (blocks, kept) = ((nint)Aten.DataPointer(Blocks), CpuRows.For(blockType));
+        var (blockStep, scaleStep, landmarkStep) = (Blocks.stride(0) * kept.Size, Scales?.stride(0) ?? 0, Landmarks.stride(0));
         var angles = rotary.Distances((int)blockTokens + 1);
-        var (width, capacity, count) = ((int)headDim, Capacity, (int)k.shape[1]);
+        var (width, count) = ((int)headDim, (int)k.shape[1]);
         CpuParallel.For(count, groups * headDim * 4, t =>
         {
             var (block, offset) = Math.DivRem(first + t, blockTokens + 1);
             var turned = stackalloc float[width];
             void Keep(float* row, long at) => kept.Store(
-                row, width, (byte*)blocks + (at * width * kept.Size), scales == null ? null : scales + at);
+                row, width, (byte*)blocks + (block * blockStep) + (at * width * kept.Size),
+                scales == null ? null : scales + (block * scaleStep) + at);
 
             fixed (float* angle = &angles[offset * width])
             {
@@ -119,9 +110,9 @@ internal sealed class LayerBlocks(
                     var from = ((t * groups) + g) * width;
                     var isLandmark = offset == blockTokens;
                     CpuRotation.Turn(
-                        keys + from, angle, 1, width, isLandmark ? landmarks + (((g * capacity) + block) * width) : turned);
+                        keys + from, angle, 1, width, isLandmark ? landmarks + (g * landmarkStep) + (block * width) : turned);
                     if (isLandmark) continue;
-                    var home = (((block * groups) + g) * 2 * blockTokens) + offset;          // of rows
+                    var home = (g * 2 * blockTokens) + offset;                              // of the block's rows
                     Keep(turned, home);
                     Keep(values + from, home + blockTokens);
                 }
@@ -131,12 +122,7 @@ internal sealed class LayerBlocks(
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        Blocks.Dispose();
-        Scales?.Dispose();
-        Landmarks.Dispose();
-    }
+    public void Dispose() => storage.Dispose();
 
     // [T, G, d] is how projections leave it: no copy then.
     private static Tensor Rows(Tensor x)

@@ -198,10 +198,11 @@ public static unsafe class Aten
 
     /// <summary>A CPU tensor over memory that the caller keeps while the tensor or a view of it lives.</summary>
     /// <param name="data">The address of the first element.</param>
-    /// <param name="shape">The shape; elements lie in row-major order without gaps.</param>
+    /// <param name="shape">The shape; elements lie in row-major order.</param>
     /// <param name="type">The type of the elements.</param>
+    /// <param name="step">Elements from one index of the first dimension to the next; without gaps when null.</param>
     /// <exception cref="LandmarkException">More dimensions than a tensor has, or libtorch refuses.</exception>
-    public static Tensor FromBlob(nint data, ReadOnlySpan<long> shape, ScalarType type)
+    public static Tensor FromBlob(nint data, ReadOnlySpan<long> shape, ScalarType type, long? step = null)
     {
         if (shape.Length > MaxRank)
             throw new LandmarkException($"A tensor has at most {MaxRank} dimensions, and {shape.Length} are asked.");
@@ -212,6 +213,7 @@ public static unsafe class Aten
             strides[i] = stride;
             stride *= Math.Max(shape[i], 1);
         }
+        if (step is { } given) strides[0] = given;
 
         nint handle;
         fixed (long* sizes = shape, steps = strides)

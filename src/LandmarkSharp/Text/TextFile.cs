@@ -15,16 +15,19 @@ public static class TextFile
     /// Opens a text file for reading from its start; a file of any size, since little is read ahead. It is opened once,
     /// so a pipe will do. Line ends are left as they are; a stray invalid byte reads as U+FFFD.
     /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="through">What its bytes are read through, for one who wants to see them; closed with the reader.</param>
     /// <exception cref="LandmarkException">
     /// There is no such file, it cannot be read, it is empty or all white space, or it is not text.
     /// </exception>
-    public static TextReader Open(string path)
+    public static TextReader Open(string path, Func<Stream, Stream>? through = null)
     {
         if (Directory.Exists(path)) throw new LandmarkException($"'{path}' is a folder; give a text file.");
         if (!File.Exists(path)) throw new LandmarkException($"There is no file '{path}'; check the path.");
         try
         {
-            return Open(File.OpenRead(path), path);
+            var file = File.OpenRead(path);
+            return Open(through?.Invoke(file) ?? file, path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -71,6 +71,13 @@ public sealed class BadArgumentsTests
         { "generate x --sample-top-k -1", "top-k is -1" },
         { "generate x --repetition-penalty 0", "The repetition penalty is 0" },
         { "ask x --passages -1", "The number of passages is -1" },
+        { "ask x --cite --passages 0", "--passages 0 shows none, so --cite would do nothing" },
+        { "ask x --trace /nowhere/at/all/t.jsonl", "There is no folder '/nowhere/at/all' to write in" },
+        { "generate x --trace /proc", "'/proc' is a folder" },
+        { "trace /nowhere/at/all", "There is no file '/nowhere/at/all'" },
+        { "trace a.jsonl --passages -1", "The number of passages is -1" },
+        { "trace a.jsonl --html a.jsonl", "The page would replace the trace 'a.jsonl'" },
+        { "trace a.jsonl --html /nowhere/at/all/a.html", "There is no folder '/nowhere/at/all' to write in" },
         { "tokenizer decode 999999", "'999999' is no token" },
         { "tokenizer shards --out x --source books", "The source 'books' has no name" },
     };

@@ -76,5 +76,6 @@ internal static class TrainingPairs
         $"The {half} of {{S}}'s {{T}} is {{V}}.",
         $"{{^S}}'s {{T}}, {half}: {{V}}.",
         $"Of the {{T}} of {{S}} the {half} is {{V}}.",
-        $"{{V}} is the {half} of the {{T}} of {{S}}.") with { Thing = "{thing}" };
+        $"{{V}} is the {half} of the {{T}} of {{S}}.") with
+    { Thing = "{thing}" };
 }
