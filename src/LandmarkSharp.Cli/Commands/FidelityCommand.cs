@@ -53,6 +53,7 @@ internal sealed class FidelityCommand : LandmarkCommand
             throw new LandmarkException($"A context of {n} tokens predicts nothing; --context must be at least 2.");
         if (share is not (> 0 and <= 1)) throw new LandmarkException($"A share is above 0 and at most 1; --target was given {share}.");
         foreach (var k in given) new RetrievalOptions { TopK = k }.Checked();
+        var picture = parsed.GetValue(svg) is { } path ? OutputFile.Checked(path) : null;
         var files = TextInput.Files(parsed.GetValue(text)!);
         using var engine = model.Load(parsed);
         var length = Math.Min(most, parsed.GetValue(context) ?? Trained(engine));
@@ -62,10 +63,10 @@ internal sealed class FidelityCommand : LandmarkCommand
             progress => Fidelity.Measure(engine, Contexts(engine, files, length, most), given, progress, cancel));
         var told = new FidelityReport(fidelity, engine, length, share);
         told.Show(output);
-        if (parsed.GetValue(svg) is { } file)
+        if (picture is not null)
         {
-            File.WriteAllText(file, SvgPlot.Draw(told.Chart));
-            output.Text($"Drawn in {file}.\n");
+            File.WriteAllText(picture, SvgPlot.Draw(told.Chart));
+            output.Text($"Drawn in {picture}.\n");
         }
         return Tool.Success;
     }

@@ -62,6 +62,7 @@ public sealed class BadArgumentsTests
         { "fidelity --text a.txt --tokens 1", "--tokens must be at least 2" },
         { "fidelity --text a.txt --context 1", "--context must be at least 2" },
         { "fidelity --text a.txt --target 1.1", "--target was given 1.1" },
+        { "fidelity --text a.txt --svg /nowhere/at/all/x.svg", "There is no folder '/nowhere/at/all'" },
         { "fidelity --text a.txt --target 0", "--target was given 0" },
         { "generate x --max-tokens -1", "The number of tokens to generate is -1" },
         { "generate x --temperature -1", "The temperature is -1" },
