@@ -38,10 +38,10 @@ internal static class CommandLine
     private static string Sentence(ParseError error)
     {
         // The parser names .NET's types and lists choices in lines.
-        if (error.SymbolResult is OptionResult { Tokens: [var given, ..] } result
+        if (error.SymbolResult is OptionResult { Tokens: [var first, ..] } result
             && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal))
             return $"{result.Option.Name} takes "
-                + $"{Kind(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType)}, not '{given.Value}'";
+                + $"{Kind(Nullable.GetUnderlyingType(result.Option.ValueType) ?? result.Option.ValueType.GetElementType() ?? result.Option.ValueType)}, not '{result.Tokens.FirstOrDefault(t => error.Message.Contains($"'{t.Value}'", StringComparison.Ordinal), first).Value}'";
         if (error.SymbolResult is ArgumentResult { Tokens.Count: 0, Parent: CommandResult } missing)
             return $"{missing.Argument.Name} is missing";
         return string.Join(", ", error.Message.TrimEnd('.').Split('\n', StringSplitOptions.TrimEntries))

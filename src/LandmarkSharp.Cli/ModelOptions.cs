@@ -7,7 +7,8 @@ using TorchSharp;
 namespace LandmarkSharp.Cli;
 
 /// <summary>Which model, and how it reads.</summary>
-internal sealed class ModelOptions : DeviceOptions
+/// <param name="ownTopK">Whether the command has a <c>--top-k</c> of its own, for several numbers.</param>
+internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
 {
     private readonly Option<string?> model =
         new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
@@ -19,6 +20,11 @@ internal sealed class ModelOptions : DeviceOptions
     };
     private readonly Option<int?> topK =
         new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
+    private readonly Option<double?> mass = new("--mass")
+    {
+        Description = "Stop choosing blocks when they have this share of the landmarks' mass, --top-k at the latest; always k when not given.",
+        HelpName = "X",
+    };
     private readonly Option<int?> window =
         new("--window") { Description = "Blocks of the window, all of which are read; as the model says when not given.", HelpName = "N" };
     private readonly Option<int?> keepBlocks = new("--keep-blocks")
@@ -69,7 +75,7 @@ internal sealed class ModelOptions : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [topK, window, keepBlocks, select, positions, blockType, missCutoff];
+    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -104,17 +110,19 @@ internal sealed class ModelOptions : DeviceOptions
     {
         if (Retrieving.All(o => parsed.GetResult(o) is null or { Implicit: true })) return null;
         var (k, blocks, mode, place) =
-            (parsed.GetValue(topK), parsed.GetValue(window), parsed.GetValue(select), parsed.GetValue(positions));
+            (ownTopK ? null : parsed.GetValue(topK), parsed.GetValue(window), parsed.GetValue(select), parsed.GetValue(positions));
         var kept = BlockType(parsed.GetValue(blockType));
         var folder = Folder(parsed);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
-                + "--top-k, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
+                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
+            TopK = ownTopK ? 1 : own.TopK,          // each of the command's comes in its place
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
+            Mass = parsed.GetValue(mass),
             BlockType = kept,
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
@@ -132,10 +140,16 @@ internal sealed class ModelOptions : DeviceOptions
                 _ => throw new LandmarkException($"The mode '{place}' is not known; --positions takes stingy or true."),
             },
         };
+        if (!ownTopK) WarnOfSpan(landmark, options, parsed);
+        return options;
+    }
+
+    /// <summary>Says so where blocks are to stand farther away than the model was trained on.</summary>
+    public static void WarnOfSpan(LandmarkConfig landmark, RetrievalOptions options, ParseResult parsed)
+    {
         if (options.Positions == PositionMode.Stingy && landmark.Span(options) > landmark.TrainContext)
             Tool.Warn(
                 $"{options.TopK} blocks and a window of {options.WindowBlocks} take {landmark.Span(options):N0} positions, "
                 + $"and the model was trained on {landmark.TrainContext:N0}; it may read badly.", parsed);
-        return options;
     }
 }

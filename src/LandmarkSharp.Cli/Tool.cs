@@ -20,6 +20,7 @@ internal static class Tool
             new GenerateCommand(),
             new TraceCommand(),
             new PerplexityCommand(),
+            new FidelityCommand(),
             new VerifyCommand(),
             new TrainCommand(),
             new FineTuneCommand(),

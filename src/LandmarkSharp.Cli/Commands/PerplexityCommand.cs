@@ -69,6 +69,7 @@ internal sealed class PerplexityCommand : LandmarkCommand
             perplexity = Finite(result.Value),
             context = length,
             top_k = isPlain ? null : engine.Retrieval?.TopK,
+            mass = isPlain ? null : engine.Retrieval?.Mass,
             window_blocks = isPlain ? null : engine.Retrieval?.WindowBlocks,
             keep_blocks = engine.Retrieval?.KeepBlocks,
             plain = isPlain,

@@ -35,7 +35,7 @@ internal abstract class BlockPositions : IDisposable
 
     /// <summary>The queries turned to each chosen block's slot.</summary>
     /// <param name="forms">From <see cref="Turn"/>.</param>
-    /// <param name="chosen">[H, T, k] int64, ascending.</param>
+    /// <param name="chosen">[H, T, k] int64, ascending; −1 after the last of fewer, whose forms are any.</param>
     /// <returns>[H, T, k, d].</returns>
     public abstract Tensor ForReading(Tensor forms, Tensor chosen);
 
@@ -45,8 +45,8 @@ internal abstract class BlockPositions : IDisposable
 
 /// <summary>
 /// k+1 slots before the window. For scoring, block b of m stands in slot k+1−(m−b) if it is one of the last k, else in slot 0.
-/// For reading, the r-th chosen block stands in slot r if old, in slot r+1 if among the last k: order is kept, and with m ≤ k
-/// every block stands exactly where it is in the text.
+/// For reading, the r-th of c ≤ k chosen blocks stands in slot r if old, in slot r+1+k−c if among the last k: order is kept, and with
+/// m ≤ k, where all are chosen, every block stands exactly where it is in the text.
 /// </summary>
 internal sealed class StingyPositions : BlockPositions
 {
@@ -79,7 +79,8 @@ internal sealed class StingyPositions : BlockPositions
     public override Tensor ForReading(Tensor forms, Tensor chosen)
     {
         using var scope = NewDisposeScope();
-        var slot = arange(k, device: chosen.device) + chosen.ge(old).to(ScalarType.Int64);  // [H, T, k]
+        var empty = chosen.lt(0).sum(-1, keepdim: true) + 1;                                // slots between old ones and recent ones
+        var slot = arange(k, device: chosen.device) + (chosen.ge(old).to(ScalarType.Int64) * empty);  // [H, T, k]
         return forms.gather(2, slot.unsqueeze(3).expand(-1, -1, -1, forms.shape[3])).MoveToOuterDisposeScope();
     }
 
@@ -111,7 +112,8 @@ internal sealed class TruePositions : BlockPositions
 
     public override Tensor ForReading(Tensor forms, Tensor chosen)
     {
-        using var chosenBack = back.Select(chosen);                                         // R(−start)·R(p)·q
+        using var blocks = chosen.clamp_min(0);
+        using var chosenBack = back.Select(blocks);                                         // R(−start)·R(p)·q
         return chosenBack.Rotate(forms.unsqueeze(2));
     }
 

@@ -40,6 +40,48 @@ internal static class BlockSelection
         return top.expand(h, t, k).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Ends choices where they have enough of the landmarks' softmax.</summary>
+    /// <param name="scores">As <see cref="Choose"/> has it; likewise groups and mode.</param>
+    /// <param name="chosen">[H, T, k]: what it chose.</param>
+    /// <param name="groups">Key-value heads, G.</param>
+    /// <param name="mode">Who shares a choice.</param>
+    /// <param name="mass">The share, below 1.</param>
+    /// <returns>[H, T, k]: the highest of them until they have it, ascending, and −1 after them.</returns>
+    public static Tensor EndByMass(Tensor scores, Tensor chosen, long groups, SelectionMode mode, double mass)
+    {
+        using var scope = NewDisposeScope();
+        var (h, t, k) = (chosen.shape[0], chosen.shape[1], chosen.shape[2]);
+        var p = softmax(scores, -1).gather(2, chosen).to(ScalarType.Float64).view(groups, h / groups, t, k);
+        long[] shared = mode switch                                                         // dimensions of those who choose together
+        {
+            SelectionMode.PerTokenAndGroup => [1],
+            SelectionMode.PerToken => [0, 1],
+            SelectionMode.PerHead => [2],
+            _ => [],
+        };
+        Tensor Greatest(Tensor x) => shared.Length == 0 ? x : x.amax(shared, keepdim: true);
+        // A lone row's softmax has the order of its scores, but more of them equal.
+        var rank = shared.Aggregate(1L, (rows, i) => rows * p.shape[i]) == 1 ? scores.gather(2, chosen).view(p.shape) : Greatest(p).expand(p.shape);
+        var order = rank.flip(3).sort(-1, descending: true, stable: true).Indices.neg() + (k - 1);      // of equals the later
+        var needed = p.gather(3, order).cumsum(3).ge(EnoughOf(mass)).logical_not().sum(3, keepdim: true) + 1;
+        var kept = zeros_like(order).scatter(3, order, arange(k, device: chosen.device).lt(Greatest(needed)).to(ScalarType.Int64).expand(p.shape));
+        var none = scores.shape[2];                                                         // after all blocks
+        var ended = where(kept.view(h, t, k).eq(1), chosen, none).sort(-1).Values;
+        return where(ended.eq(none), -1, ended).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>How many heads that follow each other, and how many queries, share a choice.</summary>
+    public static (int Heads, int Queries) Together(SelectionMode mode, int heads, int groups, int queries) => mode switch
+    {
+        SelectionMode.PerTokenAndGroup => (heads / groups, 1),
+        SelectionMode.PerToken => (heads, 1),
+        SelectionMode.PerHead => (1, queries),
+        _ => (1, 1),
+    };
+
+    /// <summary>A sum that is the mass, but for rounding, is enough.</summary>
+    internal static double EnoughOf(double mass) => mass - 1e-6;
+
     /// <summary>
     /// The last k of a stable ascending sort are the highest, and among equals the latest; torch
     /// sorts NaN as the highest.

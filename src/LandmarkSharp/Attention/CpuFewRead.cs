@@ -51,61 +51,63 @@ internal sealed unsafe class CpuFewRead : IDisposable
     /// <summary>The gate of a unit's heads, and what their own block adds to the output.</summary>
     public void Begin(int unit, float* scratch)
     {
-        var (first, t, own, past) = Unit(unit);
+        var (first, t, own, chose, past) = Unit(unit);
         var (block, count) = (sizes.InMemory + own, Math.Min(((sizes.First + t) % sizes.Length) + 1, view.Tokens));
         byte* keys = view.Keys(first, block), values = view.Values(first, block);
         float* forms = scratch, scores = scratch + (share * d), to = Output(first, t);
         // Landmarks lie anywhere, and come while the own block is read.
         rows.Ask(keys, Math.Min(chunk, count), d);
-        for (var b = From(first, t); b < past; b++) CpuRows.Float32.Ask((byte*)view.Landmark(first, Block(first, t, b)), 1, d);
+        for (var b = 0; b < past; b++) CpuRows.Float32.Ask((byte*)view.Landmark(first, Block(first, t, chose, b)), 1, d);
         for (var h = 0; h < share; h++) view.Turn(first + h, t, -own, forms + (h * d));
         Score(forms, keys, count, scores, values);
         Scale(scores, count, view.KeyScales(first, block));
-        for (var b = From(first, t); b < past; b++)
+        for (var b = 0; b < past; b++)
         {
-            Turn(first, t, b, forms);
+            Turn(first, t, chose, b, forms);
             CpuRows.Float32.Dots(
-                forms, share, (byte*)view.Landmark(first, Block(first, t, b)), 1, d, Weights(first, t) + b, sizes.Queries * Blocks, null);
+                forms, share, (byte*)view.Landmark(first, Block(first, t, chose, b)), 1, d, Weights(first, t) + b, sizes.Queries * Blocks, null);
         }
         for (var h = 0; h < share; h++)
         {
             var gate = new Span<float>(Weights(first + h, t), past);
             var total = rows.Exponentials(scores + (h * step), count, out var highest);
-            var part = Gate(gate, highest + MathF.Log(total), first + h, t);
-            gate[..sizes.K].CopyTo(new(gates + ((((long)(first + h) * sizes.Queries) + t) * sizes.K), sizes.K));
+            var part = Gate(gate, chose, highest + MathF.Log(total), first + h, t);
+            var told = new Span<float>(gates + ((((long)(first + h) * sizes.Queries) + t) * sizes.K), sizes.K);
+            gate[..chose].CopyTo(told);
+            told[chose..].Clear();
             var all = new Span<float>(scores + (h * step), count);
             TensorPrimitives.Multiply(all, part / total, all);
         }
         Scale(scores, count, view.ValueScales(first, block));
         new Span<float>(to, share * d).Clear();
-        Add(scores, values, count, to, From(first, t) < past ? view.Keys(first, Block(first, t, From(first, t))) : null);
+        Add(scores, values, count, to, past > 0 ? view.Keys(first, Block(first, t, chose, 0)) : null);
     }
 
     /// <summary>Reads one part of a unit's past blocks.</summary>
     public void Read(int unit, int part, float* scratch)
     {
-        var (first, t, _, past) = Unit(unit);
+        var (first, t, _, chose, past) = Unit(unit);
         float* forms = scratch, scores = scratch + (share * d), to = Sums(unit, part);
-        var (from, next) = (Math.Max(part * PartBlocks, From(first, t)), Math.Min(past, (part + 1) * PartBlocks));
-        if (from < next) rows.Ask(view.Keys(first, Block(first, t, from)), Math.Min(chunk, view.Tokens), d);
+        var (from, next) = (part * PartBlocks, Math.Min(past, (part + 1) * PartBlocks));
+        if (from < next) rows.Ask(view.Keys(first, Block(first, t, chose, from)), Math.Min(chunk, view.Tokens), d);
         new Span<float>(to, share * d).Clear();
         for (var b = from; b < next; b++)
         {
-            Turn(first, t, b, forms);
-            var block = Block(first, t, b);
+            Turn(first, t, chose, b, forms);
+            var block = Block(first, t, chose, b);
             byte* keys = view.Keys(first, block), values = view.Values(first, block);
             Score(forms, keys, view.Tokens, scores, values);
             Scale(scores, view.Tokens, view.KeyScales(first, block));
             for (var h = 0; h < share; h++) rows.Softmax(scores + (h * step), view.Tokens, Weights(first + h, t)[b]);
             Scale(scores, view.Tokens, view.ValueScales(first, block));
-            Add(scores, values, view.Tokens, to, b + 1 < next ? view.Keys(first, Block(first, t, b + 1)) : null);
+            Add(scores, values, view.Tokens, to, b + 1 < next ? view.Keys(first, Block(first, t, chose, b + 1)) : null);
         }
     }
 
     /// <summary>Adds up a unit's parts.</summary>
     public void End(int unit)
     {
-        var (first, t, _, _) = Unit(unit);
+        var (first, t, _, _, _) = Unit(unit);
         var to = new Span<float>(Output(first, t), share * d);
         for (var part = 0; part < Parts; part++) TensorPrimitives.Add(to, new ReadOnlySpan<float>(Sums(unit, part), share * d), to);
         for (var h = 0; h < share && sizes.K > 0; h++)      // read along with heads that retrieve, and gated by 0
@@ -136,12 +138,12 @@ internal sealed unsafe class CpuFewRead : IDisposable
     }
 
     /// <summary>Turns what a head's past blocks bring to the gate into their part of it, and gives the own block's.</summary>
-    private float Gate(Span<float> past, float own, int head, int t)
+    private float Gate(Span<float> past, int chose, float own, int head, int t)
     {
         if (view.Miss is not { } miss) return Softmax(past, own, 1);
-        if (miss.Retrieves(head, t)) Softmax(past[..sizes.K], float.NegativeInfinity, miss.OfMemory(head, t));
-        else past[..sizes.K].Clear();
-        return Softmax(past[sizes.K..], own, miss.OfWindow(head, t));
+        if (miss.Retrieves(head, t)) Softmax(past[..chose], float.NegativeInfinity, miss.OfMemory(head, t));
+        else past[..chose].Clear();
+        return Softmax(past[chose..], own, miss.OfWindow(head, t));
     }
 
     /// <summary>Turns logits into a softmax over them and one more, whose share is given; together they sum to a mass.</summary>
@@ -155,27 +157,28 @@ internal sealed unsafe class CpuFewRead : IDisposable
         return one * mass / sum;
     }
 
-    /// <summary>The first past block that a unit reads: none that were chosen where none of its heads retrieves.</summary>
-    private int From(int first, int t) => view.Retrieves(first, share, t) ? 0 : sizes.K;
-
-    /// <summary>A unit's first head and query, that query's own block, counted from the window's first, and its past blocks.</summary>
-    private (int First, int Query, int Own, int Past) Unit(int unit)
+    /// <summary>
+    /// A unit's first head and query, that query's own block, counted from the window's first, how many blocks it chose, and its past
+    /// blocks with those.
+    /// </summary>
+    private (int First, int Query, int Own, int Chose, int Past) Unit(int unit)
     {
         var (n, t) = Math.DivRem(unit, sizes.Queries);
         var own = (sizes.First + t) / sizes.Length;
-        return (n * share, t, own, sizes.K + own);
+        var chose = view.Count(chosen, n * share, t);
+        return (n * share, t, own, chose, chose + own);
     }
 
     /// <summary>The b-th past block: those that were chosen come first.</summary>
-    private long Block(int head, int t, int b) => b < sizes.K ? view.Picks(chosen, head, t)[b] : sizes.InMemory + b - sizes.K;
+    private long Block(int head, int t, int chose, int b) => b < chose ? view.Picks(chosen, head, t)[b] : sizes.InMemory + b - chose;
 
     /// <summary>The queries of a unit's heads in the form of the b-th past block, [share, d].</summary>
-    private void Turn(int first, int t, int b, float* forms)
+    private void Turn(int first, int t, int chose, int b, float* forms)
     {
         for (var h = 0; h < share; h++)
         {
-            if (b < sizes.K) view.TurnChosen(first + h, t, b, Block(first, t, b), forms + (h * d));
-            else view.Turn(first + h, t, sizes.K - b, forms + (h * d));
+            if (b < chose) view.TurnChosen(first + h, t, b, chose, Block(first, t, chose, b), forms + (h * d));
+            else view.Turn(first + h, t, chose - b, forms + (h * d));
         }
     }
 

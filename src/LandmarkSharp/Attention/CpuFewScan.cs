@@ -22,7 +22,7 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
     public void Scan(int unit, int part)
     {
         var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
-        if (sizes.Old == 0 || !view.Retrieves(first, share, t)) return;
+        if ((sizes.Old == 0 && view.Mass == 1) || !view.Retrieves(first, share, t)) return;
         var (from, next) = ((int)((long)scanned * part / Parts), (int)((long)scanned * (part + 1) / Parts));
         // Another thread may be at the part before this one, and at the one after.
         rows.Ask((byte*)view.Landmark(first, from), Math.Min(rows.Chunk(d), next - from), d);
@@ -46,10 +46,15 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
 
     /// <summary>The blocks of highest score; for heads that share keys, of the highest share of a head's softmax over landmarks.</summary>
     /// <param name="unit">The unit, all parts of which are scanned.</param>
-    /// <param name="chosen">[H, T, k], of which the unit's are written: −1 where none of its heads retrieves.</param>
+    /// <param name="chosen">[H, T, k], of which the unit's are written: −1 where none of its heads retrieves, and after the last of fewer than k.</param>
     public void Choose(int unit, long* chosen)
     {
         var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
+        if (view.Mass < 1 && sizes.K > 0)
+        {
+            new CpuMassChoice(scores, step, sizes, share, 1, view.Mass, chosen).Choose(first, t);
+            return;
+        }
         var picks = view.Picks(chosen, first, t);
         if (!view.Retrieves(first, share, t))
         {

@@ -64,13 +64,7 @@ internal sealed unsafe class CpuMiss
     public void Choose(float* scores, int step, int blocks, SelectionMode mode, long* chosen)
     {
         new Span<long>(chosen, heads * queries * k).Fill(-1);
-        var (together, tokens) = mode switch
-        {
-            SelectionMode.PerTokenAndGroup => (share, 1),
-            SelectionMode.PerToken => (heads, 1),
-            SelectionMode.PerHead => (1, queries),
-            _ => (1, 1),
-        };
+        var (together, tokens) = BlockSelection.Together(mode, heads, heads / share, queries);
         var spans = queries / tokens;
         CpuParallel.For(heads / together * spans, (long)blocks * together * tokens, unit =>
         {

@@ -39,7 +39,10 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
-            InRows(q), BlockRead.InSteps(blocks), scales is null ? null : BlockRead.InSteps(scales), BlockRead.InSteps(landmarks), sizes, rotary);
+            InRows(q), BlockRead.InSteps(blocks), scales is null ? null : BlockRead.InSteps(scales), BlockRead.InSteps(landmarks), sizes, rotary)
+        {
+            Mass = options.Mass ?? 1,
+        };
         view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.Cutoff);
         var result = Attend(view, tied);
         return result with
@@ -76,7 +79,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime, Dropped = view.Miss?.Dropped };
     }
 
-    /// <summary>The blocks that queries read, [H, T, k]; −1 for those that retrieve nothing.</summary>
+    /// <summary>The blocks that queries read, [H, T, k]; −1 for those that retrieve nothing, and after the last of fewer than k.</summary>
     private Tensor Choose(CpuRetrievalView view, bool tied)
     {
         using var scope = NewDisposeScope();
@@ -91,6 +94,14 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         {
             var chosen = empty([view.Heads, queries, K], ScalarType.Int64);
             miss.Choose(to, step, inMemory, options.Selection, (long*)Aten.DataPointer(chosen));
+            return chosen.MoveToOuterDisposeScope();
+        }
+        if (view.Mass < 1)
+        {
+            var chosen = empty([view.Heads, queries, K], ScalarType.Int64);
+            var (heads, tokens) = BlockSelection.Together(options.Selection, view.Heads, view.Groups, queries);
+            new CpuMassChoice(to, step, sizes, heads, tokens, view.Mass, (long*)Aten.DataPointer(chosen)).Choose(view.Heads);
+            GC.KeepAlive(scores);
             return chosen.MoveToOuterDisposeScope();
         }
         return BlockSelection.Choose(scores, view.Groups, K, options.Selection).contiguous().MoveToOuterDisposeScope();

@@ -101,19 +101,21 @@ internal sealed unsafe class CpuRetrievalRead<TLanes, T>(CpuRetrievalView view, 
                 continue;
             }
             var max = miss is null ? room.Highest[t] : float.NegativeInfinity;
-            for (var r = 0; r < sizes.K; r++)
+            var chose = view.Count(chosen, head, query + t);
+            new Span<float>(gate, sizes.K)[chose..].Clear();
+            for (var r = 0; r < chose; r++)
             {
                 var block = picks[(t * sizes.K) + r];
                 var form = room.ChosenForms + (room.Places[((at + t) * sizes.K) + r] * d);
-                view.TurnChosen(head, query + t, r, block, form);
+                view.TurnChosen(head, query + t, r, chose, block, form);
                 gate[r] = CpuRows.Float32.Dot(form, view.Landmark(head, block), d);
                 max = Math.Max(max, gate[r]);
             }
             var keep = miss is null ? MathF.Exp(room.Highest[t] - max) : 0;
             var sum = room.Sums[t] * keep;
-            for (var r = 0; r < sizes.K; r++) sum += gate[r] = MathF.Exp(gate[r] - max);
+            for (var r = 0; r < chose; r++) sum += gate[r] = MathF.Exp(gate[r] - max);
             if (miss is not null) sum /= miss.OfMemory(head, query + t);
-            for (var r = 0; r < sizes.K; r++) gate[r] /= sum;
+            for (var r = 0; r < chose; r++) gate[r] /= sum;
             room.Factors[t] = miss is null ? keep / sum : miss.OfWindow(head, query + t) / room.Sums[t];
         }
         Scale(room.Result, room.Factors, d, CpuTile.Padded(count));

@@ -44,6 +44,9 @@ internal sealed unsafe class CpuRetrievalView(
     /// <summary>Who retrieves; null for a model without a context-miss token, where all do.</summary>
     public CpuMiss? Miss { get; set; }
 
+    /// <summary>The share of the landmarks' softmax after which no more is chosen; 1 for k blocks always.</summary>
+    public double Mass { get; init; } = 1;
+
     /// <summary>The inner loops over blocks.</summary>
     public CpuRows Rows { get; } = CpuRows.For(blocks.dtype);
 
@@ -76,6 +79,9 @@ internal sealed unsafe class CpuRetrievalView(
 
     /// <summary>What a query chose of [H, T, k].</summary>
     public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
+
+    /// <summary>How many those are: −1 stands after the last of fewer than k.</summary>
+    public int Count(long* chosen, int head, int t) => Picks(chosen, head, t).IndexOf(-1) is >= 0 and var count ? count : sizes.K;
 
     /// <summary>Whether any of some heads retrieves for a query.</summary>
     public bool Retrieves(int first, int count, int t)
@@ -118,9 +124,12 @@ internal sealed unsafe class CpuRetrievalView(
         return MathF.Log(Rows.Exponentials(scores, count, out var highest)) + highest;
     }
 
-    /// <summary>The r-th of a query's chosen blocks in the form of the slot that it is read in.</summary>
-    public void TurnChosen(int head, int t, int r, long block, float* form) =>
-        Turn(head, t, sizes.K + 1 - (block >= sizes.Old ? r + 1 : r), form);
+    /// <summary>
+    /// The r-th of a query's chosen blocks in the form of the slot that it is read in: old ones stand from the left of k + 1 slots,
+    /// recent ones from the right.
+    /// </summary>
+    public void TurnChosen(int head, int t, int r, int count, long block, float* form) =>
+        Turn(head, t, block >= sizes.Old ? count - r : sizes.K + 1 - r, form);
 
     /// <summary>Scores the last k landmarks before the window, each in its own slot.</summary>
     /// <param name="head">The query's head.</param>

@@ -64,12 +64,16 @@ internal sealed class ReferenceRetrieval : IDisposable
 
         var keys = landmarks.narrow(1, 0, inMemory);                                        // [G, m, d]
         var forms = positions.Turn(q);
-        var chosen = BlockSelection.Choose(positions.Scan(forms, keys, tied), keys.shape[0], k, options.Selection, options.Reference);
+        var scores = positions.Scan(forms, keys, tied);
+        var chosen = BlockSelection.Choose(scores, keys.shape[0], k, options.Selection, options.Reference);
+        if (options.EndsByMass) chosen = BlockSelection.EndByMass(scores, chosen, keys.shape[0], options.Selection, options.Mass!.Value);
         var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
-        var read = BlockRead.Read(turned, chosen, blocks, scales, options.Reference);
         var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
-        var chosenKeys = keys.flatten(0, 1).index_select(0, (chosen + (group * inMemory)).flatten()).view_as(turned);
-        var chosenScores = (turned * chosenKeys).sum(-1);                                   // [H, T, k]
+        var read = options.EndsByMass
+            ? ReadSome(turned, chosen, group, blocks, scales)
+            : BlockRead.Read(turned, chosen, blocks, scales, options.Reference);
+        var chosenKeys = keys.flatten(0, 1).index_select(0, (chosen.clamp_min(0) + (group * inMemory)).flatten()).view_as(turned);
+        var chosenScores = (turned * chosenKeys).sum(-1).masked_fill(chosen.lt(0), double.NegativeInfinity);    // [H, T, k]
 
         var whole = softmax(cat([chosenScores.to(gate.dtype).unsqueeze(0), gate], -1), -1); // one gate over memory and window
         var remembered = whole.narrow(-1, 0, k).squeeze(0);
@@ -139,6 +143,16 @@ internal sealed class ReferenceRetrieval : IDisposable
         {
             Dropped = (h * t) - retrieves.sum().item<long>(),
         };
+    }
+
+    /// <summary>Reads chosen blocks where queries have fewer than k: [H, T, k, d], zeros for −1.</summary>
+    private static Tensor ReadSome(Tensor turned, Tensor chosen, Tensor group, Tensor blocks, Tensor? scales)
+    {
+        var some = chosen.ge(0).flatten().nonzero().flatten();                              // [R] of H·T·k
+        var picks = ((chosen * blocks.shape[1]) + group).flatten().index_select(0, some).unsqueeze(1);
+        var rows = turned.flatten(0, 2).index_select(0, some).unsqueeze(1);                 // [R, 1, d]
+        var read = BlockRead.GatherRows(rows, picks, blocks, scales).squeeze(1);
+        return zeros_like(turned).view(-1, turned.shape[3]).index_copy_(0, some, read).view_as(turned);
     }
 
     /// <summary>The grouped softmax over the window's blocks.</summary>

@@ -37,6 +37,16 @@ public sealed record RetrievalOptions
     /// <summary>Blocks read per query, k ≥ 1.</summary>
     public int TopK { get; init; } = 4;
 
+    /// <summary>
+    /// The share of the landmarks' softmax, above 0, after which a query chooses no more blocks: the highest ones until they have it, as many
+    /// as the one needs that needs most where a choice is shared, and <see cref="TopK"/> at most (landmark-attention.md 3.3). Null or 1
+    /// for k always. With it, a card computes by torch operators.
+    /// </summary>
+    public double? Mass { get; init; }
+
+    /// <summary>Whether <see cref="Mass"/> says how many blocks are read.</summary>
+    internal bool EndsByMass => Mass < 1;
+
     /// <summary>Who shares a choice.</summary>
     public SelectionMode Selection { get; init; } = SelectionMode.PerTokenAndGroup;
 
@@ -84,7 +94,7 @@ public sealed record RetrievalOptions
     public bool Reference { get; init; }
 
     /// <summary>These options, when they make sense.</summary>
-    /// <exception cref="LandmarkException">A number is below 1, fewer blocks are kept than read, or a mass is none.</exception>
+    /// <exception cref="LandmarkException">A number is below 1, fewer blocks are kept than read, a mass is none, or two options do not go together.</exception>
     public RetrievalOptions Checked()
     {
         if (TopK < 1) throw new LandmarkException($"The number of blocks read, k, is {TopK}; it must be at least 1.");
@@ -93,6 +103,10 @@ public sealed record RetrievalOptions
             throw new LandmarkException($"Of {KeepBlocks} blocks kept before the window, k = {TopK} cannot be read; keep at least that many.");
         if (MissCutoff is not (null or >= 0 and <= 1))
             throw new LandmarkException($"The context-miss cut-off is {MissCutoff}; a mass is from 0 to 1.");
+        if (Mass is not (null or > 0 and <= 1))
+            throw new LandmarkException($"The share of the landmarks' mass that is read is {Mass}; it is above 0 and at most 1.");
+        if (Mass is not null && MissCutoff is not null)
+            throw new LandmarkException("A model with a context-miss token reads k blocks or none; leave out the share of the mass that is read.");
         return this;
     }
 }

@@ -269,8 +269,7 @@ public sealed class Session : IDisposable
     /// model was trained with.
     /// </summary>
     private bool Predicts(int i) =>
-        landmark is not { } l || (waiting[i] == l.Id ? l.Loss != LandmarkLoss.Ignored
-            : l.Loss == LandmarkLoss.Ignored || i + 1 >= waiting.Count || waiting[i + 1] != l.Id);
+        landmark is not { } l || l.Predicts(waiting[i], i + 1 < waiting.Count ? waiting[i + 1] : null);
 
     /// <summary>
     /// Tells the log-probabilities of the tokens that the states of a chunk predict, from number

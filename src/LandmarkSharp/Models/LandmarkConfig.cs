@@ -59,6 +59,11 @@ public sealed record LandmarkConfig
     /// <summary>Positions in a block, L = ℓ + 1.</summary>
     public int BlockLength => BlockTokens + 1;
 
+    /// <summary>Whether the state at a token predicts the next regular one, by what landmarks' places taught.</summary>
+    /// <param name="token">The token, a landmark or not.</param>
+    /// <param name="next">The one after it; null where it is not known yet.</param>
+    public bool Predicts(int token, int? next) => token == Id ? Loss != LandmarkLoss.Ignored : Loss == LandmarkLoss.Ignored || next != Id;
+
     /// <summary>
     /// How texts are read: as the model says, or with other numbers of blocks. The window that the model says is made smaller
     /// where k + 1 slots and the window would not share the trained length (landmark-attention.md 3.2).

@@ -32,6 +32,16 @@ public sealed class BlockPositionsTests
         }
     }
 
+    /// <summary>Of fewer than k, old ones stand from the left and recent ones, of the last k, from the right.</summary>
+    [Fact]
+    public void FewerThanKLeaveTheSlotsBetweenEmpty()
+    {
+        using var scope = NewDisposeScope();
+        foreach (var (chosen, slots) in ((long[], long[])[])[([1, 5, -1, -1], [0, 4]), ([5, 6, -1, -1], [3, 4]), ([0, 2, 3, -1], [0, 1, 4]), ([0, 1, 5, 6], [0, 1, 3, 4])])
+            Assert.Equal(slots, ReadSlots(PositionMode.Stingy, 7, 4, chosen)[..slots.Length]);
+        Assert.Equal([2, 6], ReadSlots(PositionMode.True, 7, 3, [2, 6, -1])[..2]);
+    }
+
     [Fact]
     public void TruePositionsAreTheTexts()
     {

@@ -65,6 +65,36 @@ public sealed class CpuRetrievalTests
         Assert.InRange(dropped, all / 10, all * 9 / 10);
     }
 
+    /// <summary>The same where choices end by mass, few blocks or many.</summary>
+    [Fact]
+    public void WhereChoicesEndByMassTheyDoToo()
+    {
+        var (read, most) = (0L, 0L);
+        for (var seed = 0; seed < 90; seed++)
+        {
+            using var scope = NewDisposeScope();
+            var (random, shape) = Shape.Draw(seed);
+            if (random.Next(3) == 0) shape = shape with { Queries = random.Next(1, 4) };
+            shape = shape with { Options = shape.Options with { TopK = random.Next(1, 30), Mass = (1 + random.NextDouble()) / 2 } };
+            var (q, numbers, landmarks) = shape.Draw(random);
+            var (blocks, scales) = shape.Kept(numbers);
+            var tied = random.Next(3) == 0;
+            if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
+            using var operators = new RetrievedAttention(
+                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
+                shape.Options with { Reference = true }, ScalarType.Float32);
+            var reference = operators.Attend(q, blocks, landmarks, tied, scales);
+            var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied, scales);
+            Same(reference, widest, 3e-5);
+            Same(reference, shape.Run(null, q, blocks, landmarks, tied, scales), 3e-5);
+            for (var tiles = AttentionBackend.CpuScalar; tiles < CpuDense.Widest; tiles++)
+                Same(widest, shape.Run(tiles, q, blocks, landmarks, tied, scales), 0);
+            if (reference.Chosen is null) continue;
+            (read, most) = (read + reference.Chosen.ge(0).sum().item<long>(), most + reference.Chosen.numel());
+        }
+        Assert.InRange(read, most / 10, most * 9 / 10);
+    }
+
     /// <summary>Landmarks that are the same score the same wherever they stand: the later of them is read.</summary>
     [Fact]
     public void OfEqualLandmarksTheLaterOnesAreChosen()

@@ -68,6 +68,37 @@ public sealed class BlockMemoryTests
             },
             iter: 40, threads: 1);
 
+    /// <summary>Where choices end by mass too, and a share of 1 is k blocks to the last bit.</summary>
+    [Fact]
+    public void ChoicesThatEndByMassDoNotDependOnHowTheTextWasCut() =>
+        Gen.Select(Shapes, Modes, Gen.Int[2, 9], Gen.Enum<PositionMode>(), Gen.Double[0.3, 0.95], Gen.Bool).Sample(
+            (shape, mode, k, positions, mass, reference) =>
+            {
+                var config = TinyModel.Config(shape.Block, shape.Heads, shape.Groups);
+                using var decoder = TinyModel.Create(config);
+                var input = TinyModel.WithLandmarks(config, TinyModel.Tokens(shape.Length));
+                float[,] Run(double? share, int piece, bool byReference)
+                {
+                    using var memory = TinyModel.Memory(decoder, new RetrievalOptions
+                    {
+                        TopK = k,
+                        Mass = share,
+                        Selection = mode,
+                        WindowBlocks = shape.Window,
+                        Positions = positions,
+                        Reference = byReference,
+                    });
+                    return TinyModel.Run(decoder, memory, input, piece);
+                }
+                var expected = Run(mass, input.Length, reference);
+                TinyModel.Close(expected, Run(mass, input.Length, !reference), 1e-3);
+                Assert.Equal(Run(null, shape.Piece, reference), Run(1, shape.Piece, reference));
+                if (mode == SelectionMode.PerHead) return;
+                TinyModel.Close(expected, Run(mass, shape.Piece, reference), 1e-3);
+                TinyModel.Close(expected, Run(mass, 1, reference), 1e-3);
+            },
+            iter: 60, threads: 1);
+
     [Fact]
     public void KernelsAgreeWithTheReference() =>
         Gen.Select(Shapes, Modes, Gen.Int[1, 3]).Sample(

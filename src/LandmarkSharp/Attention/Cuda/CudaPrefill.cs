@@ -59,7 +59,7 @@ internal sealed class CudaPrefill : IDisposable
 
     /// <summary>Whether there are kernels for what is asked.</summary>
     public static bool Serves(RetrievalOptions options, int headDim, int length, ScalarType type, Device device) =>
-        !options.Reference && options.Positions == PositionMode.Stingy && options.TopK <= MostTopK
+        !options.Reference && !options.EndsByMass && options.Positions == PositionMode.Stingy && options.TopK <= MostTopK
         && device.type == DeviceType.CUDA && type is ScalarType.BFloat16 or ScalarType.Float16
         && CudaKernels.UnavailableReason(Math.Max(device.index, 0)) is null
         && CudaDriver.Devices().Any(d => d.Index == Math.Max(device.index, 0) && new PrefillShape(headDim, length).FitsOn(d.ComputeCapability));
