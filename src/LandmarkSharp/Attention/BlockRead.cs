@@ -64,7 +64,7 @@ internal static class BlockRead
         return cat(parts, 0).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Blocks of which each lies in one piece, with whatever between them.</summary>
+    /// <summary>Blocks of which each lies in one piece, with whatever between them: these themselves if they do.</summary>
     /// <param name="blocks">[n, …].</param>
     public static Tensor InSteps(Tensor blocks)
     {
@@ -72,14 +72,14 @@ internal static class BlockRead
         var dense = 1L;
         for (var i = sizes.Length - 1; i > 0; dense *= sizes[i--])
             if (sizes[i] > 1 && strides[i] != dense) return blocks.contiguous();
-        return blocks.alias();
+        return blocks;
     }
 
     private static unsafe Tensor Kernel(Tensor q, Tensor chosen, Tensor blocks)
     {
         using var queries = q.contiguous();
         using var picks = chosen.contiguous();
-        using var memory = InSteps(blocks);
+        var memory = InSteps(blocks);
         var result = empty_like(queries);
         var (h, t, k, d) = ((int)q.shape[0], (int)q.shape[1], (int)q.shape[2], (int)q.shape[3]);
         var (g, l, step) = ((int)blocks.shape[1], (int)blocks.shape[3], memory.stride(0));

@@ -43,6 +43,10 @@ internal abstract class BlockStorage : IDisposable
     /// <summary>[G, capacity, d].</summary>
     public Tensor Landmarks { get; private set; } = null!;
 
+    /// <summary>Room for no block yet.</summary>
+    public static BlockStorage On(Device device, BlockShape shape) =>
+        device.type == DeviceType.CPU ? new HostStorage(shape) : new DeviceStorage(shape, device);
+
     /// <summary>Makes room for more blocks, and keeps the first <paramref name="used"/>.</summary>
     public abstract void Grow(long capacity, long used);
 
@@ -102,46 +106,44 @@ internal sealed class DeviceStorage : BlockStorage
 /// </summary>
 internal sealed unsafe class HostStorage : BlockStorage
 {
-    private const long LeastBytes = 1L << 32;           // of addresses, of which a process has tens of thousands of times as many
-
     private readonly BlockShape shape;
     private readonly long numberBytes, blockBytes, markBytes;
-    private AddressRange blocks = AddressRange.Reserve(LeastBytes), landmarks = AddressRange.Reserve(LeastBytes);
+    private AddressRange blocks, landmarks;
 
-    public HostStorage(BlockShape shape)
+    /// <summary>Sets addresses aside.</summary>
+    /// <param name="shape">What a block is.</param>
+    /// <param name="addresses">
+    /// Bytes of addresses for blocks, and as many for landmark keys; a process has tens of thousands of times as many. Where they are
+    /// used up, four times what is needed is set aside, and all that there is copied.
+    /// </param>
+    public HostStorage(BlockShape shape, long addresses = 1L << 32)
     {
         this.shape = shape;
         numberBytes = ((shape.Numbers * shape.BlockType.ElementSize()) + sizeof(float) - 1) / sizeof(float) * sizeof(float);
         blockBytes = AddressRange.Padded(numberBytes + (shape.IsScaled ? shape.Numbers / shape.Width * sizeof(float) : 0));
         markBytes = shape.Width * shape.Type.ElementSize();
+        (blocks, landmarks) = (AddressRange.Reserve(addresses), AddressRange.Reserve(addresses));
         Grow(0, 0);
     }
-
-    /// <summary>Bytes from a head's landmark keys to the next one's.</summary>
-    private long HeadBytes => landmarks.Length / shape.Groups / markBytes * markBytes;
 
     /// <inheritdoc/>
     public override void Grow(long capacity, long used)
     {
-        var (oldBlocks, oldLandmarks, oldHead) = (blocks, landmarks, HeadBytes);
-        if (capacity * blockBytes > blocks.Length)
-        {
-            blocks = AddressRange.Reserve(4 * capacity * blockBytes);
-            Copy(oldBlocks.Address, blocks.Address, used * blockBytes);
-        }
-        if (capacity * markBytes > HeadBytes)
-        {
-            landmarks = AddressRange.Reserve(4 * shape.Groups * capacity * markBytes);
-            for (var g = 0L; g < shape.Groups; g++)
-                Copy(oldLandmarks.Address + (nint)(g * oldHead), landmarks.Address + (nint)(g * HeadBytes), used * markBytes);
-        }
+        // Nothing that there is goes before all that is new is there: the system may refuse.
+        var (ofBlocks, ofLandmarks) = (
+            More(blocks, blocks.Length, capacity * blockBytes), More(landmarks, HeadBytes(landmarks) * shape.Groups, shape.Groups * capacity * markBytes));
+        var (head, oldHead) = (HeadBytes(ofLandmarks), HeadBytes(landmarks));
+        if (ofBlocks != blocks) Copy(blocks.Address, ofBlocks.Address, used * blockBytes);
+        for (var g = 0L; g < shape.Groups && ofLandmarks != landmarks; g++)
+            Copy(landmarks.Address + (nint)(g * oldHead), ofLandmarks.Address + (nint)(g * head), used * markBytes);
         Replace(
-            Aten.FromBlob(blocks.Address, shape.Blocks(capacity), shape.BlockType, blockBytes / shape.BlockType.ElementSize()),
+            Aten.FromBlob(ofBlocks.Address, shape.Blocks(capacity), shape.BlockType, blockBytes / shape.BlockType.ElementSize()),
             shape.IsScaled
-                ? Aten.FromBlob(blocks.Address + (nint)numberBytes, shape.Scales(capacity), ScalarType.Float32, blockBytes / sizeof(float)) : null,
-            Aten.FromBlob(landmarks.Address, shape.Landmarks(capacity), shape.Type, HeadBytes / shape.Type.ElementSize()));
-        if (oldBlocks != blocks) oldBlocks.Dispose();
-        if (oldLandmarks != landmarks) oldLandmarks.Dispose();
+                ? Aten.FromBlob(ofBlocks.Address + (nint)numberBytes, shape.Scales(capacity), ScalarType.Float32, blockBytes / sizeof(float)) : null,
+            Aten.FromBlob(ofLandmarks.Address, shape.Landmarks(capacity), shape.Type, head / shape.Type.ElementSize()));
+        foreach (var (old, now) in (ReadOnlySpan<(AddressRange, AddressRange)>)[(blocks, ofBlocks), (landmarks, ofLandmarks)])
+            if (old != now) old.Dispose();
+        (blocks, landmarks) = (ofBlocks, ofLandmarks);
     }
 
     /// <inheritdoc/>
@@ -151,6 +153,11 @@ internal sealed unsafe class HostStorage : BlockStorage
         blocks.Dispose();
         landmarks.Dispose();
     }
+
+    /// <summary>Bytes from a head's landmark keys to the next one's.</summary>
+    private long HeadBytes(AddressRange range) => range.Length / shape.Groups / markBytes * markBytes;
+
+    private static AddressRange More(AddressRange range, long room, long needed) => needed <= room ? range : AddressRange.Reserve(4 * needed);
 
     private static void Copy(nint from, nint to, long bytes) => Buffer.MemoryCopy((void*)from, (void*)to, bytes, bytes);
 }

@@ -20,8 +20,7 @@ internal sealed class LayerBlocks(
 {
     private const int FirstBlocks = 8;
 
-    private readonly BlockStorage storage = device.type == DeviceType.CPU
-        ? new HostStorage(new(groups, blockTokens, headDim, type, blockType)) : new DeviceStorage(new(groups, blockTokens, headDim, type, blockType), device);
+    private readonly BlockStorage storage = BlockStorage.On(device, new BlockShape(groups, blockTokens, headDim, type, blockType));
 
     /// <summary>[capacity, G, 2, ℓ, d]: keys and values; one head of a block is one contiguous read.</summary>
     public Tensor Blocks => storage.Blocks;

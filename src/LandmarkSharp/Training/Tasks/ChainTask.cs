@@ -52,7 +52,7 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
     private List<Chain> Draw(CounterRandom random, ChainSchema schema)
     {
         var (thing, lookalikes) = (schema.First.Thing.Expand(random, lexicon, default), random.Chance(options.Lookalikes));
-        var (says, leads) = (Some(random, schema.First.Statements), Some(random, schema.Second.Statements));
+        var (says, leads) = (TwoStatements.Wordings(random, schema.First.Statements), TwoStatements.Wordings(random, schema.Second.Statements));
         var whole = random.Between(2, 5);
         var (deadEnd, loose) = (random.Chance(0.3), random.Chance(0.3));
         var chains = new List<Chain>();
@@ -110,10 +110,6 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
         var told = fact.Draw(random, lexicon, fact.Thing.Expand(random, lexicon, default), about);
         return random.Pick(fact.Statements).Expand(random, lexicon, told);
     }
-
-    /// <summary>One wording for all of a row, or any.</summary>
-    private static Template[] Some(CounterRandom random, Template[] wordings) =>
-        random.Chance(0.6) ? [random.Pick(wordings)] : wordings;
 
     private static string Like(CounterRandom random, string? model, string other) =>
         model is null ? other : Lookalike.Of(random, model, other);

@@ -8,6 +8,9 @@ namespace LandmarkSharp.Training.Tasks;
 /// <param name="Questions">How both are asked for; the answer is the two values with "and" between them.</param>
 internal sealed record PairSchema(FactSchema One, FactSchema Other, Template[] Questions)
 {
+    /// <summary>How often the kind is drawn against others.</summary>
+    public double Weight { get; init; } = 1;
+
     /// <summary>Every wording, for the test that the two splits have none in common.</summary>
     public IEnumerable<string> Wordings => [.. One.Wordings, .. Other.Wordings, .. Questions.Select(q => q.Source)];
 

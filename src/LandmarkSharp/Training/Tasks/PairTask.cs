@@ -9,6 +9,7 @@ internal sealed class PairTask(FragmentEncoder encoder, FillerShop shop, Retriev
     private readonly TwoStatements rows = new(encoder, shop, options);
     private readonly Lexicon lexicon = Lexicon.Of(options.Split);
     private readonly IReadOnlyList<PairSchema> schemas = PairSchema.Of(options.Split);
+    private readonly double[] weights = [.. PairSchema.Of(options.Split).Select(s => s.Weight)];
     private readonly MadeUpWordings madeUp = new(options.Phrases);
 
     // What is kept out of training is asked as its few wordings have it.
@@ -16,7 +17,7 @@ internal sealed class PairTask(FragmentEncoder encoder, FillerShop shop, Retriev
 
     public TaskRow Row(CounterRandom random, int length)
     {
-        var schema = random.Chance(madeUpShare) ? madeUp.Pair(random) : random.Pick(schemas);
+        var schema = random.Chance(madeUpShare) ? madeUp.Pair(random) : schemas[random.Weighted(weights)];
         var pairs = Draw(random, schema);
         return rows.Row(
             random, length, TaskFamily.Pair, pairs, Named(pairs),
@@ -42,7 +43,7 @@ internal sealed class PairTask(FragmentEncoder encoder, FillerShop shop, Retriev
     private List<Pair> Draw(CounterRandom random, PairSchema schema)
     {
         var (thing, lookalikes) = (schema.One.Thing.Expand(random, lexicon, default), random.Chance(options.Lookalikes));
-        var (ones, others) = (Some(random, schema.One.Statements), Some(random, schema.Other.Statements));
+        var (ones, others) = (TwoStatements.Wordings(random, schema.One.Statements), TwoStatements.Wordings(random, schema.Other.Statements));
         var whole = random.Between(2, 5);
         var halves = random.Chance(0.3) ? 2 : 0;
         var pairs = new List<Pair>();
@@ -74,10 +75,6 @@ internal sealed class PairTask(FragmentEncoder encoder, FillerShop shop, Retriev
         if (end > 0 && end < mark) text = dialogue?.Lines(text[..end], text[mark..]) ?? text;
         return text + Dialogue.End(random, answer);
     }
-
-    /// <summary>One wording for all of a row, or any.</summary>
-    private static Template[] Some(CounterRandom random, Template[] wordings) =>
-        random.Chance(0.6) ? [random.Pick(wordings)] : wordings;
 
     private static string[] Named(List<Pair> pairs) => [.. pairs.Select(p => p.Subject)];
 

@@ -46,7 +46,10 @@ internal static class TrainingPairs
                 $"Put together the {{T}} of {{S}}, {h.One} and {h.Other}: {{A}}",
                 $"The {h.One} and the {h.Other} of {{S}}'s {{T}} are {{A}}",
                 $"{{^S}} wants the {{T}}. What are its {h.One} and its {h.Other}? They are {{A}}",
-            ])),
+            ])
+        {
+            Weight = 4,                                     // else they were 21 kinds of 243
+        }),
     ];
 
     /// <summary>Two things that are told of a subject, each by its name.</summary>

@@ -51,6 +51,10 @@ internal sealed class TwoStatements(FragmentEncoder encoder, FillerShop shop, Re
         Piece? Said(string? statement) => statement is null ? null : Piece.Encode(encoder, lead + statement);
     }
 
+    /// <summary>One wording for all of a row, or any.</summary>
+    public static Template[] Wordings(CounterRandom random, Template[] wordings) =>
+        random.Chance(0.6) ? [random.Pick(wordings)] : wordings;
+
     /// <summary>The same as a prompt: statements somewhere in the filler, then the question about the first.</summary>
     public TaskPrompt Prompt(
         CounterRandom random, int length, IReadOnlyList<Told> told, IReadOnlyList<string> named, string asked, FillerKind kind,
