@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LandmarkSharp.Text;
 
@@ -22,6 +23,7 @@ internal static class TokenizerFiles
         var from = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
         foreach (var name in (string[])[.. isFolder ? Names : [], .. Beside])
             if (File.Exists(Path.Combine(from, name))) File.Copy(Path.Combine(from, name), Path.Combine(folder, name), overwrite: true);
+        NameClass(folder);
     }
 
     public static Tokenizer Load(string path)
@@ -37,6 +39,29 @@ internal static class TokenizerFiles
 
         var parts = IsJson(file) ? HuggingFaceTokenizer.Read(bytes, file) : SentencePieceModel.Read(bytes, file);
         return new Tokenizer(TokenizerSettings.Read(Path.GetDirectoryName(Path.GetFullPath(file))!).Apply(parts, file));
+    }
+
+    /// <summary>
+    /// Says of what class a lone <c>tokenizer.model</c> is: transformers guesses by the kind of model, and cuts text otherwise than it
+    /// was trained on.
+    /// </summary>
+    private static void NameClass(string folder)
+    {
+        var (file, config) = (Path.Combine(folder, Names[1]), Path.Combine(folder, TokenizerSettings.Config));
+        if (File.Exists(config) || File.Exists(Path.Combine(folder, Names[0])) || ReadFile(file) is not { } bytes) return;
+        var parts = SentencePieceModel.Read(bytes, file);
+        string? Spelling(int? id) => id is { } known ? parts.Vocabulary[known]?.Text : null;
+        var unknown = Enumerable.Range(0, parts.Vocabulary.Count).Cast<int?>().FirstOrDefault(id => parts.Vocabulary[id!.Value]?.Kind == PieceKind.Unknown);
+        var json = new JsonObject
+        {
+            ["tokenizer_class"] = "LlamaTokenizer",
+            ["bos_token"] = Spelling(parts.BosId),
+            ["eos_token"] = Spelling(parts.EosId),
+            ["unk_token"] = Spelling(unknown),
+            ["add_bos_token"] = parts.Prefix.Count > 0,
+            ["add_eos_token"] = parts.Suffix.Count > 0,
+        };
+        File.WriteAllText(config, json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
     }
 
     private static bool IsJson(string file) => file.EndsWith(".json", StringComparison.OrdinalIgnoreCase);

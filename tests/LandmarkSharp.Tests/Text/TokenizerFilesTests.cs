@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Tests.Text;
@@ -66,6 +67,27 @@ public sealed class TokenizerFilesTests : IDisposable
         var (own, other) = (Tokenizer.Load(path), Tokenizer.Load(copy.Path));
         Assert.Equal((own.Fingerprint, own.BosId, true), (other.Fingerprint, other.BosId, other.AddsBos));
         Assert.Equal([300], other.Encode("<new>", parseSpecial: true));
+    }
+
+    [Fact]
+    public void ALoneSentencePieceModelIsCopiedWithTheNameOfItsClass()
+    {
+        folder.Write("own.model", TokenizerBuilder.Model(
+            [new("<u>", 0, 2), new("<s>", 0, 3), new("</s>", 0, 3), .. TokenizerBuilder.BytePieces(), new("\u2581a", 0)]));
+        var path = Path.Combine(folder.Path, "own.model");
+        using var copy = new TemporaryFolder();
+        TokenizerFiles.Copy(path, copy.Path);
+        using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(copy.Path, "tokenizer_config.json")));
+        string?[] fields = [.. ((string[])["tokenizer_class", "bos_token", "eos_token", "unk_token"]).Select(f => config.RootElement.GetProperty(f).GetString())];
+        Assert.Equal(["LlamaTokenizer", "<s>", "</s>", "<u>"], fields);
+        var (own, other) = (Tokenizer.Load(path), Tokenizer.Load(copy.Path));
+        Assert.Equal((own.Fingerprint, own.BosId, own.EosId, own.AddsBos), (other.Fingerprint, other.BosId, other.EosId, other.AddsBos));
+        Assert.Equal(own.Encode("a b", addSpecial: true), other.Encode("a b", addSpecial: true));
+
+        // Where there is a file that says what it is, it stands.
+        folder.Write("tokenizer_config.json", "{}");
+        TokenizerFiles.Copy(path, copy.Path);
+        Assert.Equal("{}", File.ReadAllText(Path.Combine(copy.Path, "tokenizer_config.json")));
     }
 
     [Fact]
