@@ -1,0 +1,67 @@
+using System.Runtime.InteropServices;
+using LandmarkSharp.Attention;
+using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Memory;
+
+/// <summary>
+/// A memory whose blocks go to a memory file as they become complete. From then on they are the file's pages at the same addresses, so
+/// nothing changes for who reads them, and they take memory only while they are read. Landmark keys stay.
+/// </summary>
+/// <param name="memory">The memory, on the CPU.</param>
+/// <param name="hotBytes">Bytes of the file's pages that are kept in memory, about; null for as many as the system likes.</param>
+internal sealed class FiledBlocks(BlockMemory memory, long? hotBytes) : IAttention
+{
+    private long others = ProcessMemory.ResidentFileBytes;      // of other files: libraries, mapped weights
+
+    /// <summary>Blocks that are in the file.</summary>
+    public long Count { get; private set; }
+
+    /// <inheritdoc/>
+    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
+    {
+        var output = memory.Attend(layer, q, k, v);
+        // A layer of a pass reads little; to know which pages it read would take more than to let all of them go.
+        if (hotBytes is { } most && ProcessMemory.ResidentFileBytes - others > most)
+        {
+            foreach (var blocks in memory.Layers) blocks?.Release();
+            others = ProcessMemory.ResidentFileBytes;
+        }
+        return output;
+    }
+
+    /// <summary>Writes the complete blocks that are not in the file yet.</summary>
+    /// <param name="segment">The segment that they belong to.</param>
+    /// <param name="first">The memory's first block that belongs there.</param>
+    public void Write(SegmentWriter segment, long first)
+    {
+        var end = memory.Positions / memory.BlockLength;
+        foreach (var (layer, blocks) in memory.Layers.Index())
+        {
+            for (var block = Count; block < end; block++)
+                segment.WriteBlocks(layer, (int)(block - first), Bytes(blocks!.Blocks, block), MemoryMarshal.Cast<byte, float>(Bytes(blocks.Scales, block)));
+            var (file, offset) = segment.Place(layer, (int)(Count - first));
+            blocks!.Map(Count, file, offset, end - Count);
+        }
+        Count = end;
+    }
+
+    /// <summary>Writes a segment's landmark keys.</summary>
+    /// <inheritdoc cref="Write"/>
+    public void WriteLandmarks(SegmentWriter segment, long first)
+    {
+        foreach (var (layer, blocks) in memory.Layers.Index())
+        {
+            using var scope = NewDisposeScope();
+            var keys = blocks!.Landmarks.narrow(1, first, segment.Blocks).to(ScalarType.Float32).contiguous();     // [G, n, d]
+            segment.WriteLandmarks(layer, keys.data<float>().ToArray());
+        }
+    }
+
+    // Rows of a block lie together, whatever lies between blocks.
+    private static unsafe ReadOnlySpan<byte> Bytes(Tensor? rows, long block) => rows is null ? [] : new(
+        (byte*)Aten.DataPointer(rows) + (block * rows.stride(0) * rows.element_size()),
+        checked((int)(rows.numel() / rows.shape[0] * rows.element_size())));
+}
