@@ -1,5 +1,6 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
+using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -48,6 +49,12 @@ internal sealed class LayerBlocks(
     {
         if (capacity > Capacity) storage.Grow(Math.Max(capacity, Math.Max(FirstBlocks, Capacity * 3 / 2)), used);
     }
+
+    /// <inheritdoc cref="HostStorage.Map"/>
+    public void Map(long first, SafeFileHandle file, long offset, long count) => Host.Map(first, file, offset, count);
+
+    /// <inheritdoc cref="HostStorage.MapLandmarks(SafeFileHandle, long, long)"/>
+    public void MapLandmarks(SafeFileHandle file, long offset, long count) => Host.MapLandmarks(file, offset, count);
 
     /// <summary>Zeros blocks about to be written: what an unfinished block does not hold yet must be finite.</summary>
     public void Clear(long first, long count)
@@ -122,6 +129,9 @@ internal sealed class LayerBlocks(
 
     /// <inheritdoc/>
     public void Dispose() => storage.Dispose();
+
+    private HostStorage Host => storage as HostStorage
+        ?? throw new LandmarkException("Blocks of a file can be read on the CPU alone; choose the device cpu.");
 
     // [T, G, d] is how projections leave it: no copy then.
     private static Tensor Rows(Tensor x)

@@ -187,15 +187,16 @@ public sealed class MemoryFileWriter : IDisposable
     }
 
     /// <summary>Writes a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
-    internal MemorySegment Write(SegmentText text, Action<SegmentWriter> write)
+    internal MemorySegment Write(SegmentText text, Action<SegmentWriter> write, bool filled)
     {
         RequireReady();
         text.Check();
         var (tokens, block) = (text.Tokens.Length, Model.BlockTokens);
-        if (tokens > block && tokens % block != 0)
+        if (tokens > block && tokens % block != 0 && !filled)
             throw new LandmarkException(
                 $"{tokens} tokens are no whole blocks of {block}, and more than a tail; write the {tokens / block * block} of whole blocks, "
-                + "and then the rest.");
+                + "and then the rest, or fill up the last block.");
+        var blocks = (tokens + (filled ? block - 1 : 0)) / block;
         MemorySegment segment = null!;
         var begin = end;
         isAppending = true;
@@ -203,7 +204,7 @@ public sealed class MemoryFileWriter : IDisposable
         {
             WholeFiles.Guard(path, () =>
             {
-                var writer = new SegmentWriter(file.Handle, begin, header, text);
+                var writer = new SegmentWriter(file.Handle, begin, header, text, blocks);
                 RandomAccess.SetLength(file.Handle, end = writer.End);
                 write(writer);
                 segment = writer.Finish();

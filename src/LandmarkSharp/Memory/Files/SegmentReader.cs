@@ -36,7 +36,7 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
         Require(DamagedHead(layer, block, head, heads, numbers, scales));
     }
 
-    /// <summary>The same, where the system has them.</summary>
+    /// <summary>The same of one block's heads, where the system has them.</summary>
     /// <inheritdoc cref="ReadHeads"/>
     public MappedRows MapHeads(int layer, int block, int head, int heads)
     {
@@ -136,8 +136,17 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
 
     private void Fill(int layer, int block, int head, Span<byte> numbers, Span<float> scales)
     {
-        file.Read(numbers, segment.Offset + layout.NumbersAt(layer, block, head));
-        if (scales.Length > 0) file.Read(MemoryMarshal.AsBytes(scales), segment.Offset + layout.ScalesAt(layer, block, head));
+        var heads = numbers.Length / layout.HeadBytes;
+        for (int i = 0, count; i < heads; i += count)                                       // those of a block lie together
+        {
+            var (after, from) = Math.DivRem(head + i, layout.Heads);
+            count = Math.Min(layout.Heads - from, heads - i);
+            file.Read(numbers.Slice(i * layout.HeadBytes, count * layout.HeadBytes), segment.Offset + layout.NumbersAt(layer, block + after, from));
+            if (layout.HeadScales > 0)
+                file.Read(
+                    MemoryMarshal.AsBytes(scales.Slice(i * layout.HeadScales, count * layout.HeadScales)),
+                    segment.Offset + layout.ScalesAt(layer, block + after, from));
+        }
     }
 
     private string? FillLandmarks(int layer, int head, Span<float> keys)
