@@ -42,7 +42,7 @@ public sealed class MemoryMaker
     /// <exception cref="LandmarkException">The file is another model's, or the model cannot read for it.</exception>
     public MemoryMaker(LandmarkEngine engine, MemoryFileWriter writer)
     {
-        engine.MemoryModel().Require(writer.Path, writer.Model);
+        engine.MemoryModel().Require(writer.FilePath, writer.Model);
         var retrieval = engine.Retrieval! with { BlockType = writer.Type };
         if (engine.Decoder.Device.type != TorchSharp.DeviceType.CPU)
             throw new LandmarkException("A memory is made on the CPU alone; load the model there.");
@@ -86,7 +86,8 @@ public sealed class MemoryMaker
         {
             using var prefill = new DocumentPrefill(engine, HotBytes);
             var read = there.Tokens;
-            while (source.Read(1) > 0) read += AddSegment(name, source, prefill, told => progress?.Report(new(name, read + told, there.Tokens)), cancel);
+            while (source.Read(1) > 0)
+                read += AddSegment(name, source, prefill, more => progress?.Report(new MemoryProgress(name, read + more)), cancel);
             writer.Documents.Complete(name);
             CommitWhenDue();
         }
@@ -108,7 +109,7 @@ public sealed class MemoryMaker
         {
             if (!replace)
                 throw new LandmarkException(
-                    $"There is another text by the name {MemoryDamage.Quote(name)} in {writer.Path}; replace it, or choose another name.");
+                    $"There is another text by the name {MemoryDamage.Quote(name)} in {writer.FilePath}; replace it, or choose another name.");
             writer.Documents.Replace(name);
         }
         return Find(name)!;
@@ -118,7 +119,7 @@ public sealed class MemoryMaker
     private bool Begins(TokenizedText source, MemoryEntry entry)
     {
         if (blocksSinceCommit > 0) Commit();
-        using var file = MemoryFile.Open(writer.Path, writer.Model);
+        using var file = MemoryFile.Open(writer.FilePath, writer.Model);
         var at = 0;
         foreach (var segment in entry.Segments)
         {

@@ -2,9 +2,8 @@ namespace LandmarkSharp.Generation;
 
 /// <summary>How far a document is on its way into a memory file.</summary>
 /// <param name="Document">Its name.</param>
-/// <param name="Tokens">Regular tokens read, those of earlier runs counted.</param>
-/// <param name="Kept">Those of them that are in the file whatever happens.</param>
-public sealed record MemoryProgress(string Document, long Tokens, long Kept);
+/// <param name="Tokens">Its regular tokens that have been read, those of earlier runs counted.</param>
+public sealed record MemoryProgress(string Document, long Tokens);
 
 /// <summary>A document that is in a memory file.</summary>
 /// <param name="Name">Its name.</param>

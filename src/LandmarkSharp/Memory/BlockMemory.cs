@@ -53,6 +53,12 @@ public sealed class BlockMemory(
     /// <summary>Those that were dropped, since the context-miss token had less than the cut-off.</summary>
     public long Dropped { get; private set; }
 
+    /// <summary>Positions of a block, its landmark counted, L.</summary>
+    internal int BlockLength => blockLength;
+
+    /// <summary>Each layer's blocks; null before its first pass.</summary>
+    internal IReadOnlyList<LayerBlocks?> Layers => held;
+
     /// <summary>Blocks before the window of the next pass; the last <see cref="RetrievalOptions.KeepBlocks"/> of them are retrieved from.</summary>
     public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
 

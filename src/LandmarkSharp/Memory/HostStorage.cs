@@ -94,6 +94,12 @@ internal sealed unsafe class HostStorage : BlockStorage
         MapLandmarks(landmarks);
     }
 
+    /// <summary>Gives back the memory that blocks of files take; they are read from there again when they are needed.</summary>
+    public void Release()
+    {
+        if (mapped is [.., var last]) blocks.Release(0, (last.First + last.Count) * pages.Bytes);
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {

@@ -12,6 +12,9 @@ public static class ProcessMemory
     /// <summary>The memory that the process has resident now, in bytes.</summary>
     public static long ResidentBytes => ProcFile.KilobytesOf("/proc/self/status", "VmRSS:") ?? Environment.WorkingSet;
 
+    /// <summary>The part of it that are pages of files: libraries, mapped weights, blocks of memory files.</summary>
+    public static long ResidentFileBytes => ProcFile.KilobytesOf("/proc/self/status", "RssFile:") ?? 0;
+
     /// <summary>Bytes of a card's memory that are taken, by whatever program; null for a device that is no card.</summary>
     public static long? CardBytes(torch.Device device) =>
         device.type == DeviceType.CUDA ? CudaContext.Of(Math.Max(0, device.index)).UsedBytes : null;

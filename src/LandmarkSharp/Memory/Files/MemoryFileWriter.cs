@@ -64,6 +64,9 @@ public sealed class MemoryFileWriter : IDisposable
     /// <summary>What keys and values are kept as.</summary>
     public ScalarType Type => header.Type;
 
+    /// <summary>The file, no link to it.</summary>
+    internal string FilePath => path;
+
     /// <summary>The number of the last commit.</summary>
     public long Sequence => root.Sequence;
 

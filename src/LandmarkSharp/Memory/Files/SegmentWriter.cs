@@ -26,6 +26,9 @@ public sealed class SegmentWriter
     /// <summary>The blocks that it has.</summary>
     public int Blocks { get; }
 
+    /// <summary>Where the pages of a block and of those after it lie, for whoever maps what has been written.</summary>
+    internal (SafeFileHandle File, long Offset) Place(int layer, int block) => (file, offset + layout.PagesAt(layer, block));
+
     internal long End => offset + layout.Length;
 
     /// <summary>Writes keys and values of consecutive blocks.</summary>

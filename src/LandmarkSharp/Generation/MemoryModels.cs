@@ -1,0 +1,17 @@
+using LandmarkSharp.Memory.Files;
+
+namespace LandmarkSharp.Generation;
+
+/// <summary>Models as memory files name them.</summary>
+public static class MemoryModels
+{
+    /// <summary>The model that an engine's memories belong to.</summary>
+    /// <exception cref="LandmarkException">It has no landmarks.</exception>
+    public static MemoryModel MemoryModel(this LandmarkEngine engine)
+    {
+        var (config, landmark) = (engine.Config, engine.Config.Landmark ?? throw new LandmarkException(
+            "A model without landmarks has no blocks to keep in a memory file; choose one with landmarks."));
+        return new MemoryModel(
+            $"{config.Layers}-{config.HiddenSize}", engine.Tokenizer.Fingerprint, config.Layers, config.KeyValueHeads, config.HeadDim, landmark.BlockTokens);
+    }
+}
