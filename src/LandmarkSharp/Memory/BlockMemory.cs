@@ -77,14 +77,28 @@ public sealed class BlockMemory(
     /// <inheritdoc/>
     public override void Reserve(long positions) => reserved = Math.Max(reserved, Blocks(positions));
 
+    /// <summary>Begins after blocks that others have computed, instead of a first pass.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="groups">Key-value heads, G.</param>
+    /// <param name="fill">Puts a layer's landmark keys, keys and values in their places; there is room for them.</param>
+    internal void StartAfter(long count, long groups, Action<int, LayerBlocks> fill)
+    {
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var blocks = held[layer] = Layer(groups, rotary.HeadDim);
+            blocks.Grow(count, 0);
+            fill(layer, blocks);
+        }
+        StartAt(count * blockLength);
+    }
+
     /// <inheritdoc/>
     public override Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= new LayerBlocks(
-            keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
+        var blocks = held[layer] ??= Layer(keys.shape[0], keys.shape[2]);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -145,6 +159,9 @@ public sealed class BlockMemory(
                     (int)inMemory, keys, length, blockLength, rotary, options, type, device, spans ? options.WindowBlocks : null)));
         }
     }
+
+    private LayerBlocks Layer(long groups, long width) =>
+        new(groups, blockLength - 1, width, type, BlockType.Of(options, type, device), device);
 
     // Keys and values are written to their places by address: what does not fit must not get that far.
     private void Check(LayerBlocks blocks, Tensor k, Tensor v)
