@@ -109,6 +109,35 @@ public sealed class LandmarkEngine : IDisposable
     /// <summary>A session that has read nothing yet.</summary>
     public Session NewSession() => new(this);
 
+    /// <summary>Opens memory files for sessions of this model, and reads their landmark keys.</summary>
+    /// <param name="paths">The files; sessions have read the complete documents of all, in this order.</param>
+    /// <exception cref="LandmarkException">
+    /// One cannot be opened, is damaged, is another model's, or has no complete document; or the model cannot read it: it has no landmarks,
+    /// is not on the CPU, or keeps blocks as another type.
+    /// </exception>
+    public OpenMemory OpenMemory(params IReadOnlyList<string> paths)
+    {
+        var model = this.MemoryModel();
+        if (Decoder.Device.type != TorchSharp.DeviceType.CPU)
+            throw new LandmarkException($"A memory file is read on the CPU alone, and the model is on {Decoder.Device.type}; load it there.");
+        if (Retrieval!.WindowIsCall)
+            throw new LandmarkException("A memory file cannot be read where the window is what is computed at once; leave out WindowIsCall.");
+        return Memory.OpenMemory.Open(paths, model, Retrieval.BlockType, Decoder.ComputeType);
+    }
+
+    /// <summary>
+    /// A session that has read all complete documents of a memory: it goes on where the last one ends. What it reads and generates is its
+    /// own, and the memory's blocks are shared with all sessions.
+    /// </summary>
+    /// <param name="memory">The memory, which must not be closed before the session.</param>
+    /// <exception cref="LandmarkException">It was opened for another model, or for one that keeps blocks as another type.</exception>
+    public Session NewSession(OpenMemory memory)
+    {
+        if (memory.Model != this.MemoryModel() || Retrieval!.WindowIsCall || (Retrieval.BlockType ?? memory.Type) != memory.Type)
+            throw new LandmarkException("The memory was opened for another model, or for one that reads otherwise; open it with this one.");
+        return new Session(this, memory);
+    }
+
     /// <summary>
     /// Blocks as passages of text, placed in what the tokens spell. That is the text which was read, unless the tokenizer rewrites it
     /// (composes characters, drops spaces) or has no token for some of it.
@@ -169,11 +198,12 @@ public sealed class LandmarkEngine : IDisposable
         return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
     }
 
-    /// <summary>An empty memory for this model.</summary>
-    internal ContextMemory NewMemory() => Config.Landmark is { } landmark
+    /// <summary>A memory for this model, which is empty or begins with the blocks of memory files, and then is of their type.</summary>
+    internal ContextMemory NewMemory(OpenMemory? opened = null) => Config.Landmark is { } landmark
         ? new BlockMemory(
-            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device,
-            ContextMissKeys.Of(Decoder))
+            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary,
+            opened is null ? Retrieval! : Retrieval! with { BlockType = opened.Type }, Decoder.ComputeType, Decoder.Device,
+            ContextMissKeys.Of(Decoder), opened)
         : Config.Recurrence is { } recurrence ? new RecurrentMemory(Config.Layers, Decoder.Rotary, recurrence)
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 

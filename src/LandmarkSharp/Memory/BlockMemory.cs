@@ -22,10 +22,12 @@ public delegate void ReadObserver(int layer, Retrieved read);
 /// <param name="type">Type of keys and values.</param>
 /// <param name="device">Where they live.</param>
 /// <param name="missKeys">Each layer's keys of the context-miss token, [G, d] and this object's from here on; null for a model without.</param>
+/// <param name="opened">The memory whose blocks come before all others; not this object's. Null for none.</param>
 /// <exception cref="LandmarkException">The options make no sense.</exception>
 public sealed class BlockMemory(
     int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options,
-    ScalarType type, Device device, IReadOnlyList<Tensor>? missKeys = null) : ContextMemory
+    ScalarType type, Device device, IReadOnlyList<Tensor>? missKeys = null, OpenMemory? opened = null)
+    : ContextMemory((opened?.Blocks ?? 0) * blockLength)
 {
     // A pass may span windows, which are read one by one: everything else of a pass is cheaper by the hundred rows. Where they are
     // read at once, on a card, it takes thousands to be busy.
@@ -35,6 +37,7 @@ public sealed class BlockMemory(
     private readonly RetrievalOptions options = options.Checked();
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
+    private readonly OpenedBlocks? shared = opened is null ? null : new OpenedBlocks(opened);
     private long reserved;
     private int count;
     private RotaryTable? phases;
@@ -83,8 +86,7 @@ public sealed class BlockMemory(
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= new LayerBlocks(
-            keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
+        var blocks = held[layer] ??= Begin(layer, keys);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -95,10 +97,12 @@ public sealed class BlockMemory(
         var outputs = pieces.ConvertAll(piece =>
         {
             using var part = NewDisposeScope();
+            shared?.ReadFrom(layer, piece.InMemory);                                        // the window is always read
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
                 q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
-                account: Observer is not null, missKeys?[layer]);
+                account: Observer is not null, missKeys?[layer], shared?.Reader(layer));
+            shared?.Require();
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
@@ -127,6 +131,22 @@ public sealed class BlockMemory(
         foreach (var key in missKeys ?? []) key.Dispose();
     }
 
+    /// <summary>A layer's blocks: none, or those of the open memory.</summary>
+    private LayerBlocks Begin(int layer, Tensor keys)
+    {
+        var blocks = new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
+        try
+        {
+            shared?.Begin(layer, blocks);
+            return blocks;
+        }
+        catch
+        {
+            blocks.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>What depends on places alone, made in the first layer and used by all.</summary>
     private void Setup(Tensor q)
     {
@@ -141,7 +161,7 @@ public sealed class BlockMemory(
             var inMemory = options.WindowIsCall ? InMemory : at / WindowPositions * options.WindowBlocks;
             var keys = (int)(at - (inMemory * blockLength)) + length;
             pieces.Add(new Piece(
-                from, length, new RetrievedAttention(
+                from, length, inMemory, new RetrievedAttention(
                     (int)inMemory, keys, length, blockLength, rotary, options, type, device, spans ? options.WindowBlocks : null)));
         }
     }
@@ -168,5 +188,5 @@ public sealed class BlockMemory(
     private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;
 
     /// <summary>Positions of a pass that lie in one window, and what they read.</summary>
-    private sealed record Piece(int From, int Count, RetrievedAttention Reading);
+    private sealed record Piece(int From, int Count, long InMemory, RetrievedAttention Reading);
 }

@@ -11,6 +11,10 @@ public abstract class ContextMemory : IAttention, IDisposable
 {
     private int pending;
 
+    /// <summary>A memory.</summary>
+    /// <param name="positions">Positions that are there from the beginning.</param>
+    protected ContextMemory(long positions = 0) => Positions = positions;
+
     /// <summary>Positions held, landmarks counted.</summary>
     public long Positions { get; private set; }
 
