@@ -10,5 +10,6 @@ namespace LandmarkSharp.Memory;
 /// <param name="Blocks">Its blocks.</param>
 internal sealed record MemoryPart(MemoryFile File, MemoryEntry Document, int Segment, long First, int Blocks)
 {
+    /// <summary>The segment itself.</summary>
     public MemorySegment Stored => Document.Segments[Segment];
 }
