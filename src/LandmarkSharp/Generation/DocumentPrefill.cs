@@ -18,6 +18,11 @@ internal sealed class DocumentPrefill(LandmarkEngine engine, long? hotBytes) : I
     /// <summary>Blocks of the next pass: what is read ends after a pass, at a window's border, or with the document.</summary>
     public int PassBlocks => memory.Room / memory.BlockLength;
 
+    /// <summary>Goes on where a document stopped.</summary>
+    /// <inheritdoc cref="FiledBlocks.StartAfter"/>
+    public void StartAfter(MemoryFileWriter writer, MemoryFile file, IReadOnlyList<MemorySegment> segments, CancellationToken cancel) =>
+        Filed.StartAfter(writer, file, segments, cancel);
+
     /// <summary>Reads on, into a segment of the file.</summary>
     /// <param name="segment">The segment.</param>
     /// <param name="tokens">Regular tokens of all its blocks; the document ends with them where they are no whole passes.</param>

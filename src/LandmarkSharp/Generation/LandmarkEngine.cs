@@ -107,7 +107,7 @@ public sealed class LandmarkEngine : IDisposable
     }
 
     /// <summary>A session that has read nothing yet.</summary>
-    public Session NewSession() => new(this);
+    public Session NewSession() => new(this, NewMemory());
 
     /// <summary>Opens memory files for sessions of this model, and reads their landmark keys.</summary>
     /// <param name="paths">The files; sessions have read the complete documents of all, in this order.</param>
@@ -135,7 +135,18 @@ public sealed class LandmarkEngine : IDisposable
     {
         if (memory.Model != this.MemoryModel() || Retrieval!.WindowIsCall || (Retrieval.BlockType ?? memory.Type) != memory.Type)
             throw new LandmarkException("The memory was opened for another model, or for one that reads otherwise; open it with this one.");
-        return new Session(this, memory);
+        // What the session reads is kept as the memory's blocks are.
+        var own = (BlockMemory)With(Retrieval with { BlockType = memory.Type }).NewMemory();
+        try
+        {
+            own.StartAfter(memory);
+            return new Session(this, own, memory);
+        }
+        catch
+        {
+            own.Dispose();
+            throw;
+        }
     }
 
     /// <summary>
@@ -198,12 +209,11 @@ public sealed class LandmarkEngine : IDisposable
         return Finite.Checked([.. logits.log_softmax(-1).gather(1, picks).squeeze(1).cpu().contiguous().data<float>()]);
     }
 
-    /// <summary>A memory for this model, which is empty or begins with the blocks of memory files, and then is of their type.</summary>
-    internal ContextMemory NewMemory(OpenMemory? opened = null) => Config.Landmark is { } landmark
+    /// <summary>An empty memory for this model.</summary>
+    internal ContextMemory NewMemory() => Config.Landmark is { } landmark
         ? new BlockMemory(
-            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary,
-            opened is null ? Retrieval! : Retrieval! with { BlockType = opened.Type }, Decoder.ComputeType, Decoder.Device,
-            ContextMissKeys.Of(Decoder), opened)
+            Config.Layers, landmark.BlockLength, landmark.WindowPositions, Decoder.Rotary, Retrieval!, Decoder.ComputeType, Decoder.Device,
+            ContextMissKeys.Of(Decoder))
         : Config.Recurrence is { } recurrence ? new RecurrentMemory(Config.Layers, Decoder.Rotary, recurrence)
         : new PlainMemory(Config.Layers, Decoder.Rotary, Config.SlidingWindow);
 

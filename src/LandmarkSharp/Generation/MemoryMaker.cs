@@ -82,23 +82,28 @@ public sealed class MemoryMaker
         var marks = engine.Tokenizer.AddsBos ? 1 : 0;
         if (source.Read(marks + 1) <= marks) throw new LandmarkException($"The document {MemoryDamage.Quote(name)} has no text; give one that has.");
         var there = Begin(name, source, replace);
+        var old = there.Complete ? there.Tokens : there.Blocks * writer.Model.BlockTokens;
         if (!there.Complete)
         {
             using var prefill = new DocumentPrefill(engine, HotBytes);
-            var read = there.Tokens;
-            while (source.Read(1) > 0)
-                read += AddSegment(name, source, prefill, more => progress?.Report(new MemoryProgress(name, read + more)), cancel);
+            if (old > 0) Resume(there, source, prefill, cancel);
+            for (var read = old; source.Read(1) > 0;)
+            {
+                var before = read;
+                read += AddSegment(name, source, prefill, more => progress?.Report(new MemoryProgress(name, before + more, before + more - old)), cancel);
+            }
+            // The last segment is never committed without: nothing can follow a block that was filled up.
             writer.Documents.Complete(name);
             CommitWhenDue();
         }
         var made = Find(name)!;
-        return new MemoryDocument(name, made.Tokens, made.Blocks, made.Bytes, made.Tokens - there.Tokens, source.IsVerbatim);
+        return new MemoryDocument(name, made.Tokens, made.Blocks, made.Bytes, made.Tokens - old, source.IsVerbatim);
     }
 
     private MemoryEntry? Find(string name) => writer.Documents.All.FirstOrDefault(d => d.Name == name);
 
     /// <summary>Has the document begun in the file.</summary>
-    /// <returns>What is there of it, which its text begins with and which is taken from the source.</returns>
+    /// <returns>What is there of it, with which its text begins.</returns>
     private MemoryEntry Begin(string name, TokenizedText source, bool replace)
     {
         if (Find(name) is not { } entry)
@@ -130,6 +135,21 @@ public sealed class MemoryMaker
         return !entry.Complete || source.Read(at + 1) == at;
     }
 
+    /// <summary>Goes on after the blocks that are there; the tokens of a tail are read with what follows them.</summary>
+    private void Resume(MemoryEntry there, TokenizedText source, DocumentPrefill prefill, CancellationToken cancel)
+    {
+        // Passes as they would have been: then numbers are the same to the last bit.
+        if (there.Blocks % prefill.PassBlocks != 0)
+            throw new LandmarkException(
+                $"The document {MemoryDamage.Quote(there.Name)} stopped after {there.Blocks:N0} blocks, which are no passes of {prefill.PassBlocks}; "
+                + "go on with the windows with which it was begun, or replace it.");
+        var tokens = checked((int)(there.Blocks * writer.Model.BlockTokens));
+        source.Read(tokens + 1);
+        source.Take(tokens);
+        using var file = MemoryFile.Open(writer.FilePath, writer.Model);
+        prefill.StartAfter(writer, file, [.. there.Segments.Where(s => s.Blocks > 0)], cancel);
+    }
+
     private int AddSegment(string name, TokenizedText source, DocumentPrefill prefill, Action<int> read, CancellationToken cancel)
     {
         var (tokens, pass) = (writer.Model.BlockTokens, prefill.PassBlocks);
@@ -145,7 +165,7 @@ public sealed class MemoryMaker
             name, text, segment => prefill.Read(segment, filled, done => read(Math.Min(done, text.Tokens.Length)), cancel), filled.Length > text.Tokens.Length);
         passSeconds = clock.Elapsed.TotalSeconds * pass / blocks;
         blocksSinceCommit += blocks;
-        CommitWhenDue();
+        if (source.Read(1) > 0) CommitWhenDue();
         return text.Tokens.Length;
     }
 

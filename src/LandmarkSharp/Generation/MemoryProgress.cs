@@ -3,7 +3,8 @@ namespace LandmarkSharp.Generation;
 /// <summary>How far a document is on its way into a memory file.</summary>
 /// <param name="Document">Its name.</param>
 /// <param name="Tokens">Its regular tokens that have been read, those of earlier runs counted.</param>
-public sealed record MemoryProgress(string Document, long Tokens);
+/// <param name="NewTokens">Those that were read now.</param>
+public sealed record MemoryProgress(string Document, long Tokens, long NewTokens);
 
 /// <summary>A document that is in a memory file.</summary>
 /// <param name="Name">Its name.</param>

@@ -28,9 +28,9 @@ public sealed partial class Session : IDisposable
     private readonly List<int> waiting = [];    // positions not computed yet, landmarks included
     private Tensor? last;                       // [1, D]: the state that predicts the token after what is computed
 
-    internal Session(LandmarkEngine engine, OpenMemory? opened = null)
+    internal Session(LandmarkEngine engine, ContextMemory memory, OpenMemory? opened = null)
     {
-        (this.engine, this.opened, memory, landmark) = (engine, opened, engine.NewMemory(opened), engine.Config.Landmark);
+        (this.engine, this.memory, this.opened, landmark) = (engine, memory, opened, engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
         Trace = NewTrace(records: false);
         Push([.. opened?.Tail ?? []]);

@@ -22,12 +22,10 @@ public delegate void ReadObserver(int layer, Retrieved read);
 /// <param name="type">Type of keys and values.</param>
 /// <param name="device">Where they live.</param>
 /// <param name="missKeys">Each layer's keys of the context-miss token, [G, d] and this object's from here on; null for a model without.</param>
-/// <param name="opened">The memory whose blocks come before all others; not this object's. Null for none.</param>
 /// <exception cref="LandmarkException">The options make no sense.</exception>
 public sealed class BlockMemory(
     int layers, int blockLength, int callPositions, Rotary rotary, RetrievalOptions options,
-    ScalarType type, Device device, IReadOnlyList<Tensor>? missKeys = null, OpenMemory? opened = null)
-    : ContextMemory((opened?.Blocks ?? 0) * blockLength)
+    ScalarType type, Device device, IReadOnlyList<Tensor>? missKeys = null) : ContextMemory
 {
     // A pass may span windows, which are read one by one: everything else of a pass is cheaper by the hundred rows. Where they are
     // read at once, on a card, it takes thousands to be busy.
@@ -37,7 +35,7 @@ public sealed class BlockMemory(
     private readonly RetrievalOptions options = options.Checked();
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
-    private readonly OpenedBlocks? shared = opened is null ? null : new OpenedBlocks(opened);
+    private OpenedBlocks? shared;
     private long reserved;
     private int count;
     private RotaryTable? phases;
@@ -80,13 +78,35 @@ public sealed class BlockMemory(
     /// <inheritdoc/>
     public override void Reserve(long positions) => reserved = Math.Max(reserved, Blocks(positions));
 
+    /// <summary>Begins after blocks that others have computed, instead of a first pass.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="groups">Key-value heads, G.</param>
+    /// <param name="fill">Puts a layer's landmark keys, keys and values in their places; there is room for them.</param>
+    internal void StartAfter(long count, long groups, Action<int, LayerBlocks> fill)
+    {
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var blocks = held[layer] = Layer(groups, rotary.HeadDim);
+            blocks.Grow(count, 0);
+            fill(layer, blocks);
+        }
+        StartAt(count * blockLength);
+    }
+
+    /// <summary>Begins after the blocks of an open memory, where they lie, instead of a first pass.</summary>
+    internal void StartAfter(OpenMemory opened)
+    {
+        shared = new OpenedBlocks(opened);
+        StartAfter(opened.Blocks, opened.Model.Heads, shared.Begin);
+    }
+
     /// <inheritdoc/>
     public override Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= Begin(layer, keys);
+        var blocks = held[layer] ??= Layer(keys.shape[0], keys.shape[2]);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -131,22 +151,6 @@ public sealed class BlockMemory(
         foreach (var key in missKeys ?? []) key.Dispose();
     }
 
-    /// <summary>A layer's blocks: none, or those of the open memory.</summary>
-    private LayerBlocks Begin(int layer, Tensor keys)
-    {
-        var blocks = new LayerBlocks(keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
-        try
-        {
-            shared?.Begin(layer, blocks);
-            return blocks;
-        }
-        catch
-        {
-            blocks.Dispose();
-            throw;
-        }
-    }
-
     /// <summary>What depends on places alone, made in the first layer and used by all.</summary>
     private void Setup(Tensor q)
     {
@@ -165,6 +169,9 @@ public sealed class BlockMemory(
                     (int)inMemory, keys, length, blockLength, rotary, options, type, device, spans ? options.WindowBlocks : null)));
         }
     }
+
+    private LayerBlocks Layer(long groups, long width) =>
+        new(groups, blockLength - 1, width, type, BlockType.Of(options, type, device), device);
 
     // Keys and values are written to their places by address: what does not fit must not get that far.
     private void Check(LayerBlocks blocks, Tensor k, Tensor v)

@@ -11,10 +11,6 @@ public abstract class ContextMemory : IAttention, IDisposable
 {
     private int pending;
 
-    /// <summary>A memory.</summary>
-    /// <param name="positions">Positions that are there from the beginning.</param>
-    protected ContextMemory(long positions = 0) => Positions = positions;
-
     /// <summary>Positions held, landmarks counted.</summary>
     public long Positions { get; private set; }
 
@@ -42,6 +38,9 @@ public abstract class ContextMemory : IAttention, IDisposable
         pending = 0;
         Finish();
     }
+
+    /// <summary>Begins after positions that others have computed.</summary>
+    protected void StartAt(long positions) => Positions = positions;
 
     /// <summary>Makes room for so many positions in all, so that memory grows once; never required.</summary>
     public abstract void Reserve(long positions);

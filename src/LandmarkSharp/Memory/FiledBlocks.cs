@@ -32,6 +32,40 @@ internal sealed class FiledBlocks(BlockMemory memory, long? hotBytes) : IAttenti
         return output;
     }
 
+    /// <summary>Begins after blocks that are in the file, each of which is compared with its hash once.</summary>
+    /// <param name="writer">The file's writer.</param>
+    /// <param name="file">The same file as it was committed.</param>
+    /// <param name="segments">Whose blocks; not empty.</param>
+    /// <param name="cancel">Stops between blocks.</param>
+    /// <exception cref="LandmarkException">Something is damaged.</exception>
+    public void StartAfter(MemoryFileWriter writer, MemoryFile file, IReadOnlyList<MemorySegment> segments, CancellationToken cancel)
+    {
+        var (heads, width, count) = (file.Model.Heads, file.Model.HeadDim, segments.Sum(s => (long)s.Blocks));
+        memory.StartAfter(count, heads, (layer, blocks) =>
+        {
+            using var scope = NewDisposeScope();
+            var keys = new float[heads * count * width];
+            file.ReadLandmarks(layer, segments, keys);
+            var landmarks = blocks.Landmarks.narrow(1, 0, count);
+            landmarks.copy_(tensor(keys).view(heads, count, width).to(landmarks.dtype));
+            var numbers = new byte[Bytes(blocks.Blocks, 0).Length];
+            var scales = new float[Bytes(blocks.Scales, 0).Length / sizeof(float)];
+            var first = 0L;
+            foreach (var segment in segments)
+            {
+                for (var block = 0; block < segment.Blocks; block++)
+                {
+                    cancel.ThrowIfCancellationRequested();
+                    file.ReadBlocks(segment, layer, block, numbers, scales);
+                }
+                var (handle, offset) = writer.Place(segment, layer);
+                blocks.Map(first, handle, offset, segment.Blocks);
+                first += segment.Blocks;
+            }
+        });
+        Count = count;
+    }
+
     /// <summary>Writes the complete blocks that are not in the file yet.</summary>
     /// <param name="segment">The segment that they belong to.</param>
     /// <param name="first">The memory's first block that belongs there.</param>

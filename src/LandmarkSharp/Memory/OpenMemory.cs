@@ -135,11 +135,10 @@ public sealed class OpenMemory : IDisposable
         return parts[low];
     }
 
-    /// <summary>Has a layer's blocks and landmark keys where a session's are.</summary>
+    /// <summary>Has a layer's blocks and landmark keys where a session's are, for which there is room.</summary>
     internal void Map(int layer, LayerBlocks blocks)
     {
         if (Blocks == 0) return;
-        blocks.Grow(Blocks, 0);
         foreach (var part in parts)
         {
             var (file, offset) = part.File.PagesOf(part.Stored, layer);

@@ -193,9 +193,12 @@ public sealed class OpenMemoryTests : IDisposable
         return ([.. tokens.Select(t => t.Id)], [.. tokens.Select(t => t.Reads!.Blocks.ToArray())]);
     }
 
-    private BlockMemory Begun(OpenMemory opened, RetrievalOptions options) => new(
-        engine.Config.Layers, engine.Config.Landmark!.BlockLength, engine.Config.Landmark.WindowPositions, engine.Decoder.Rotary,
-        options with { BlockType = opened.Type }, engine.Decoder.ComputeType, engine.Decoder.Device, opened: opened);
+    private BlockMemory Begun(OpenMemory opened, RetrievalOptions options)
+    {
+        var memory = TinyModel.Memory(engine.Decoder, options with { BlockType = opened.Type });
+        memory.StartAfter(opened);
+        return memory;
+    }
 
     private string Make(string name, ScalarType type, params (string Name, string Text)[] documents) => Make(name, type, engine, documents);
 

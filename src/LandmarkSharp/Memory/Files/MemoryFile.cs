@@ -63,6 +63,9 @@ public sealed class MemoryFile : IDisposable
     /// <summary>Bytes of the file that this commit uses; the others up to its end are freed by <see cref="MemoryFileWriter.Compact"/>.</summary>
     public long UsedBytes => MemoryRoot.FirstOffset + root.End - root.Offset + readers.Values.Sum(r => r.Layout.Length);
 
+    /// <summary>Those bytes by what they hold; what is left of them are header, roots, catalog, and what fills pages.</summary>
+    public MemoryBytes BytesByKind => readers.Values.Select(r => r.Layout.Bytes).Aggregate(new MemoryBytes(0, 0, 0, 0, 0), MemoryBytes.Sum);
+
     /// <summary>Bytes of the file up to the end of this commit.</summary>
     public long Bytes => root.End;
 

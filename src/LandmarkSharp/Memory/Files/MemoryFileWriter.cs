@@ -189,6 +189,10 @@ public sealed class MemoryFileWriter : IDisposable
         held.Dispose();
     }
 
+    /// <summary>Where the pages of a segment's blocks lie, for whoever maps them; closed with this writer.</summary>
+    internal (SafeFileHandle File, long Offset) Place(MemorySegment segment, int layer) => (
+        file.Handle, segment.Offset + new SegmentLayout(header, segment.Blocks, segment.Tokens, segment.Bytes).PagesAt(layer, 0));
+
     /// <summary>Writes a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
     internal MemorySegment Write(SegmentText text, Action<SegmentWriter> write, bool filled)
     {

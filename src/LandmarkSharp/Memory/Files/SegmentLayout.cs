@@ -13,7 +13,7 @@ internal sealed class SegmentLayout
 {
     private const int PartAlignment = 64;
 
-    private readonly int blocks;
+    private readonly int blocks, tokens, textBytes;
     private readonly long landmarks, pages;
     private readonly BlockPages block;
 
@@ -26,7 +26,7 @@ internal sealed class SegmentLayout
     public SegmentLayout(MemoryHeader header, int blocks, int tokens, int textBytes)
     {
         var model = header.Model;
-        (Layers, Heads, this.blocks) = (model.Layers, model.Heads, blocks);
+        (Layers, Heads, this.blocks, this.tokens, this.textBytes) = (model.Layers, model.Heads, blocks, tokens, textBytes);
         checked
         {
             var rows = 2 * model.BlockTokens;
@@ -73,6 +73,11 @@ internal sealed class SegmentLayout
 
     /// <summary>All of it, in whole pages.</summary>
     public long Length { get; }
+
+    /// <summary>Bytes by what they hold.</summary>
+    public MemoryBytes Bytes => new(
+        (long)Layers * blocks * block.Bytes, (long)Layers * Heads * LandmarkFloats * sizeof(float), 2L * tokens * sizeof(int), textBytes,
+        (long)Hashes * sizeof(ulong));
 
     /// <summary>The next multiple.</summary>
     public static long Align(long offset, int multiple) => checked(offset + multiple - 1) / multiple * multiple;
