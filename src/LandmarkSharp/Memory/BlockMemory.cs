@@ -35,6 +35,7 @@ public sealed class BlockMemory(
     private readonly RetrievalOptions options = options.Checked();
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
+    private OpenedBlocks? shared;
     private long reserved;
     private int count;
     private RotaryTable? phases;
@@ -92,6 +93,13 @@ public sealed class BlockMemory(
         StartAt(count * blockLength);
     }
 
+    /// <summary>Begins after the blocks of an open memory, where they lie, instead of a first pass.</summary>
+    internal void StartAfter(OpenMemory opened)
+    {
+        shared = new OpenedBlocks(opened);
+        StartAfter(opened.Blocks, opened.Model.Heads, shared.Begin);
+    }
+
     /// <inheritdoc/>
     public override Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
@@ -109,10 +117,12 @@ public sealed class BlockMemory(
         var outputs = pieces.ConvertAll(piece =>
         {
             using var part = NewDisposeScope();
+            shared?.ReadFrom(layer, piece.InMemory);                                        // the window is always read
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
                 q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
-                account: Observer is not null, missKeys?[layer]);
+                account: Observer is not null, missKeys?[layer], shared?.Reader(layer));
+            shared?.Require();
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
@@ -155,7 +165,7 @@ public sealed class BlockMemory(
             var inMemory = options.WindowIsCall ? InMemory : at / WindowPositions * options.WindowBlocks;
             var keys = (int)(at - (inMemory * blockLength)) + length;
             pieces.Add(new Piece(
-                from, length, new RetrievedAttention(
+                from, length, inMemory, new RetrievedAttention(
                     (int)inMemory, keys, length, blockLength, rotary, options, type, device, spans ? options.WindowBlocks : null)));
         }
     }
@@ -185,5 +195,5 @@ public sealed class BlockMemory(
     private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;
 
     /// <summary>Positions of a pass that lie in one window, and what they read.</summary>
-    private sealed record Piece(int From, int Count, RetrievedAttention Reading);
+    private sealed record Piece(int From, int Count, long InMemory, RetrievedAttention Reading);
 }

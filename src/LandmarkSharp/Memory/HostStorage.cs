@@ -33,6 +33,12 @@ internal sealed unsafe class HostStorage : BlockStorage
         Grow(0, 0);
     }
 
+    /// <summary>Blocks that are a file's: the first ones.</summary>
+    public long Mapped => mapped is [.., var last] ? last.First + last.Count : 0;
+
+    /// <summary>Blocks whose landmark keys are a file's.</summary>
+    public long MappedLandmarks => mappedLandmarks?.Count ?? 0;
+
     /// <inheritdoc/>
     public override void Grow(long capacity, long used)
     {
@@ -43,7 +49,7 @@ internal sealed unsafe class HostStorage : BlockStorage
         if (ofBlocks != blocks)
         {
             foreach (var part in mapped) ofBlocks.Map(part.File, part.Offset, part.First * pages.Bytes, part.Count * pages.Bytes);
-            Copy(blocks.Address, ofBlocks.Address, mapped.Sum(m => m.Count) * pages.Bytes, used * pages.Bytes);
+            Copy(blocks.Address, ofBlocks.Address, Mapped * pages.Bytes, used * pages.Bytes);
         }
         if (ofLandmarks != landmarks)
         {
@@ -51,7 +57,7 @@ internal sealed unsafe class HostStorage : BlockStorage
             for (var g = 0L; g < shape.Groups; g++)
                 Copy(
                     landmarks.Address + (nint)(g * HeadBytes(landmarks)), ofLandmarks.Address + (nint)(g * HeadBytes(ofLandmarks)),
-                    (mappedLandmarks?.Count ?? 0) * markBytes, used * markBytes);
+                    MappedLandmarks * markBytes, used * markBytes);
         }
         Replace(
             Aten.FromBlob(ofBlocks.Address, shape.Blocks(capacity), shape.BlockType, pages.Bytes / shape.BlockType.ElementSize()),
@@ -74,9 +80,9 @@ internal sealed unsafe class HostStorage : BlockStorage
     /// <exception cref="LandmarkException">The system refuses, or they do not follow those that are mapped.</exception>
     public void Map(long first, SafeFileHandle file, long offset, long count)
     {
-        if (first != mapped.Sum(m => m.Count) || count < 1 || first + count > Blocks.shape[0])
+        if (first != Mapped || count < 1 || first + count > Blocks.shape[0])
             throw new LandmarkException(
-                $"{count} blocks from block {first} on cannot be mapped after {mapped.Sum(m => m.Count)} that are, of {Blocks.shape[0]}; map the next ones.");
+                $"{count} blocks from block {first} on cannot be mapped after {Mapped} that are, of {Blocks.shape[0]}; map the next ones.");
         blocks.Map(file, offset, first * pages.Bytes, count * pages.Bytes);
         mapped.Add((file, offset, first, count));
     }
@@ -97,7 +103,7 @@ internal sealed unsafe class HostStorage : BlockStorage
     /// <summary>Gives back the memory that blocks of files take; they are read from there again when they are needed.</summary>
     public void Release()
     {
-        if (mapped is [.., var last]) blocks.Release(0, (last.First + last.Count) * pages.Bytes);
+        if (Mapped > 0) blocks.Release(0, Mapped * pages.Bytes);
     }
 
     /// <inheritdoc/>

@@ -38,8 +38,13 @@ internal sealed class LayerBlocks(
     /// <summary>Type of the model, and of the keys and values that are written.</summary>
     public ScalarType Type => type;
 
-    /// <summary>Bytes that the blocks there is room for take, whatever lies between them.</summary>
-    public long Bytes => (Capacity * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim)) + (Landmarks.numel() * Landmarks.element_size());
+    /// <summary>Bytes that the blocks there is room for take, whatever lies between them; those that are a file's take none.</summary>
+    public long Bytes =>
+        ((Capacity - Mapped) * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim))
+        + ((Capacity - ((storage as HostStorage)?.MappedLandmarks ?? 0)) * groups * headDim * Landmarks.element_size());
+
+    /// <summary>Blocks that are a file's: the first ones.</summary>
+    public long Mapped => (storage as HostStorage)?.Mapped ?? 0;
 
     /// <summary>Blocks that fit without growing.</summary>
     public long Capacity => Blocks.shape[0];

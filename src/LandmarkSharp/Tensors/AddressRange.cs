@@ -64,10 +64,19 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
     public void Map(SafeFileHandle file, long offset, long at, long bytes, bool writable = false)
     {
         Within(at, bytes);
-        var mapped = mmap(
-            Address + (nint)at, (nuint)bytes, writable ? ReadWrite : Read, Fixed | (writable ? Private | NoReserve : Shared),
-            (int)file.DangerousGetHandle(), offset);
-        GC.KeepAlive(file);
+        var held = false;
+        nint mapped;
+        try
+        {
+            file.DangerousAddRef(ref held);
+            mapped = mmap(
+                Address + (nint)at, (nuint)bytes, writable ? ReadWrite : Read, Fixed | (writable ? Private | NoReserve : Shared),
+                (int)file.DangerousGetHandle(), offset);
+        }
+        finally
+        {
+            if (held) file.DangerousRelease();
+        }
         if (mapped == -1)
             throw new LandmarkException(
                 $"The system does not map {bytes / 1e6:N1} MB of a file ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); "

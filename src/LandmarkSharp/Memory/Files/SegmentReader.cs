@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
@@ -45,6 +46,23 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
             mapping.Value.Bytes(layout.ScalesAt(layer, block, head), heads * layout.HeadScales * sizeof(float)));
         Require(DamagedHead(layer, block, head, heads, numbers, scales));
         return new MappedRows(numbers, scales);
+    }
+
+    /// <summary>Reads keys and values of a block, and throws where they are damaged.</summary>
+    /// <exception cref="LandmarkException">They are damaged, or the disk refuses.</exception>
+    public void CheckBlock(int layer, int block)
+    {
+        var (numbers, scales) = (layout.Heads * layout.HeadBytes, layout.Heads * layout.HeadScales);
+        var (bytes, floats) = (ArrayPool<byte>.Shared.Rent(numbers), ArrayPool<float>.Shared.Rent(scales));
+        try
+        {
+            ReadHeads(layer, block, 0, layout.Heads, bytes.AsSpan(0, numbers), floats.AsSpan(0, scales));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            ArrayPool<float>.Shared.Return(floats);
+        }
     }
 
     /// <summary>Reads a head's landmark keys.</summary>
