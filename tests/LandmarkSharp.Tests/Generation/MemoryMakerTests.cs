@@ -171,6 +171,34 @@ public sealed class MemoryMakerTests : IDisposable
             Assert.Equal("caféine", Encoding.UTF8.GetString(file.ReadText(document.Segments[0]).Text));
     }
 
+    /// <summary>The formula of docs/memory-making.md.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32, 4, 0)]
+    [InlineData(ScalarType.BFloat16, 2, 0)]
+    [InlineData(ScalarType.Int8, 1, 8)]
+    public void TheFileIsAsLargeAsTheFormulaSays(ScalarType type, int bytesOfNumber, int bytesOfScales)
+    {
+        using (var writer = Create("a", type))
+        {
+            var maker = new MemoryMaker(engine, writer) { CommitEvery = TimeSpan.Zero };
+            foreach (var letters in (int[])[1, 500, 1300])
+                maker.Add($"{letters}", new StringReader(MadeMemory.Text(letters)), cancel: TestContext.Current.CancellationToken);
+            writer.Documents.Remove("500");
+            writer.Compact();
+        }
+        using var file = MemoryFile.Open(folder["a"]);
+        var (layers, heads, length, width) = (file.Model.Layers, file.Model.Heads, file.Model.BlockTokens, file.Model.HeadDim);
+        static long Up(long bytes, long multiple) => (bytes + multiple - 1) / multiple * multiple;
+        var segments = file.Documents.SelectMany(d => d.Segments).Sum(s =>
+            Up(
+                Up(8 * ((layers * heads * (s.Blocks + 1)) + 2), 64) + Up(4 * layers * heads * s.Blocks * width, 64)
+                + (2 * Up(4 * s.Tokens, 64)) + s.Bytes, 4096)
+            + (layers * s.Blocks * Up((2 * heads * length * width * bytesOfNumber) + (bytesOfScales * heads * length), 4096)));
+        Assert.Equal(6, file.Documents.Sum(d => d.Segments.Count));
+        const long Header = 3 * 4096, Catalog = 4096;
+        Assert.Equal((Header + segments + Catalog, Header + segments + Catalog), (file.UsedBytes, new FileInfo(folder["a"]).Length));
+    }
+
     [Fact]
     public void WhatCannotBeMadeIsRefused()
     {
