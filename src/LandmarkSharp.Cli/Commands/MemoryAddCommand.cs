@@ -44,6 +44,7 @@ internal sealed class MemoryAddCommand : LandmarkCommand
     {
         var (path, texts) = (parsed.GetValue(file)!, Named(parsed));
         long? hotBytes = parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null;
+        if (!Path.Exists(path)) throw new LandmarkException($"There is no memory file {path}; make one by 'landmark memory create'.");
         MemoryFile.Open(path).Dispose();            // before the model is loaded
         using var engine = model.LoadEngine(parsed);
         using var writer = MemoryFileWriter.Open(path, engine.MemoryModel());
