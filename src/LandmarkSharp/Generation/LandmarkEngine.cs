@@ -111,18 +111,22 @@ public sealed class LandmarkEngine : IDisposable
 
     /// <summary>Opens memory files for sessions of this model, and reads their landmark keys.</summary>
     /// <param name="paths">The files; sessions have read the complete documents of all, in this order.</param>
+    /// <param name="hotBytes">
+    /// Bytes of blocks that its sessions keep in memory: what was read least recently goes first. Null leaves it to the system, which takes
+    /// memory back when it is short. Landmark keys and what sessions read themselves come on top.
+    /// </param>
     /// <exception cref="LandmarkException">
     /// One cannot be opened, is damaged, is another model's, or has no complete document; or the model cannot read it: it has no landmarks,
     /// is not on the CPU, or keeps blocks as another type.
     /// </exception>
-    public OpenMemory OpenMemory(params IReadOnlyList<string> paths)
+    public OpenMemory OpenMemory(IReadOnlyList<string> paths, long? hotBytes = null)
     {
         var model = this.MemoryModel();
         if (Decoder.Device.type != TorchSharp.DeviceType.CPU)
             throw new LandmarkException($"A memory file is read on the CPU alone, and the model is on {Decoder.Device.type}; load it there.");
         if (Retrieval!.WindowIsCall)
             throw new LandmarkException("A memory file cannot be read where the window is what is computed at once; leave out WindowIsCall.");
-        return Memory.OpenMemory.Open(paths, model, Retrieval.BlockType, Decoder.ComputeType);
+        return Memory.OpenMemory.Open(paths, model, Retrieval.BlockType, Decoder.ComputeType, hotBytes);
     }
 
     /// <summary>

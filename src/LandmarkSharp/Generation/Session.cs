@@ -42,7 +42,13 @@ public sealed partial class Session : IDisposable
     /// </summary>
     public IReadOnlyList<int> Tokens => text;
 
-    /// <summary>Bytes of keys and values held.</summary>
+    /// <summary>
+    /// Blocks of what was read and generated so far, those of a memory with which the session began and the unfinished one counted; 0 for a
+    /// model without landmarks.
+    /// </summary>
+    public long Blocks => landmark is { } l ? Opened + ((text.Count + l.BlockTokens - 1) / l.BlockTokens) : 0;
+
+    /// <summary>Bytes of keys and values held, without those of a memory with which the session began.</summary>
     public long MemoryBytes => memory.Bytes;
 
     /// <summary>Retrievals that the text's tokens, heads and layers could have made so far; 0 for a model without a context-miss token.</summary>
@@ -205,7 +211,7 @@ public sealed partial class Session : IDisposable
         {
             if (memory is BlockMemory done) done.Observer = null;
         }
-        Trace.BlockCount = landmark is { } l ? Opened + ((text.Count + l.BlockTokens - 1) / l.BlockTokens) : 0;
+        Trace.BlockCount = Blocks;
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
         return [.. engine.Decoder.Logits(last!).to(ScalarType.Float32).cpu().contiguous().data<float>()];

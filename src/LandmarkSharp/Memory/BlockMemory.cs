@@ -125,7 +125,7 @@ public sealed class BlockMemory(
             var read = piece.Reading.Attend(
                 q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
                 account: Observer is not null, missKeys?[layer], shared?.Reader(layer));
-            shared?.Require();
+            shared?.End();
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
@@ -151,6 +151,7 @@ public sealed class BlockMemory(
     protected override void Dispose(bool disposing)
     {
         Finish();
+        shared?.Dispose();
         foreach (var layer in held) layer?.Dispose();
         foreach (var key in missKeys ?? []) key.Dispose();
     }

@@ -101,9 +101,13 @@ internal sealed unsafe class HostStorage : BlockStorage
     }
 
     /// <summary>Gives back the memory that blocks of files take; they are read from there again when they are needed.</summary>
-    public void Release()
+    public void Release() => Release(0, long.MaxValue);
+
+    /// <summary>The same of a part of them, in bytes from the first one's beginning, at a page; any thread may.</summary>
+    public void Release(long at, long bytes)
     {
-        if (Mapped > 0) blocks.Release(0, Mapped * pages.Bytes);
+        var count = Math.Min(bytes, (Mapped * pages.Bytes) - at);
+        if (count > 0) blocks.Release(at, count);
     }
 
     /// <inheritdoc/>

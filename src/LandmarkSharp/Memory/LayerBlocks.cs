@@ -61,8 +61,11 @@ internal sealed class LayerBlocks(
     /// <inheritdoc cref="HostStorage.MapLandmarks(SafeFileHandle, long, long)"/>
     public void MapLandmarks(SafeFileHandle file, long offset, long count) => Host.MapLandmarks(file, offset, count);
 
-    /// <inheritdoc cref="HostStorage.Release"/>
+    /// <inheritdoc cref="HostStorage.Release()"/>
     public void Release() => Host.Release();
+
+    /// <inheritdoc cref="HostStorage.Release(long, long)"/>
+    public void Release(long at, long bytes) => Host.Release(at, bytes);
 
     /// <summary>Zeros blocks about to be written: what an unfinished block does not hold yet must be finite.</summary>
     public void Clear(long first, long count)

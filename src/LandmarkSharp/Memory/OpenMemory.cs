@@ -22,7 +22,7 @@ public sealed class OpenMemory : IDisposable
     private readonly SharedLandmarks landmarks;
     private readonly int[][] seen;                      // by layer: a bit for each block that was compared with its hash
 
-    private OpenMemory(MemoryFile[] files, ScalarType landmarkType)
+    private OpenMemory(MemoryFile[] files, ScalarType landmarkType, long? hotBytes)
     {
         this.files = files;
         Documents = [.. files.SelectMany(f => f.Documents.Where(d => d.Complete))];
@@ -46,6 +46,8 @@ public sealed class OpenMemory : IDisposable
         }
         parts = [.. found];
         seen = [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
+        Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
+        if (hotBytes is { } bytes) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, bytes);
         landmarks = new SharedLandmarks(Model, Blocks, landmarkType);
         try
         {
@@ -73,15 +75,23 @@ public sealed class OpenMemory : IDisposable
     /// <summary>The tokens at the end of the last document that fill no block.</summary>
     public IReadOnlyList<int> Tail { get; } = [];
 
+    /// <summary>How a layer of a block lies in its file.</summary>
+    internal BlockPages Pages { get; }
+
+    /// <summary>Which blocks are in memory, where there is a bound to that.</summary>
+    internal HotPages? Hot { get; }
+
     /// <summary>Opens memory files.</summary>
     /// <param name="paths">The files, in the order in which they are read.</param>
     /// <param name="model">The model that is to read them.</param>
     /// <param name="type">What it is to keep blocks as; null for as the files do.</param>
     /// <param name="landmarkType">Type of its landmark keys.</param>
+    /// <param name="hotBytes">Bytes of blocks that sessions keep in memory; null for as many as the system likes.</param>
     /// <exception cref="LandmarkException">
     /// One is not there, is no memory file, is damaged, belongs to another model, keeps blocks as another type, or has no complete document.
     /// </exception>
-    internal static OpenMemory Open(IReadOnlyList<string> paths, MemoryModel model, ScalarType? type, ScalarType landmarkType)
+    internal static OpenMemory Open(
+        IReadOnlyList<string> paths, MemoryModel model, ScalarType? type, ScalarType landmarkType, long? hotBytes)
     {
         if (paths.Count == 0) throw new LandmarkException("No memory file is given; give one or more.");
         List<MemoryFile> files = [];
@@ -97,7 +107,7 @@ public sealed class OpenMemory : IDisposable
                 if (!file.Documents.Any(d => d.Complete))
                     throw new LandmarkException($"{path} has no complete document; add one, or let one that is being added be finished.");
             }
-            return new OpenMemory([.. files], landmarkType);
+            return new OpenMemory([.. files], landmarkType, hotBytes);
         }
         catch
         {

@@ -14,6 +14,9 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
     private const int NoReserve = 0x4000, Anonymous = Private | 0x20 | NoReserve;   // nothing is set aside but addresses
     private const int DontNeed = 4;                     // MADV_DONTNEED
 
+    /// <summary>The first address is a multiple: the system maps so much of a file at once, around the page that it is asked for.</summary>
+    public const int Window = 1 << 16;
+
     private AddressRange(nint address, long length)
         : base(ownsHandle: true)
     {
@@ -33,7 +36,7 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
         get
         {
             ObjectDisposedException.ThrowIf(IsClosed, this);
-            return handle;
+            return (handle + Window - 1) / Window * Window;
         }
     }
 
@@ -46,7 +49,7 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
     public static AddressRange Reserve(long bytes)
     {
         var length = Padded(bytes);
-        var address = mmap(0, (nuint)length, ReadWrite, Anonymous, -1, 0);
+        var address = mmap(0, (nuint)(length + Window), ReadWrite, Anonymous, -1, 0);
         return address != -1
             ? new AddressRange(address, length)
             : throw new LandmarkException(
@@ -101,14 +104,24 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
     /// </summary>
     /// <param name="at">Where they begin.</param>
     /// <param name="bytes">Bytes, whole pages.</param>
+    /// <exception cref="ObjectDisposedException">The addresses were given back.</exception>
     public void Release(long at, long bytes)
     {
         Within(at, bytes);
-        _ = madvise(Address + (nint)at, (nuint)bytes, DontNeed);    // advice: what is not taken does no harm
+        var held = false;
+        try
+        {
+            DangerousAddRef(ref held);                              // or what is mapped here next would be lost
+            _ = madvise(Address + (nint)at, (nuint)bytes, DontNeed);    // advice: what is not taken does no harm
+        }
+        finally
+        {
+            if (held) DangerousRelease();
+        }
     }
 
     /// <inheritdoc/>
-    protected override bool ReleaseHandle() => munmap(handle, (nuint)Length) == 0;
+    protected override bool ReleaseHandle() => munmap(handle, (nuint)(Length + Window)) == 0;
 
     private void Within(long at, long bytes)
     {

@@ -10,18 +10,8 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Tests.Generation;
 
 /// <summary>Sessions on memory files are those that read the documents, to the last bit.</summary>
-public sealed class OpenMemoryTests : IDisposable
+public sealed class OpenMemoryTests : MemoryShelf
 {
-    private const string Question = "which of them was it. ";
-
-    private readonly TemporaryFolder folder = new();
-    private readonly LandmarkEngine engine = TinyEngine.Create(MadeMemory.Config, marks: true);
-
-    public void Dispose()
-    {
-        engine.Dispose();
-        folder.Dispose();
-    }
 
     /// <summary>
     /// With the mark a text has a token more: less than a block, whole blocks, a pass of 76 blocks and one more or less. All blocks are read,
@@ -36,23 +26,23 @@ public sealed class OpenMemoryTests : IDisposable
     {
         foreach (var letters in (int[])[2, 3, 45, 302, 303, 304, 451])
         {
-            int[] tokens = [.. engine.Tokenizer.Encode(MadeMemory.Text(letters), addSpecial: true), .. TinyModel.Tokens(90)];
+            int[] tokens = [.. Engine.Tokenizer.Encode(MadeMemory.Text(letters), addSpecial: true), .. TinyModel.Tokens(90)];
             foreach (var (i, options) in ((RetrievalOptions[])[new() { TopK = 2, WindowBlocks = 2 }, new() { TopK = 200, WindowBlocks = 3 },
                 new() { TopK = 2, WindowBlocks = 2, Selection = SelectionMode.PerToken }, new() { TopK = 3, KeepBlocks = 20, WindowBlocks = 2 },
                 new() { TopK = 4, Mass = 0.6, WindowBlocks = 2 }, new() { TopK = 2, WindowBlocks = 2, Reference = true }]).Index())
             {
-                using var reading = engine.With(options);
-                using var opened = reading.OpenMemory(Make($"{letters} {i}", type, reading, ("d", MadeMemory.Text(letters))));
+                using var reading = Engine.With(options);
+                using var opened = reading.OpenMemory([Make($"{letters} {i}", type, reading, ("d", MadeMemory.Text(letters)))]);
                 Assert.Equal(((letters + 1) / 4, (letters + 1) % 4), (opened.Blocks, opened.Tail.Count));
-                var input = TinyModel.WithLandmarks(engine.Config, tokens);
+                var input = TinyModel.WithLandmarks(Engine.Config, tokens);
                 var first = (int)opened.Blocks * 5;
                 using var scope = NewDisposeScope();
-                using var whole = TinyModel.Memory(engine.Decoder, options with { BlockType = type });
+                using var whole = TinyModel.Memory(Engine.Decoder, options with { BlockType = type });
                 using var begun = Begun(opened, options);
-                if (first > 0) TinyModel.Run(engine.Decoder, whole, input[..first], int.MaxValue);
+                if (first > 0) TinyModel.Run(Engine.Decoder, whole, input[..first], int.MaxValue);
                 int[] pieces = [7, 1, 1, 20, 1, 33];
-                var expected = TinyModel.Run(engine.Decoder, whole, input[first..], pieces);
-                var found = TinyModel.Run(engine.Decoder, begun, input[first..], pieces);
+                var expected = TinyModel.Run(Engine.Decoder, whole, input[first..], pieces);
+                var found = TinyModel.Run(Engine.Decoder, begun, input[first..], pieces);
                 if (opened.Tail.Count == 0) Assert.Equal(expected, found);
                 else TinyModel.Close(expected, found, type == ScalarType.Float32 ? 1e-4 : 0.1);
             }
@@ -63,10 +53,10 @@ public sealed class OpenMemoryTests : IDisposable
     public void ASessionGoesOnWhereTheDocumentEnds()
     {
         var text = MadeMemory.Text(450);
-        using var memory = engine.OpenMemory(Make("a", ScalarType.Float32, ("d", text)));
-        using var whole = engine.NewSession();
+        using var memory = Engine.OpenMemory([Make("a", ScalarType.Float32, ("d", text))]);
+        using var whole = Engine.NewSession();
         whole.Append(text, cancel: TestContext.Current.CancellationToken);
-        using var begun = engine.NewSession(memory);
+        using var begun = Engine.NewSession(memory);
         Assert.Equal(whole.Tokens.Skip(448), begun.Tokens);
         var (expected, found) = (Answer(whole), Answer(begun));
         Assert.Equal(expected.Tokens, found.Tokens);
@@ -90,10 +80,10 @@ public sealed class OpenMemoryTests : IDisposable
     public void SessionsShareAMemoryAtOnce()
     {
         var text = MadeMemory.Text(700);
-        using var memory = engine.OpenMemory(Make("a", ScalarType.Int8, ("d", text)));
+        using var memory = Engine.OpenMemory([Make("a", ScalarType.Int8, ("d", text))]);
         string Read(int n)
         {
-            using var session = engine.NewSession(memory);
+            using var session = Engine.NewSession(memory);
             session.Append(MadeMemory.Text(20 + (n % 3 * 30), seed: n % 3));
             return string.Concat(session.Generate(new GenerationOptions { Temperature = 0, MaxTokens = 30, StopAtEndOfText = false }).Select(t => t.Text));
         }
@@ -108,11 +98,11 @@ public sealed class OpenMemoryTests : IDisposable
     {
         string[] texts = [MadeMemory.Text(333, 1), MadeMemory.Text(8, 2), MadeMemory.Text(50, 3), MadeMemory.Text(401, 4)];
         var paths = new[] { Make("a", ScalarType.Float32, ("one", texts[0]), ("two", texts[1])), Make("b", ScalarType.Float32, ("three", texts[2]), ("four", texts[3])) };
-        using var memory = engine.OpenMemory(paths);
+        using var memory = Engine.OpenMemory(paths);
         Assert.Equal(["one", "two", "three", "four"], memory.Documents.Select(d => d.Name));
         Assert.Equal((84 + 3 + 13 + 100, 2), (memory.Blocks, memory.Tail.Count));
 
-        using var session = engine.NewSession(memory);
+        using var session = Engine.NewSession(memory);
         session.Append(Question, cancel: TestContext.Current.CancellationToken);
         var passages = session.Passages(LongRange(memory.Blocks + 1));
         Assert.Equal(LongRange(memory.Blocks + 1), passages.Select(p => p.Block));
@@ -127,13 +117,13 @@ public sealed class OpenMemoryTests : IDisposable
 
         // The same blocks in one memory that read them one by one.
         using var scope = NewDisposeScope();
-        var options = engine.Retrieval!;
+        var options = Engine.Retrieval!;
         using var begun = Begun(memory, options);
         int[] question = TinyModel.Tokens(40);
-        var logits = TinyModel.Run(engine.Decoder, begun, TinyModel.WithLandmarks(engine.Config, question), 9);
-        using var one = engine.OpenMemory(paths[0]);
+        var logits = TinyModel.Run(Engine.Decoder, begun, TinyModel.WithLandmarks(Engine.Config, question), 9);
+        using var one = Engine.OpenMemory([paths[0]]);
         using var alone = Begun(one, options);
-        Assert.NotEqual(logits, TinyModel.Run(engine.Decoder, alone, TinyModel.WithLandmarks(engine.Config, question), 9));
+        Assert.NotEqual(logits, TinyModel.Run(Engine.Decoder, alone, TinyModel.WithLandmarks(Engine.Config, question), 9));
     }
 
     [Fact]
@@ -142,8 +132,8 @@ public sealed class OpenMemoryTests : IDisposable
         var path = Make("a", ScalarType.BFloat16, ("d", MadeMemory.Text(300)));
         void Use()
         {
-            using var memory = engine.OpenMemory(path);
-            using var session = engine.NewSession(memory);
+            using var memory = Engine.OpenMemory([path]);
+            using var session = Engine.NewSession(memory);
             Answer(session);
         }
         Use();
@@ -158,22 +148,22 @@ public sealed class OpenMemoryTests : IDisposable
     public void WhatDoesNotFitIsSaid()
     {
         var path = Make("a", ScalarType.Int8, ("d", MadeMemory.Text(60)));
-        using var memory = engine.OpenMemory(path);
-        Refusals.Says(() => engine.OpenMemory(), "No memory file is given");
-        Refusals.Says(() => engine.OpenMemory(path, folder["none"]), "There is no memory file");
-        Refusals.Says(() => engine.OpenMemory(path, Make("b", ScalarType.Float32, ("d", "abc"))), "b keeps blocks as Float32, and Int8 is asked for");
-        var bfloat = engine.With(engine.Retrieval! with { BlockType = ScalarType.BFloat16 });
-        Refusals.Says(() => bfloat.OpenMemory(path), "a keeps blocks as Int8, and BFloat16 is asked for");
+        using var memory = Engine.OpenMemory([path]);
+        Refusals.Says(() => Engine.OpenMemory([]), "No memory file is given");
+        Refusals.Says(() => Engine.OpenMemory([path, Folder["none"]]), "There is no memory file");
+        Refusals.Says(() => Engine.OpenMemory([path, Make("b", ScalarType.Float32, ("d", "abc"))]), "b keeps blocks as Float32, and Int8 is asked for");
+        var bfloat = Engine.With(Engine.Retrieval! with { BlockType = ScalarType.BFloat16 });
+        Refusals.Says(() => bfloat.OpenMemory([path]), "a keeps blocks as Int8, and BFloat16 is asked for");
         Refusals.Says(() => bfloat.NewSession(memory), "was opened for another model, or for one that reads otherwise");
-        var call = engine.With(engine.Retrieval! with { WindowIsCall = true });
-        Refusals.Says(() => call.OpenMemory(path), "leave out WindowIsCall");
+        var call = Engine.With(Engine.Retrieval! with { WindowIsCall = true });
+        Refusals.Says(() => call.OpenMemory([path]), "leave out WindowIsCall");
         Refusals.Says(() => call.NewSession(memory), "was opened for another model");
         using var plain = TinyEngine.Create(TinyModel.Plain());
-        Refusals.Says(() => plain.OpenMemory(path), "A model without landmarks");
+        Refusals.Says(() => plain.OpenMemory([path]), "A model without landmarks");
         using var marks = TinyEngine.Create(MadeMemory.Config);
-        Refusals.Says(() => marks.OpenMemory(path), "another tokenizer");
+        Refusals.Says(() => marks.OpenMemory([path]), "another tokenizer");
         using var wide = TinyEngine.Create(TinyModel.Config(blockTokens: 5), marks: true);
-        Refusals.Says(() => wide.OpenMemory(path), "blocks of 5 tokens");
+        Refusals.Says(() => wide.OpenMemory([path]), "blocks of 5 tokens");
         Refusals.Says(() => wide.NewSession(memory), "was opened for another model");
         using (var writer = MemoryFileWriter.Open(path))
         {
@@ -181,33 +171,15 @@ public sealed class OpenMemoryTests : IDisposable
             writer.Documents.Add("begun");
             writer.Commit();
         }
-        Refusals.Says(() => engine.OpenMemory(path), "has no complete document");
+        Refusals.Says(() => Engine.OpenMemory([path]), "has no complete document");
     }
 
     private static long[] LongRange(long count) => [.. Enumerable.Range(0, (int)count).Select(i => (long)i)];
 
-    private static (int[] Tokens, long[][] Blocks) Answer(Session session)
-    {
-        session.Append(Question);
-        var tokens = session.Generate(new GenerationOptions { Temperature = 0, MaxTokens = 40, StopAtEndOfText = false, RecordReads = true }).ToArray();
-        return ([.. tokens.Select(t => t.Id)], [.. tokens.Select(t => t.Reads!.Blocks.ToArray())]);
-    }
-
     private BlockMemory Begun(OpenMemory opened, RetrievalOptions options)
     {
-        var memory = TinyModel.Memory(engine.Decoder, options with { BlockType = opened.Type });
+        var memory = TinyModel.Memory(Engine.Decoder, options with { BlockType = opened.Type });
         memory.StartAfter(opened);
         return memory;
-    }
-
-    private string Make(string name, ScalarType type, params (string Name, string Text)[] documents) => Make(name, type, engine, documents);
-
-    private string Make(string name, ScalarType type, LandmarkEngine reading, params (string Name, string Text)[] documents)
-    {
-        using var writer = MemoryFileWriter.Create(folder[name], engine.MemoryModel(), type);
-        var maker = new MemoryMaker(reading, writer) { CommitEvery = TimeSpan.Zero };
-        foreach (var (document, text) in documents) maker.Add(document, new StringReader(text));
-        writer.Commit();
-        return folder[name];
     }
 }
