@@ -135,7 +135,17 @@ public sealed class LandmarkEngine : IDisposable
     /// </summary>
     /// <param name="memory">The memory, which must not be closed before the session.</param>
     /// <exception cref="LandmarkException">It was opened for another model, or for one that keeps blocks as another type.</exception>
-    public Session NewSession(OpenMemory memory)
+    public Session NewSession(OpenMemory memory) => NewSession(memory, null);
+
+    /// <summary>A session as it was saved in one of a memory's files: it goes on where it stopped, after the memory's documents.</summary>
+    /// <param name="memory">The memory, which must not be closed before the session.</param>
+    /// <param name="name">The session's name.</param>
+    /// <exception cref="LandmarkException">
+    /// The memory was opened for another model, or for one that keeps blocks as another type; or it has no such session, or that is damaged.
+    /// </exception>
+    public Session OpenSession(OpenMemory memory, string name) => NewSession(memory, SavedSession.Find(memory, name));
+
+    private Session NewSession(OpenMemory memory, SavedSession? saved)
     {
         if (memory.Model != this.MemoryModel() || Retrieval!.WindowIsCall || (Retrieval.BlockType ?? memory.Type) != memory.Type)
             throw new LandmarkException("The memory was opened for another model, or for one that reads otherwise; open it with this one.");
@@ -143,8 +153,8 @@ public sealed class LandmarkEngine : IDisposable
         var own = (BlockMemory)With(Retrieval with { BlockType = memory.Type }).NewMemory();
         try
         {
-            own.StartAfter(memory);
-            return new Session(this, own, memory);
+            own.StartAfter(memory, saved?.Blocks ?? 0, (layer, blocks) => saved!.Read(layer, blocks, memory.Blocks));
+            return new Session(this, own, memory, saved);
         }
         catch
         {

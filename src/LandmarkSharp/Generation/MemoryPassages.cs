@@ -17,12 +17,14 @@ internal static class MemoryPassages
     public static IReadOnlyList<Passage> Of(Tokenizer tokenizer, OpenMemory memory, IReadOnlyList<int> own, IEnumerable<long> blocks)
     {
         long[] all = [.. blocks.Distinct().Order()];
+        // A session that was saved may have begun with another end of documents.
+        var tail = own.Take(memory.Tail.Count).SequenceEqual(memory.Tail) ? memory.Tail.Count : 0;
         var after = Passage.Of(
             tokenizer, own, memory.Model.BlockTokens, all.Where(b => b < 0 || b >= memory.Blocks).Select(b => b - memory.Blocks), memory.Blocks == 0);
         return
         [
             .. all.Where(b => b >= 0 && b < memory.Blocks).Select(b => OfDocument(memory, b)),
-            .. after.Select(p => p.FirstToken < memory.Tail.Count ? OfTail(tokenizer, memory, own, p) : p with { FirstByte = null, FirstCharacter = null })
+            .. after.Select(p => p.FirstToken < tail ? OfTail(tokenizer, memory, own, p) : p with { FirstByte = null, FirstCharacter = null })
                 .Select(p => p with { Block = p.Block + memory.Blocks }),
         ];
     }

@@ -28,12 +28,14 @@ public sealed partial class Session : IDisposable
     private readonly List<int> waiting = [];    // positions not computed yet, landmarks included
     private Tensor? last;                       // [1, D]: the state that predicts the token after what is computed
 
-    internal Session(LandmarkEngine engine, ContextMemory memory, OpenMemory? opened = null)
+    internal Session(LandmarkEngine engine, ContextMemory memory, OpenMemory? opened = null, SavedSession? saved = null)
     {
         (this.engine, this.memory, this.opened, landmark) = (engine, memory, opened, engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
         Trace = NewTrace(records: false);
-        Push([.. opened?.Tail ?? []]);
+        Name = saved?.Name;
+        text.AddRange(saved?.Held ?? []);
+        Push(saved?.Waiting ?? [.. opened?.Tail ?? []]);
     }
 
     /// <summary>

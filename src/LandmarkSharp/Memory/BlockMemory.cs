@@ -97,10 +97,17 @@ public sealed class BlockMemory(
     }
 
     /// <summary>Begins after the blocks of an open memory, where they lie, instead of a first pass.</summary>
-    internal void StartAfter(OpenMemory opened)
+    /// <param name="opened">The memory.</param>
+    /// <param name="more">Blocks of a session that had begun so.</param>
+    /// <param name="fill">Puts a layer's blocks of that session in their places, if there are any.</param>
+    internal void StartAfter(OpenMemory opened, long more, Action<int, LayerBlocks> fill)
     {
         shared = new OpenedBlocks(opened);
-        StartAfter(opened.Blocks, opened.Model.Heads, shared.Begin);
+        StartAfter(opened.Blocks + more, opened.Model.Heads, (layer, blocks) =>
+        {
+            shared.Begin(layer, blocks);
+            if (more > 0) fill(layer, blocks);
+        });
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
@@ -48,8 +47,7 @@ internal sealed class FiledBlocks
             file.ReadLandmarks(layer, segments, keys);
             var landmarks = blocks.Landmarks.narrow(1, 0, count);
             landmarks.copy_(tensor(keys).view(heads, count, width).to(landmarks.dtype));
-            var numbers = new byte[Bytes(blocks.Blocks, 0).Length];
-            var scales = new float[Bytes(blocks.Scales, 0).Length / sizeof(float)];
+            var (numbers, scales) = (new byte[blocks.Numbers(0).Length], new float[blocks.Factors(0).Length]);
             var first = 0L;
             foreach (var segment in segments)
             {
@@ -75,7 +73,7 @@ internal sealed class FiledBlocks
         foreach (var (layer, blocks) in memory.Layers.Index())
         {
             for (var block = Count; block < end; block++)
-                segment.WriteBlocks(layer, (int)(block - first), Bytes(blocks!.Blocks, block), MemoryMarshal.Cast<byte, float>(Bytes(blocks.Scales, block)));
+                segment.WriteBlocks(layer, (int)(block - first), blocks!.Numbers(block), blocks.Factors(block));
             var (file, offset) = segment.Place(layer, (int)(Count - first));
             blocks!.Map(Count, file, offset, end - Count);
         }
@@ -104,9 +102,4 @@ internal sealed class FiledBlocks
         foreach (var blocks in memory.Layers) blocks?.Release();
         (others, hot) = (ProcessMemory.ResidentFileBytes, 0);
     }
-
-    // Rows of a block lie together, whatever lies between blocks.
-    private static unsafe ReadOnlySpan<byte> Bytes(Tensor? rows, long block) => rows is null ? [] : new(
-        (byte*)Aten.DataPointer(rows) + (block * rows.stride(0) * rows.element_size()),
-        checked((int)(rows.numel() / rows.shape[0] * rows.element_size())));
 }

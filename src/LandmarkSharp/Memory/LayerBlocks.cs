@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
 using Microsoft.Win32.SafeHandles;
@@ -48,6 +49,12 @@ internal sealed class LayerBlocks(
 
     /// <summary>Blocks that fit without growing.</summary>
     public long Capacity => Blocks.shape[0];
+
+    /// <summary>The keys and values of a block, [G, 2, ℓ, d], where they lie on the CPU; until the next <see cref="Grow"/>.</summary>
+    public Span<byte> Numbers(long block) => Piece(Blocks, block);
+
+    /// <summary>The scales of a block, [G, 2, ℓ], where they lie on the CPU; nothing where there are none.</summary>
+    public Span<float> Factors(long block) => Scales is { } scales ? MemoryMarshal.Cast<byte, float>(Piece(scales, block)) : [];
 
     /// <summary>Grows to hold so many blocks, of which the first <paramref name="used"/> are kept.</summary>
     public void Grow(long capacity, long used)
@@ -140,6 +147,11 @@ internal sealed class LayerBlocks(
 
     /// <inheritdoc/>
     public void Dispose() => storage.Dispose();
+
+    // Rows of a block lie together, whatever lies between blocks.
+    private static unsafe Span<byte> Piece(Tensor rows, long block) => new(
+        (byte*)Aten.DataPointer(rows) + (block * rows.stride(0) * rows.element_size()),
+        checked((int)(rows.numel() / rows.shape[0] * rows.element_size())));
 
     private HostStorage Host => storage as HostStorage
         ?? throw new LandmarkException("Blocks of a file can be read on the CPU alone; choose the device cpu.");

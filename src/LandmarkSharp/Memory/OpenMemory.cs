@@ -69,6 +69,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>The complete documents, in the order in which sessions have read them: that of the files, and of each file's catalog.</summary>
     public IReadOnlyList<MemoryEntry> Documents { get; }
 
+    /// <summary>The sessions that were saved, and can be gone on with.</summary>
+    public IReadOnlyList<MemoryEntry> Sessions => [.. files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
+
     /// <summary>Blocks that a session begins with.</summary>
     public long Blocks { get; }
 
@@ -116,6 +119,10 @@ public sealed class OpenMemory : IDisposable
         }
     }
 
+    /// <summary>The file that a document or session lies in.</summary>
+    internal MemoryFile FileOf(MemoryEntry entry) =>
+        files.First(f => f.Documents.Concat(f.Sessions).Contains(entry, ReferenceEqualityComparer.Instance));
+
     /// <summary>What a document's tokens stand for.</summary>
     /// <param name="document">One of <see cref="Documents"/>.</param>
     /// <param name="segment">The number of the segment in which they begin.</param>
@@ -123,7 +130,7 @@ public sealed class OpenMemory : IDisposable
     /// <param name="count">How many, of this segment.</param>
     /// <exception cref="LandmarkException">It is damaged.</exception>
     internal MemoryText TextOf(MemoryEntry document, int segment, int first, int count) =>
-        MemoryText.Read(files.First(f => f.Documents.Contains(document, ReferenceEqualityComparer.Instance)), document, segment, first, count);
+        MemoryText.Read(FileOf(document), document, segment, first, count);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,11 +1,13 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tests.Memory.Files;
+using LandmarkSharp.Tests.Tensors;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Generation;
 
 /// <summary>The pages of memory files that sessions read: how many take memory, and what is wrong in them.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class OpenMemoryPagesTests : MemoryShelf
 {
     /// <summary>Whatever is kept in memory, answers are the same; and no more is, of what the system maps of the file.</summary>
@@ -89,6 +91,25 @@ public sealed class OpenMemoryPagesTests : MemoryShelf
             whole[at] ^= 4;
         }
         Assert.True(found > 3 && harmless > 3, $"{found} {harmless}");
+    }
+
+    [Fact]
+    public void NothingIsLeftBehind()
+    {
+        var path = Make("a", ScalarType.BFloat16, ("d", MadeMemory.Text(300)));
+        void Use()
+        {
+            using var memory = Engine.OpenMemory([path]);
+            using var session = Engine.NewSession(memory);
+            Answer(session);
+        }
+        Use();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        var (tensors, files) = (Tensor.TotalCount, Directory.GetFiles("/proc/self/fd").Length);
+        Use();
+        Assert.Equal((tensors, files), (Tensor.TotalCount, Directory.GetFiles("/proc/self/fd").Length));
+        Assert.DoesNotContain(File.ReadLines("/proc/self/maps"), l => l.EndsWith(path, StringComparison.Ordinal));
     }
 
     private static long ResidentBytes(string path)
