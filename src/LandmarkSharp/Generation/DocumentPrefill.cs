@@ -6,14 +6,20 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Generation;
 
 /// <summary>A document's own memory while it is read into a file: the passes of a <see cref="Session"/> that reads the same text.</summary>
-/// <param name="engine">The model.</param>
-/// <param name="hotBytes">Bytes of blocks that are kept in memory, about; null leaves it to the system.</param>
-internal sealed class DocumentPrefill(LandmarkEngine engine, long? hotBytes) : IDisposable
+internal sealed class DocumentPrefill : IDisposable
 {
-    private readonly BlockMemory memory = (BlockMemory)engine.NewMemory();
-    private FiledBlocks? filed;
+    private readonly LandmarkEngine engine;
+    private readonly BlockMemory memory;
+    private readonly FiledBlocks filed;
 
-    private FiledBlocks Filed => filed ??= new FiledBlocks(memory, hotBytes);
+    /// <summary>Begins a document.</summary>
+    /// <param name="engine">The model, on the CPU.</param>
+    /// <param name="hotBytes">Bytes of blocks that are kept in memory; null leaves it to the system.</param>
+    public DocumentPrefill(LandmarkEngine engine, long? hotBytes)
+    {
+        (this.engine, memory) = (engine, (BlockMemory)engine.NewMemory());
+        filed = new FiledBlocks(memory, hotBytes);
+    }
 
     /// <summary>Blocks of the next pass: what is read ends after a pass, at a window's border, or with the document.</summary>
     public int PassBlocks => memory.Room / memory.BlockLength;
@@ -21,7 +27,7 @@ internal sealed class DocumentPrefill(LandmarkEngine engine, long? hotBytes) : I
     /// <summary>Goes on where a document stopped.</summary>
     /// <inheritdoc cref="FiledBlocks.StartAfter"/>
     public void StartAfter(MemoryFileWriter writer, MemoryFile file, IReadOnlyList<MemorySegment> segments, CancellationToken cancel) =>
-        Filed.StartAfter(writer, file, segments, cancel);
+        filed.StartAfter(writer, file, segments, cancel);
 
     /// <summary>Reads on, into a segment of the file.</summary>
     /// <param name="segment">The segment.</param>
@@ -31,17 +37,17 @@ internal sealed class DocumentPrefill(LandmarkEngine engine, long? hotBytes) : I
     /// <exception cref="LandmarkException">The model computes no numbers.</exception>
     public void Read(SegmentWriter segment, int[] tokens, Action<int> read, CancellationToken cancel)
     {
-        var (landmark, first) = (engine.Config.Landmark!, Filed.Count);
+        var (landmark, first) = (engine.Config.Landmark!, filed.Count);
         var ids = Array.ConvertAll(LandmarkStream.Insert(tokens, landmark.BlockTokens, landmark.Id), id => (long)id);
         for (int at = 0, count; at < ids.Length; at += count)
         {
             cancel.ThrowIfCancellationRequested();
             count = Math.Min(memory.Room, ids.Length - at);
             Pass(ids.AsSpan(at, count));
-            Filed.Write(segment, first);
+            filed.Write(segment, first);
             read((at + count) / landmark.BlockLength * landmark.BlockTokens);
         }
-        Filed.WriteLandmarks(segment, first);
+        filed.WriteLandmarks(segment, first);
     }
 
     /// <inheritdoc/>
@@ -52,7 +58,7 @@ internal sealed class DocumentPrefill(LandmarkEngine engine, long? hotBytes) : I
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
         memory.Begin(ids.Length);
-        var hidden = engine.Decoder.Forward(tensor(ids.ToArray()).unsqueeze(0), Filed).squeeze(0);      // [T, D]
+        var hidden = engine.Decoder.Forward(tensor(ids.ToArray()).unsqueeze(0), memory).squeeze(0);      // [T, D]
         Finite.Checked(hidden.narrow(0, ids.Length - 1, 1));
         memory.End();
     }

@@ -3,6 +3,7 @@ using LandmarkSharp.Attention;
 using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Models;
+using LandmarkSharp.Tensors;
 using LandmarkSharp.Text;
 using static TorchSharp.torch;
 
@@ -166,6 +167,7 @@ public sealed class MemoryMaker
         passSeconds = clock.Elapsed.TotalSeconds * pass / blocks;
         blocksSinceCommit += blocks;
         if (source.Read(1) > 0) CommitWhenDue();
+        ProcessMemory.GiveBackFreed();
         return text.Tokens.Length;
     }
 

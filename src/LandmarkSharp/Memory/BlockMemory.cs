@@ -60,6 +60,9 @@ public sealed class BlockMemory(
     /// <summary>Each layer's blocks; null before its first pass.</summary>
     internal IReadOnlyList<LayerBlocks?> Layers => held;
 
+    /// <summary>Told after each window in each layer, or at once where a pass's windows are read at once.</summary>
+    internal Action? WindowRead { get; set; }
+
     /// <summary>Blocks before the window of the next pass; the last <see cref="RetrievalOptions.KeepBlocks"/> of them are retrieved from.</summary>
     public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
 
@@ -133,6 +136,7 @@ public sealed class BlockMemory(
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
+            WindowRead?.Invoke();
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
         });
         var output = outputs.Count == 1 ? outputs[0] : cat(outputs, 0);

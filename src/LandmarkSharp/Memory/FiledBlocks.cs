@@ -1,4 +1,3 @@
-using LandmarkSharp.Attention;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
@@ -9,27 +8,28 @@ namespace LandmarkSharp.Memory;
 /// A memory whose blocks go to a memory file as they become complete. From then on they are the file's pages at the same addresses, so
 /// nothing changes for who reads them, and they take memory only while they are read. Landmark keys stay.
 /// </summary>
-/// <param name="memory">The memory, on the CPU.</param>
-/// <param name="hotBytes">Bytes of the file's pages that are kept in memory, about; null for as many as the system likes.</param>
-internal sealed class FiledBlocks(BlockMemory memory, long? hotBytes) : IAttention
+internal sealed class FiledBlocks
 {
-    private long others = ProcessMemory.ResidentFileBytes;      // of other files: libraries, mapped weights
+    private readonly BlockMemory memory;
+    private readonly long most;
+    private long others, hot;                   // resident pages of other files (libraries, mapped weights), and of this one
+
+    /// <summary>Takes charge of a memory's blocks.</summary>
+    /// <param name="memory">The memory, on the CPU, which has nothing yet.</param>
+    /// <param name="hotBytes">
+    /// Bytes of the file's pages that are kept in memory; null for as many as the system likes. What one window reads in one layer is there
+    /// while it does, also if that is more.
+    /// </param>
+    public FiledBlocks(BlockMemory memory, long? hotBytes)
+    {
+        (this.memory, others) = (memory, ProcessMemory.ResidentFileBytes);
+        if (hotBytes is not { } bytes) return;
+        most = bytes;
+        memory.WindowRead = Trim;
+    }
 
     /// <summary>Blocks that are in the file.</summary>
     public long Count { get; private set; }
-
-    /// <inheritdoc/>
-    public Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
-    {
-        var output = memory.Attend(layer, q, k, v);
-        // A layer of a pass reads little; to know which pages it read would take more than to let all of them go.
-        if (hotBytes is { } most && ProcessMemory.ResidentFileBytes - others > most)
-        {
-            foreach (var blocks in memory.Layers) blocks?.Release();
-            others = ProcessMemory.ResidentFileBytes;
-        }
-        return output;
-    }
 
     /// <summary>Begins after blocks that are in the file, each of which is compared with its hash once.</summary>
     /// <param name="writer">The file's writer.</param>
@@ -90,5 +90,16 @@ internal sealed class FiledBlocks(BlockMemory memory, long? hotBytes) : IAttenti
             var keys = blocks!.Landmarks.narrow(1, first, segment.Blocks).to(ScalarType.Float32).contiguous();     // [G, n, d]
             segment.WriteLandmarks(layer, keys.data<float>().ToArray());
         }
+    }
+
+    // Lets all pages go where there would be no room for what the next window reads, if it is what this one read: to know which
+    // of them it will read would take more.
+    private void Trim()
+    {
+        var (now, before) = (ProcessMemory.ResidentFileBytes - others, hot);
+        hot = now;
+        if (now + Math.Max(0, now - before) <= most) return;
+        foreach (var blocks in memory.Layers) blocks?.Release();
+        (others, hot) = (ProcessMemory.ResidentFileBytes, 0);
     }
 }
