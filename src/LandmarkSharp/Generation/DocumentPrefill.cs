@@ -1,5 +1,6 @@
 using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Tensors;
 using LandmarkSharp.Text;
 using static TorchSharp.torch;
 
@@ -44,6 +45,7 @@ internal sealed class DocumentPrefill : IDisposable
             cancel.ThrowIfCancellationRequested();
             count = Math.Min(memory.Room, ids.Length - at);
             Pass(ids.AsSpan(at, count));
+            ProcessMemory.GiveBackFreed();
             filed.Write(segment, first);
             read((at + count) / landmark.BlockLength * landmark.BlockTokens);
         }

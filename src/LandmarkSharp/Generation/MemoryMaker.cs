@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Memory.Files;
-using LandmarkSharp.Tensors;
 
 namespace LandmarkSharp.Generation;
 
@@ -167,7 +166,6 @@ public sealed class MemoryMaker
         passSeconds = clock.Elapsed.TotalSeconds * pass / blocks;
         blocksSinceCommit += blocks;
         if (source.Read(1) > 0) CommitWhenDue();
-        ProcessMemory.GiveBackFreed();
         return text.Tokens.Length;
     }
 

@@ -33,7 +33,8 @@ public sealed class SavedSessionTests : MemoryShelf
             using var newest = Engine.OpenMemory([path]);
             Assert.Contains(newest.Sessions, s => s.Name == name && s.Tokens == letters + 2);
             using var reopened = Engine.OpenSession(newest, name);
-            Assert.Equal((name, session.Tokens, session.Blocks), (reopened.Name, reopened.Tokens, reopened.Blocks));
+            Assert.Equal((name, session.Blocks), (reopened.Name, reopened.Blocks));
+            Assert.Equal(session.Tokens, reopened.Tokens);
             Assert.Equal(session.Passages([80, 81]).Select(p => p.Text), reopened.Passages([80, 81]).Select(p => p.Text));
             Assert.Equal(Continued(session), Continued(reopened));
             using var file = MemoryFile.Open(path);
