@@ -110,6 +110,7 @@ internal sealed class MemoryAddCommand : LandmarkCommand
         {
             if (!TextInput.IsFile(document))
             {
+                if (!Console.IsInputRedirected) throw new LandmarkException("There is nothing on standard input; pipe a text in, or give a file.");
                 if (parsed.GetValue(name) is null) throw new LandmarkException("Standard input has no name; give one by --name.");
                 texts.Add(("", document));
                 continue;
