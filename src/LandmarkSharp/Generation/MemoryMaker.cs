@@ -1,11 +1,7 @@
 using System.Diagnostics;
 using LandmarkSharp.Attention;
-using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
-using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
-using LandmarkSharp.Text;
-using static TorchSharp.torch;
 
 namespace LandmarkSharp.Generation;
 
@@ -53,7 +49,10 @@ public sealed class MemoryMaker
         (this.engine, this.writer) = (engine.With(retrieval), writer);
     }
 
-    /// <summary>Bytes of blocks that are kept in memory, about; null leaves it to the system. Landmark keys and the window come on top.</summary>
+    /// <summary>
+    /// Bytes of blocks that are kept in memory; null leaves it to the system. What one window reads in one layer is there while it does, also if
+    /// that is more; landmark keys and the window itself come on top.
+    /// </summary>
     public long? HotBytes { get; init; }
 
     /// <summary>
@@ -79,6 +78,7 @@ public sealed class MemoryMaker
     public MemoryDocument Add(
         string name, TextReader text, bool replace = false, IProgress<MemoryProgress>? progress = null, CancellationToken cancel = default)
     {
+        if (HotBytes < 0) throw new LandmarkException($"{HotBytes} bytes of blocks cannot be kept in memory; give 0 or more.");
         var source = new TokenizedText(engine, text);
         var marks = engine.Tokenizer.AddsBos ? 1 : 0;
         if (source.Read(marks + 1) <= marks) throw new LandmarkException($"The document {MemoryDamage.Quote(name)} has no text; give one that has.");

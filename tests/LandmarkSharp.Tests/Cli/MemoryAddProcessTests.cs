@@ -24,11 +24,13 @@ public sealed class MemoryAddProcessTests(ToolModel model) : IClassFixture<ToolM
         var (stopped, least) = (0, -1L);
         for (var kill = 0; kill < Kills && stopped == kill; kill++)
         {
+            var before = Committed(memory).Sequence;
             using (var process = Start(command))
             {
-                // It is at work from the moment on at which it holds the file.
-                while (new FileInfo(memory).Length == Bytes(memory) && !process.HasExited) await Task.Delay(1, cancel);
-                await Task.Delay(random.Next(100, 500), cancel);
+                // Now in the first segment that it reads, and now after a commit.
+                while (!process.HasExited && (kill % 2 == 0 ? new FileInfo(memory).Length == Committed(memory).Bytes : Committed(memory).Sequence == before))
+                    await Task.Delay(1, cancel);
+                await Task.Delay(random.Next(300), cancel);
                 process.Kill();
                 await process.WaitForExitAsync(cancel);
             }
@@ -69,10 +71,10 @@ public sealed class MemoryAddProcessTests(ToolModel model) : IClassFixture<ToolM
 
     private string[] Model => ["--model", model.Path, "--threads", "1"];
 
-    private static long Bytes(string memory)
+    private static (long Sequence, long Bytes) Committed(string memory)
     {
         using var file = MemoryFile.Open(memory);
-        return file.Bytes;
+        return (file.Sequence, file.Bytes);
     }
 
     private static Process Start(string[] arguments) => Process.Start(new ProcessStartInfo(

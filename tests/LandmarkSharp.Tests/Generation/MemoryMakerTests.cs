@@ -210,6 +210,7 @@ public sealed class MemoryMakerTests : IDisposable
         Refusals.Says(() => new MemoryMaker(engine.With(engine.Retrieval! with { WindowIsCall = true }), writer), "leave out WindowIsCall");
         var maker = new MemoryMaker(engine, writer) { CommitEvery = TimeSpan.Zero };
         Refusals.Says(() => maker.Add("a", new StringReader("")), "The document 'a' has no text");
+        Refusals.Says(() => new MemoryMaker(engine, writer) { HotBytes = -1 }.Add("a", new StringReader("text")), "-1 bytes of blocks cannot be kept");
         Refusals.Says(() => maker.Add("", new StringReader("text")), "needs a name");
         Assert.Empty(writer.Documents.All);
 
