@@ -17,13 +17,18 @@ internal static class MemoryPassages
     public static IReadOnlyList<Passage> Of(Tokenizer tokenizer, OpenMemory memory, IReadOnlyList<int> own, IEnumerable<long> blocks)
     {
         long[] all = [.. blocks.Distinct().Order()];
+        var count = memory.Blocks + ((own.Count + memory.Model.BlockTokens - 1) / memory.Model.BlockTokens);
+        if (all is [var least, ..] && (least < 0 || all[^1] >= count))
+            throw new LandmarkException(
+                $"There is no block {(least < 0 ? least : all[^1])} in a session of {count:N0} blocks, {memory.Blocks:N0} of them its memory's; "
+                + "ask for those that it has.");
         // A session that was saved may have begun with another end of documents.
         var tail = own.Take(memory.Tail.Count).SequenceEqual(memory.Tail) ? memory.Tail.Count : 0;
         var after = Passage.Of(
-            tokenizer, own, memory.Model.BlockTokens, all.Where(b => b < 0 || b >= memory.Blocks).Select(b => b - memory.Blocks), memory.Blocks == 0);
+            tokenizer, own, memory.Model.BlockTokens, all.Where(b => b >= memory.Blocks).Select(b => b - memory.Blocks), memory.Blocks == 0);
         return
         [
-            .. all.Where(b => b >= 0 && b < memory.Blocks).Select(b => OfDocument(memory, b)),
+            .. all.Where(b => b < memory.Blocks).Select(b => OfDocument(memory, b)),
             .. after.Select(p => p.FirstToken < tail ? OfTail(tokenizer, memory, own, p) : p with { FirstByte = null, FirstCharacter = null })
                 .Select(p => p with { Block = p.Block + memory.Blocks }),
         ];

@@ -86,18 +86,6 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
                 + "open fewer sessions, or raise its limit on mappings (sysctl vm.max_map_count).");
     }
 
-    /// <summary>Has zeros again in the place of what there is, a file's or not.</summary>
-    /// <param name="at">Where it begins, at a page.</param>
-    /// <param name="bytes">Bytes, whole pages.</param>
-    /// <exception cref="LandmarkException">The system refuses, or there are no such addresses here.</exception>
-    public void Forget(long at, long bytes)
-    {
-        Within(at, bytes);
-        if (mmap(Address + (nint)at, (nuint)bytes, ReadWrite, Fixed | Anonymous, -1, 0) == -1)
-            throw new LandmarkException(
-                $"The system does not take {bytes / 1e6:N1} MB back ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); end the program.");
-    }
-
     /// <summary>
     /// Gives back the memory that pages of a file take; they are read from the file again when they are needed. Never for others: what
     /// was written there would be lost.

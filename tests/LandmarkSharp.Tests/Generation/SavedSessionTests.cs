@@ -35,7 +35,7 @@ public sealed class SavedSessionTests : MemoryShelf
             using var reopened = Engine.OpenSession(newest, name);
             Assert.Equal((name, session.Blocks), (reopened.Name, reopened.Blocks));
             Assert.Equal(session.Tokens, reopened.Tokens);
-            Assert.Equal(session.Passages([80, 81]).Select(p => p.Text), reopened.Passages([80, 81]).Select(p => p.Text));
+            Assert.Equal(session.Passages([79, 80]).Select(p => p.Text), reopened.Passages([79, 80]).Select(p => p.Text));
             Assert.Equal(Continued(session), Continued(reopened));
             using var file = MemoryFile.Open(path);
             Assert.Empty(file.Check(TestContext.Current.CancellationToken));
