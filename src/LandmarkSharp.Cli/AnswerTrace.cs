@@ -42,25 +42,23 @@ internal sealed class AnswerTrace
     /// <param name="engine">The model.</param>
     /// <param name="session">What it read and generated.</param>
     /// <param name="folder">The model's folder.</param>
-    /// <param name="text">The text; null for a prompt alone.</param>
-    /// <param name="file">Its file; null for standard input.</param>
+    /// <param name="find">Gives blocks' passages.</param>
+    /// <param name="file">The file of the text; null for standard input, and for a prompt alone.</param>
     /// <param name="ofText">Tokens of the text.</param>
     /// <param name="prompt">What followed it.</param>
     /// <param name="answer">What was shown.</param>
     /// <returns>The file; null where none was asked for.</returns>
     public string? Write(
-        LandmarkEngine engine, Session session, string folder, PlacedText? text, string? file, int ofText, string prompt, string answer)
+        LandmarkEngine engine, Session session, string folder, Func<IEnumerable<long>, IReadOnlyList<Passage>> find, string? file, long ofText,
+        string prompt, string answer)
     {
         if (path is null) return null;
-        var blocks = tokens.SelectMany(t => t.Reads!.Blocks).Distinct().ToArray();
-        var passages = text?.Passages(engine, session.Tokens, ofText, blocks)
-            ?? [.. engine.Passages(session.Tokens, blocks).Select(p => p with { FirstByte = null, FirstCharacter = null })];
+        var passages = find(tokens.SelectMany(t => t.Reads!.Blocks).Distinct());
         var (landmark, retrieval) = (engine.Config.Landmark!, engine.Retrieval!);
         var header = new TraceHeader(
             TraceHeader.Version, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), engine.Config.Layers,
-            engine.Config.Heads, landmark.BlockTokens, retrieval.TopK, retrieval.WindowBlocks, ofText,
-            (session.Tokens.Count + landmark.BlockTokens - 1) / landmark.BlockTokens, prompt, answer, tokens.Count, passages, file,
-            retrieval.KeepBlocks);
+            engine.Config.Heads, landmark.BlockTokens, retrieval.TopK, retrieval.WindowBlocks, ofText, session.Blocks, prompt, answer,
+            tokens.Count, passages, file, retrieval.KeepBlocks);
         // What a token spells, though a stop string may have kept it from being shown.
         var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
         new TraceFile(header, [.. tokens.Select(t => new TracedToken(t.Id, decoder.Push(t.Id), t.Reads!))]).Save(path);

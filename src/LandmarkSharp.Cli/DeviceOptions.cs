@@ -7,7 +7,7 @@ namespace LandmarkSharp.Cli;
 
 /// <summary>Where a command runs: libtorch, device and threads.</summary>
 /// <param name="several">Whether the command can run on several devices.</param>
-internal class DeviceOptions(bool several = false)
+internal class DeviceOptions(bool several = false) : TorchOptions
 {
     private readonly Option<string> device = new("--device")
     {
@@ -15,32 +15,24 @@ internal class DeviceOptions(bool several = false)
         DefaultValueFactory = _ => "auto",
         HelpName = "NAME",
     };
-    private readonly Option<string?> libtorch = new("--libtorch")
-    {
-        Description = "Folder of another libtorch, such as an installed PyTorch's lib; also LANDMARK_LIBTORCH.",
-        HelpName = "DIR",
-    };
-    private readonly Option<int?> threads =
-        new("--threads") { Description = "Threads that compute; as many as processors when not given.", HelpName = "N" };
 
-    public virtual void AddTo(Command command)
+    public override void AddTo(Command command)
     {
         command.Options.Add(device);
-        command.Options.Add(libtorch);
-        command.Options.Add(threads);
+        base.AddTo(command);
     }
 
     /// <summary>Loads libtorch and finds the device.</summary>
     public torch.Device Device(ParseResult parsed)
     {
-        Load(parsed);
+        LoadTorch(parsed);
         return LibTorch.Device(parsed.GetValue(device)!);
     }
 
     /// <summary>Loads libtorch and finds the devices of a list.</summary>
     public torch.Device[] Devices(ParseResult parsed)
     {
-        Load(parsed);
+        LoadTorch(parsed);
         torch.Device[] devices = [.. parsed.GetValue(device)!.Split(',', StringSplitOptions.TrimEntries).Select(LibTorch.Device)];
         if (devices.CountBy(d => d.ToString()).FirstOrDefault(d => d.Value > 1) is { Key: { } twice })
             throw new LandmarkException($"The device {twice} is given more than once; name each once.");
@@ -57,18 +49,12 @@ internal class DeviceOptions(bool several = false)
     /// </summary>
     public torch.Device Device(ParseResult parsed, Launch launch)
     {
-        Load(parsed);
+        LoadTorch(parsed);
         var names = parsed.GetValue(device)!.Split(',', StringSplitOptions.TrimEntries);
         if (names.Length > 1 && launch.LocalRank >= names.Length)
             throw new LandmarkException(
                 $"There are {names.Length} devices and more processes on this machine; name one for each, or cuda to take the first ones.");
         var name = names[names.Length > 1 ? launch.LocalRank : 0];
         return LibTorch.Device(name == "cuda" || (name == "auto" && LibTorch.CudaAvailable) ? $"cuda:{launch.LocalRank}" : name);
-    }
-
-    private void Load(ParseResult parsed)
-    {
-        LibTorch.Load(parsed.GetValue(libtorch));
-        if (parsed.GetValue(threads) is { } n) LibTorch.SetThreads(n);
     }
 }

@@ -21,20 +21,20 @@ internal static class Sources
     public static void Tell(IEnumerable<(double Mass, Passage Passage)> sources, Output output)
     {
         foreach (var (mass, passage) in sources)
-            output.Line($"[grey]{mass,6:P1}  {Tokens(passage)}[/]  {Markup.Escape(Short(passage.Text))}");
+            output.Line($"[grey]{mass,6:P1}  {Place(passage)}[/]  {Markup.Escape(Short(passage.Text))}");
     }
 
     /// <summary>Tells people in full: each numbered, where it stands, and its whole text.</summary>
     /// <param name="sources">The passages.</param>
-    /// <param name="ofText">Tokens of the text; a passage may reach into what was asked after it.</param>
+    /// <param name="isBeyond">Whether one reaches into what was asked after the text.</param>
     /// <param name="output">Where to.</param>
-    public static void Cite(IEnumerable<(double Mass, Passage Passage)> sources, long ofText, Output output)
+    public static void Cite(IEnumerable<(double Mass, Passage Passage)> sources, Func<Passage, bool> isBeyond, Output output)
     {
         foreach (var (i, (mass, passage)) in sources.Index())
         {
             var bytes = passage.FirstByte is { } first ? $", bytes {first:N0} to {Math.Max(first, first + passage.Bytes - 1):N0}" : "";
-            var beyond = passage.FirstToken + passage.Tokens > ofText ? ", past the text's end" : "";
-            output.Line($"[bold][[{i + 1}]][/] [grey]{mass:P1}, {Tokens(passage)}{bytes}{beyond}[/]");
+            var beyond = isBeyond(passage) ? ", past the text's end" : "";
+            output.Line($"[bold][[{i + 1}]][/] [grey]{mass:P1}, {Place(passage)}{bytes}{beyond}[/]");
             foreach (var line in passage.Text.Trim().Split('\n')) output.Text($"    {line.TrimEnd()}\n");
             output.Text("\n");
         }
@@ -47,6 +47,7 @@ internal static class Sources
     {
         source.Passage.Block,
         source.Mass,
+        source.Passage.Document,
         first_token = source.Passage.FirstToken,
         tokens = source.Passage.Tokens,
         first_byte = cited ? source.Passage.FirstByte : null,
@@ -54,7 +55,8 @@ internal static class Sources
         source.Passage.Text,
     };
 
-    private static string Tokens(Passage passage) => $"tokens {passage.FirstToken:N0} to {passage.FirstToken + passage.Tokens - 1:N0}";
+    private static string Place(Passage passage) =>
+        (passage.Document is { } name ? $"{Markup.Escape(name)}, " : "") + $"tokens {passage.FirstToken:N0} to {passage.FirstToken + passage.Tokens - 1:N0}";
 
     private static string Short(string passage)
     {

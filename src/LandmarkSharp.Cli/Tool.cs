@@ -26,6 +26,7 @@ internal static class Tool
             new FineTuneCommand(),
             new RunsCommand(),
             new ExperimentCommand(),
+            MemoryCommand.Create(),
             TokenizerCommand.Create(),
             WeightsCommand.Create(),
             BenchCommand.Create(),

@@ -13,6 +13,16 @@ internal sealed class AskCommand : LandmarkCommand
     private readonly Argument<string> question = new("QUESTION") { Description = "The question." };
     private readonly Option<string?> text =
         new("--text") { Description = "The text file; standard input when not given.", HelpName = "FILE" };
+    private readonly Option<string[]> memory = new("--memory")
+    {
+        Description = "A memory file to ask in place of a text, as 'landmark memory' makes them; several are read one after the other.",
+        HelpName = "FILE",
+    };
+    private readonly Option<string?> hot = new("--hot")
+    {
+        Description = "Bytes of the memory's blocks kept in RAM, such as 64MiB; as many as the system likes when not given.",
+        HelpName = "BYTES",
+    };
     private readonly Option<int> passages =
         new("--passages") { Description = "Passages to show.", DefaultValueFactory = _ => 4, HelpName = "N" };
     private readonly Option<bool> cite = new("--cite")
@@ -25,12 +35,15 @@ internal sealed class AskCommand : LandmarkCommand
 
     public AskCommand()
         : base(
-            "ask", "Answers a question about a text, and shows the passages it read.",
+            "ask", "Answers a question about a text or a memory file, and shows the passages it read.",
             "ask --text notes.txt \"What is the code of the archive?\"", "ask \"Who owns the lighthouse?\" --json < notes.txt",
+            "ask --memory books.memory \"Who owns the lighthouse?\" --cite --hot 64MiB",
             "ask --text notes.txt \"What is the code of the archive?\" --cite --trace archive.jsonl")
     {
         Arguments.Add(question);
         Options.Add(text);
+        Options.Add(memory);
+        Options.Add(hot);
         Options.Add(passages);
         Options.Add(cite);
         trace.AddTo(this);
@@ -47,29 +60,22 @@ internal sealed class AskCommand : LandmarkCommand
         if (asked.Length == 0) throw new LandmarkException("The question is empty; write it in quotes.");
         var options = sampling.Read(parsed, "\n");
         trace.Read(parsed);
-        var (path, folder) = (parsed.GetValue(text), model.Folder(parsed));
-        using var source = new PlacedText(path);
+        var folder = model.Folder(parsed);
+        using var about = About(parsed);
         using var engine = model.Load(parsed);
         if (cited) AnswerTrace.RequireLandmarks(engine, folder, cite);
         options = trace.Begin(options, engine, folder);
-        TextInput.RequireRoom(engine, path);
-        using var session = engine.NewSession();
 
         var clock = Stopwatch.StartNew();
-        output.Progress("Reading", TextInput.TokensAbout(path), progress =>
-        {
-            session.Append(source.Reader, progress, cancel);
-            return 0;
-        });
-        var read = session.Tokens.Count;
-        if (read == 0) throw new LandmarkException("The text is empty; give a text to ask about.");
+        using var session = about.Begin(engine, output, cancel);
         // The form in which models of ours are trained to be asked.
         var prompt = $"\n\nQuestion: {asked}\nAnswer:";
         session.Append(prompt, cancel: cancel);
-        var seconds = clock.Elapsed.TotalSeconds;
+        var (seconds, first) = (clock.Elapsed.TotalSeconds, (double?)null);
         var answer = new StringBuilder();
         foreach (var token in session.Generate(options, cancel))
         {
+            first ??= clock.Elapsed.TotalSeconds;
             trace.Add(token);
             var piece = answer.Length == 0 ? token.Text.TrimStart() : token.Text;
             answer.Append(piece);
@@ -77,27 +83,28 @@ internal sealed class AskCommand : LandmarkCommand
             if (piece.Length > 0) output.Event(new { @event = "token", text = piece });
         }
         output.Text("\n\n");
-        var sources = Sources.Of(
-            [.. session.Trace.Blocks.Take(shown)],
-            blocks => cited ? source.Passages(engine, session.Tokens, read, blocks) : engine.Passages(session.Tokens, blocks));
-        if (cited) Sources.Cite(sources, read, output);
+        var sources = Sources.Of([.. session.Trace.Blocks.Take(shown)], blocks => about.Passages(engine, session, blocks, cited));
+        if (cited) Sources.Cite(sources, about.IsBeyond, output);
         else Sources.Tell(sources, output);
-        if (cited && sources.Any(s => s.Passage.FirstByte is null))
+        if (cited && about is ReadText && sources.Any(s => s.Passage.FirstByte is null))
             Tool.Warn(
                 "The tokens do not spell the text byte for byte, so passages have no place in bytes; text in UTF-8 has one with most tokenizers.",
                 parsed);
         output.Line($"[grey]{session.Trace.WindowMass,6:P1}  the last tokens and the question[/]");
         if (session.Trace.DroppedShare is { } dropped)
             output.Line($"[grey]{dropped,6:P1}  of the answer's retrievals were dropped for the context-miss token[/]");
-        output.Line($"[grey]{read:N0} tokens read in {seconds:F1} s[/]");
-        var traced = trace.Write(engine, session, folder, source, TextInput.IsFile(path) ? path : null, read, prompt, answer.ToString().Trim());
+        output.Line($"[grey]{about.Tokens:N0} tokens read in {seconds:F1} s[/]");
+        var traced = trace.Write(
+            engine, session, folder, blocks => about.Passages(engine, session, blocks, placed: true), about.Name, about.Tokens, prompt,
+            answer.ToString().Trim());
         if (traced is not null) output.Line($"[grey]The account of every token is in {Markup.Escape(traced)}; 'landmark trace' shows it[/]");
         output.Event(new
         {
             @event = "answer",
             answer = answer.ToString().Trim(),
-            tokens = read,
+            tokens = about.Tokens,
             prefill_seconds = Math.Round(seconds, 3),
+            first_token_seconds = first is { } time ? Math.Round(time, 3) : (double?)null,
             window_mass = session.Trace.WindowMass,
             keep_blocks = session.Trace.KeepBlocks,
             dropped_retrievals = session.Trace.DroppedShare,
@@ -106,5 +113,16 @@ internal sealed class AskCommand : LandmarkCommand
             trace = traced,
         });
         return Tool.Success;
+    }
+
+    /// <summary>The text or the memory that is asked about.</summary>
+    private AskedText About(ParseResult parsed)
+    {
+        var (path, paths) = (parsed.GetValue(text), parsed.GetValue(memory) ?? []);
+        if (paths.Length == 0)
+            return parsed.GetValue(hot) is null ? new ReadText(path)
+                : throw new LandmarkException("--hot bounds what is kept of a memory file, and a text is kept whole; leave it out, or give --memory.");
+        if (path is not null) throw new LandmarkException("A question is about a text or a memory; leave out --text or --memory.");
+        return new ReadMemory(paths, parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null).Checked();
     }
 }

@@ -68,7 +68,10 @@ internal sealed class GenerateCommand : LandmarkCommand
         output.Text("\n");
         var generated = session.Tokens.Count - read;
         var traced = trace.Write(
-            engine, session, model.Folder(parsed), source, TextInput.IsFile(path) ? path : null, ofText, begin ?? "", said.ToString());
+            engine, session, model.Folder(parsed),
+            blocks => source?.Passages(engine, session.Tokens, ofText, blocks)
+                ?? [.. engine.Passages(session.Tokens, blocks).Select(p => p with { FirstByte = null, FirstCharacter = null })],
+            TextInput.IsFile(path) ? path : null, ofText, begin ?? "", said.ToString());
         output.Event(new
         {
             @event = "end",

@@ -50,12 +50,13 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
     public void Choose(int unit, long* chosen)
     {
         var (first, t) = (unit / sizes.Queries * share, unit % sizes.Queries);
+        var picks = view.Picks(chosen, first, t);
         if (view.Mass < 1 && sizes.K > 0)
         {
             new CpuMassChoice(scores, step, sizes, share, 1, view.Mass, chosen).Choose(first, t);
+            view.Choosing?.Invoke(picks);
             return;
         }
-        var picks = view.Picks(chosen, first, t);
         if (!view.Retrieves(first, share, t))
         {
             picks.Fill(-1);
@@ -74,6 +75,7 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
             CpuTopK.Row(new(best, sizes.InMemory), picks);
         }
         for (var h = 1; h < share; h++) picks.CopyTo(view.Picks(chosen, first + h, t));
+        view.Choosing?.Invoke(picks);
     }
 
     private float* Row(int head, int t) => scores + (((long)head * sizes.Queries) + t) * step;

@@ -35,13 +35,15 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         !options.Reference && options.Positions == PositionMode.Stingy && type == ScalarType.Float32 && device.type == DeviceType.CPU;
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null)
+    public Retrieved Attend(
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null, BlocksChosen? choosing = null)
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
             InRows(q), BlockRead.InSteps(blocks), scales is null ? null : BlockRead.InSteps(scales), BlockRead.InSteps(landmarks), sizes, rotary)
         {
             Mass = options.Mass ?? 1,
+            Choosing = choosing,
         };
         view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.Cutoff);
         var result = Attend(view, tied);
@@ -72,6 +74,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         {
             var start = Stopwatch.GetTimestamp();
             if (K > 0) chosen = Choose(view, tied);
+            if (chosen is not null) view.Choosing?.Invoke(new ReadOnlySpan<long>((long*)Aten.DataPointer(chosen), (int)chosen.numel()));
             scanTime = Stopwatch.GetElapsedTime(start);
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }

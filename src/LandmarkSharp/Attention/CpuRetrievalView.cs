@@ -44,6 +44,9 @@ internal sealed unsafe class CpuRetrievalView(
     /// <summary>Who retrieves; null for a model without a context-miss token, where all do.</summary>
     public CpuMiss? Miss { get; set; }
 
+    /// <summary>Told what was chosen, before it is read; null for nobody.</summary>
+    public BlocksChosen? Choosing { get; init; }
+
     /// <summary>The share of the landmarks' softmax after which no more is chosen; 1 for k blocks always.</summary>
     public double Mass { get; init; } = 1;
 

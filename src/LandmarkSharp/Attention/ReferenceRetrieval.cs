@@ -39,7 +39,8 @@ internal sealed class ReferenceRetrieval : IDisposable
     }
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, Tensor? miss = null)
+    public Retrieved Attend(
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, Tensor? miss = null, BlocksChosen? choosing = null)
     {
         using var scope = NewDisposeScope();
         q = q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim));
@@ -48,7 +49,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         var (inner, gate) = Window(q, own, landmarks);                                      // [1, H, T, N, ℓ], [1, H, T, N]
         if (miss is not null)
         {
-            var gated = WithMiss(q, inner, gate, own, blocks, landmarks.narrow(1, 0, inMemory), tied, scales, miss);
+            var gated = WithMiss(q, inner, gate, own, blocks, landmarks.narrow(1, 0, inMemory), tied, scales, miss, choosing);
             return gated with
             {
                 Output = gated.Output.MoveToOuterDisposeScope(),
@@ -67,6 +68,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         var scores = positions.Scan(forms, keys, tied);
         var chosen = BlockSelection.Choose(scores, keys.shape[0], k, options.Selection, options.Reference);
         if (options.EndsByMass) chosen = BlockSelection.EndByMass(scores, chosen, keys.shape[0], options.Selection, options.Mass!.Value);
+        Tell(choosing, chosen);
         var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
         var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
         var read = options.EndsByMass
@@ -96,7 +98,8 @@ internal sealed class ReferenceRetrieval : IDisposable
     /// mass is known before any landmark is scanned, and queries and heads of less than the cut-off are left out of all that follows.
     /// </summary>
     private Retrieved WithMiss(
-        Tensor q, Tensor inner, Tensor gate, Tensor own, Tensor blocks, Tensor keys, bool tied, Tensor? scales, Tensor miss)
+        Tensor q, Tensor inner, Tensor gate, Tensor own, Tensor blocks, Tensor keys, bool tied, Tensor? scales, Tensor miss,
+        BlocksChosen? choosing)
     {
         var (h, t, g, n) = (q.shape[0], q.shape[1], keys.shape[0], gate.shape[3]);
         var score = LandmarkAttention.Scores(missTable!.Rotate(q).unsqueeze(0), miss.unsqueeze(0).unsqueeze(2));    // [1, H, T, 1]
@@ -127,6 +130,7 @@ internal sealed class ReferenceRetrieval : IDisposable
             var near = keys.narrow(0, first * g / h, Math.Max(1, together * g / h));
             var picks = BlockSelection.Choose(
                 positions.Scan(turned, near, tied), near.shape[0], k, options.Selection, options.Reference, active);
+            Tell(choosing, picks);
             var form = positions.ForReading(turned, picks);                                 // [H', T', k, d]
             var rows = active.flatten().nonzero().flatten();                                 // [R] of H'·T'
             Tensor Rows(Tensor x) => x.flatten(0, 1).index_select(0, rows);
@@ -143,6 +147,13 @@ internal sealed class ReferenceRetrieval : IDisposable
         {
             Dropped = (h * t) - retrieves.sum().item<long>(),
         };
+    }
+
+    private static void Tell(BlocksChosen? choosing, Tensor chosen)
+    {
+        if (choosing is null) return;
+        using var there = chosen.cpu().contiguous();
+        choosing(there.data<long>().ToArray());
     }
 
     /// <summary>Reads chosen blocks where queries have fewer than k: [H, T, k, d], zeros for −1.</summary>

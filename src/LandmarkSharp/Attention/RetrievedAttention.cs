@@ -25,6 +25,10 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
     public long? Dropped { get; init; }
 }
 
+/// <summary>Told which blocks are read next, −1 standing for none; by several threads at once, and before they are read.</summary>
+/// <param name="blocks">Numbers of blocks, some more than once; valid during the call.</param>
+public delegate void BlocksChosen(ReadOnlySpan<long> blocks);
+
 /// <summary>
 /// Attention past the window (the paper's section 3.2; landmark-attention.md 3.1): a query sees the blocks of its window and
 /// itself as in training, and of the blocks before the window the k whose landmarks score highest. All of them compete in one
@@ -101,17 +105,20 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="scales">[n, G, 2, ℓ] float32: what each row of int8 blocks is multiplied by; null for other types.</param>
     /// <param name="account">Whether the blocks read and their gates are wanted; without, they may be missing.</param>
     /// <param name="miss">[G, d]: the context-miss token's keys, not rotated, where the options have a cut-off.</param>
+    /// <param name="choosing">On the CPU, told what is read of the memory, which it must not throw at; null for nobody.</param>
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
     public Retrieved Attend(
-        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true, Tensor? miss = null)
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true, Tensor? miss = null,
+        BlocksChosen? choosing = null)
     {
         Check(q, blocks, landmarks, scales);
         Check(miss, blocks);
-        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss);
+        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss, choosing);
         using var scope = NewDisposeScope();
         var held = Needed - forgotten;
         var read = Read(
-            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss);
+            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss,
+            choosing is null ? null : kept => choosing(Array.ConvertAll(kept.ToArray(), block => block < 0 ? block : block + forgotten)));
         return read with
         {
             Output = read.Output.MoveToOuterDisposeScope(),
@@ -131,9 +138,10 @@ public sealed class RetrievedAttention : IDisposable
     /// <summary>Blocks before the window and in it.</summary>
     private int Needed => inMemory + ((keys + length - 1) / length);
 
-    private Retrieved Read(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss) =>
-        kernel?.Attend(q, blocks, landmarks, tied, scales, miss) ?? decode?.Attend(q, blocks, landmarks, tied)
-            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss);
+    private Retrieved Read(
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss, BlocksChosen? choosing) =>
+        kernel?.Attend(q, blocks, landmarks, tied, scales, miss, choosing) ?? decode?.Attend(q, blocks, landmarks, tied)
+            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss, choosing);
 
     private ReferenceRetrieval Reference(int kept, RetrievalOptions options) =>
         new(kept, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);

@@ -107,7 +107,61 @@ public sealed class LandmarkEngine : IDisposable
     }
 
     /// <summary>A session that has read nothing yet.</summary>
-    public Session NewSession() => new(this);
+    public Session NewSession() => new(this, NewMemory());
+
+    /// <summary>Opens memory files for sessions of this model, and reads their landmark keys.</summary>
+    /// <param name="paths">The files; sessions have read the complete documents of all, in this order.</param>
+    /// <param name="hotBytes">
+    /// Bytes of blocks that its sessions keep in memory: what was read least recently goes first. Null leaves it to the system, which takes
+    /// memory back when it is short. Landmark keys and what sessions read themselves come on top.
+    /// </param>
+    /// <exception cref="LandmarkException">
+    /// One cannot be opened, is damaged, is another model's, or has no complete document; or the model cannot read it: it has no landmarks,
+    /// is not on the CPU, or keeps blocks as another type.
+    /// </exception>
+    public OpenMemory OpenMemory(IReadOnlyList<string> paths, long? hotBytes = null)
+    {
+        var model = this.MemoryModel();
+        if (Decoder.Device.type != TorchSharp.DeviceType.CPU)
+            throw new LandmarkException($"A memory file is read on the CPU alone, and the model is on {Decoder.Device.type}; load it there.");
+        if (Retrieval!.WindowIsCall)
+            throw new LandmarkException("A memory file cannot be read where the window is what is computed at once; leave out WindowIsCall.");
+        return Memory.OpenMemory.Open(paths, model, Retrieval.BlockType, Decoder.ComputeType, hotBytes);
+    }
+
+    /// <summary>
+    /// A session that has read all complete documents of a memory: it goes on where the last one ends. What it reads and generates is its
+    /// own, and the memory's blocks are shared with all sessions.
+    /// </summary>
+    /// <param name="memory">The memory, which must not be closed before the session.</param>
+    /// <exception cref="LandmarkException">It was opened for another model, or for one that keeps blocks as another type.</exception>
+    public Session NewSession(OpenMemory memory) => NewSession(memory, null);
+
+    /// <summary>A session as it was saved in one of a memory's files: it goes on where it stopped, after the memory's documents.</summary>
+    /// <param name="memory">The memory, which must not be closed before the session.</param>
+    /// <param name="name">The session's name.</param>
+    /// <exception cref="LandmarkException">
+    /// The memory was opened for another model, or for one that keeps blocks as another type; or it has no such session, or that is damaged.
+    /// </exception>
+    public Session OpenSession(OpenMemory memory, string name) => NewSession(memory, SavedSession.Find(memory, name));
+
+    private Session NewSession(OpenMemory memory, SavedSession? saved)
+    {
+        if (memory.Model != this.MemoryModel() || Retrieval!.WindowIsCall || (Retrieval.BlockType ?? memory.Type) != memory.Type)
+            throw new LandmarkException("The memory was opened for another model, or for one that reads otherwise; open it with this one.");
+        // What the session reads is kept as the memory's blocks are.
+        var own = (BlockMemory)With(Retrieval with { BlockType = memory.Type }).NewMemory();
+        try
+        {
+            own.StartAfter(memory, saved?.Blocks ?? 0, (layer, blocks) => saved!.Read(layer, blocks, memory.Blocks));
+            return new Session(this, own, memory, saved);
+        }
+        catch
+        {
+            own.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>
     /// Blocks as passages of text, placed in what the tokens spell. That is the text which was read, unless the tokenizer rewrites it

@@ -10,7 +10,9 @@ namespace LandmarkSharp.Generation;
 /// <param name="Text">What they spell. A character whose bytes lie in two blocks belongs to the second.</param>
 /// <param name="FirstCharacter">UTF-16 units before it; null where that is not known.</param>
 /// <param name="FirstByte">Bytes of UTF-8 before it; null where that is not known.</param>
-public sealed record Passage(long Block, long FirstToken, int Tokens, string Text, long? FirstCharacter = null, long? FirstByte = null)
+/// <param name="Document">The document of a memory in which it stands; null for a session's own text.</param>
+public sealed record Passage(
+    long Block, long FirstToken, int Tokens, string Text, long? FirstCharacter = null, long? FirstByte = null, string? Document = null)
 {
     /// <summary>The text's bytes in UTF-8.</summary>
     public int Bytes => Encoding.UTF8.GetByteCount(Text);
@@ -20,11 +22,13 @@ public sealed record Passage(long Block, long FirstToken, int Tokens, string Tex
     /// <param name="tokens">The text's regular tokens.</param>
     /// <param name="blockTokens">Regular tokens of a block, ℓ.</param>
     /// <param name="blocks">The blocks, in any order.</param>
+    /// <param name="atStart">Whether nothing comes before the tokens.</param>
     /// <returns>In the order of the text, each once.</returns>
     /// <exception cref="LandmarkException">The text has no such block.</exception>
-    internal static IReadOnlyList<Passage> Of(Tokenizer tokenizer, IReadOnlyList<int> tokens, int blockTokens, IEnumerable<long> blocks)
+    internal static IReadOnlyList<Passage> Of(
+        Tokenizer tokenizer, IReadOnlyList<int> tokens, int blockTokens, IEnumerable<long> blocks, bool atStart = true)
     {
-        var decoder = tokenizer.CreateDecoder();
+        var decoder = tokenizer.CreateDecoder(atStart);
         List<Passage> found = [];
         var (at, characters, bytes) = (0, 0L, 0L);
         foreach (var block in blocks.Distinct().Order())

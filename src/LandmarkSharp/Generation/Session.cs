@@ -14,13 +14,13 @@ namespace LandmarkSharp.Generation;
 /// Positions are computed in the memory's chunks; the last tokens wait until their chunk is full or something is asked, so the
 /// last one always waits, and its prediction is never needed before it has been computed.
 /// </remarks>
-public sealed class Session : IDisposable
+public sealed partial class Session : IDisposable
 {
     private const int Slice = 4096;
-    private const int ScoredAtOnce = 512;       // a vocabulary's logits for each
     private const int AnswerRoom = 256;         // or the memory, made to measure, is copied whole for the first tokens of an answer
 
     private readonly LandmarkEngine engine;
+    private readonly OpenMemory? opened;
     private readonly ContextMemory memory;
     private readonly LandmarkConfig? landmark;
     private readonly LandmarkStream? stream;
@@ -28,17 +28,29 @@ public sealed class Session : IDisposable
     private readonly List<int> waiting = [];    // positions not computed yet, landmarks included
     private Tensor? last;                       // [1, D]: the state that predicts the token after what is computed
 
-    internal Session(LandmarkEngine engine)
+    internal Session(LandmarkEngine engine, ContextMemory memory, OpenMemory? opened = null, SavedSession? saved = null)
     {
-        (this.engine, memory, landmark) = (engine, engine.NewMemory(), engine.Config.Landmark);
+        (this.engine, this.memory, this.opened, landmark) = (engine, memory, opened, engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
         Trace = NewTrace(records: false);
+        Name = saved?.Name;
+        text.AddRange(saved?.Held ?? []);
+        Push(saved?.Waiting ?? [.. opened?.Tail ?? []]);
     }
 
-    /// <summary>The regular tokens read and generated so far; landmarks are not among them.</summary>
+    /// <summary>
+    /// The regular tokens read and generated so far; landmarks are not among them, nor are those that stand in the blocks of a memory with
+    /// which the session began. Where there is one, the tokens at its end that fill no block come first.
+    /// </summary>
     public IReadOnlyList<int> Tokens => text;
 
-    /// <summary>Bytes of keys and values held.</summary>
+    /// <summary>
+    /// Blocks of what was read and generated so far, those of a memory with which the session began and the unfinished one counted; 0 for a
+    /// model without landmarks.
+    /// </summary>
+    public long Blocks => landmark is { } l ? Opened + ((text.Count + l.BlockTokens - 1) / l.BlockTokens) : 0;
+
+    /// <summary>Bytes of keys and values held, without those of a memory with which the session began.</summary>
     public long MemoryBytes => memory.Bytes;
 
     /// <summary>Retrievals that the text's tokens, heads and layers could have made so far; 0 for a model without a context-miss token.</summary>
@@ -59,13 +71,13 @@ public sealed class Session : IDisposable
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public void Append(string more, IProgress<long>? progress = null, CancellationToken cancel = default) =>
-        Append(engine.Tokenizer.Encode(more, addSpecial: AddsMark, atStart: text.Count == 0), progress, cancel);
+        Append(engine.Tokenizer.Encode(more, addSpecial: AddsMark, atStart: IsAtStart), progress, cancel);
 
     /// <summary>Reads a text of any length as it comes, in bounded memory beside the keys and values.</summary>
     /// <inheritdoc cref="Append(string, IProgress{long}?, CancellationToken)"/>
     public void Append(TextReader more, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
-        var atStart = text.Count == 0;
+        var atStart = IsAtStart;
         if (AddsMark) Append([engine.Tokenizer.BosId!.Value], progress, cancel);
         foreach (var piece in engine.Tokenizer.EncodePieces(more, atStart: atStart))
             Append(piece, progress, cancel);
@@ -96,41 +108,6 @@ public sealed class Session : IDisposable
         progress?.Report(text.Count);
     }
 
-    /// <summary>
-    /// Reads tokens as <see cref="Append(ReadOnlySpan{int}, IProgress{long}?, CancellationToken)"/> does, and tells
-    /// how likely each was.
-    /// </summary>
-    /// <param name="tokens">Regular tokens.</param>
-    /// <param name="report">
-    /// Told, chunk by chunk, the number in the text of the first token and each one's log-probability given all before it. The
-    /// first token of a session has none before it and is not reported. The landmark's own share is not part of the softmax.
-    /// </param>
-    /// <param name="cancel">Stops between chunks; what was read stays.</param>
-    /// <exception cref="LandmarkException">
-    /// A token is not the model's, or is the landmark; there is no memory for them; or the model computes no numbers.
-    /// </exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public void Score(ReadOnlySpan<int> tokens, Action<long, float[]> report, CancellationToken cancel = default)
-    {
-        engine.RequireRegular(tokens);
-        Reserve(tokens.Length);
-        if (tokens.Length > 0 && waiting.Count == 0 && last is not null)
-            report(text.Count, engine.LogProbabilities(last, [tokens[0]]));
-        var from = text.Count;    // tokens before this one are not asked for
-        for (; tokens.Length > 0; tokens = tokens[Math.Min(Slice, tokens.Length)..])
-        {
-            Push(tokens[..Math.Min(Slice, tokens.Length)]);
-            var more = tokens.Length > Slice;
-            while (waiting.Count > (more ? memory.Room : Trailing))
-            {
-                cancel.ThrowIfCancellationRequested();
-                var first = text.Count - Waiting;
-                var count = Math.Min(memory.Room, waiting.Count - Trailing);
-                Run(count, hidden => Tell(hidden, first, from, report));
-            }
-        }
-    }
-
     /// <summary>Goes on with the text, token by token.</summary>
     /// <param name="options">How tokens are chosen and when to stop.</param>
     /// <param name="cancel">Stops between tokens; what was generated stays part of the text.</param>
@@ -152,6 +129,16 @@ public sealed class Session : IDisposable
         return Steps(options.Checked(), cancel);
     }
 
+    /// <summary>
+    /// Blocks as passages: of a memory's documents with their names, placed in the document's text, and of the session's own text, placed
+    /// as <see cref="LandmarkEngine.Passages"/> does.
+    /// </summary>
+    /// <param name="blocks">Numbers of blocks, as <see cref="Trace"/> has them, in any order.</param>
+    /// <returns>In the order of the blocks, each once.</returns>
+    /// <exception cref="LandmarkException">There is no such block, or a document's text is damaged.</exception>
+    public IReadOnlyList<Passage> Passages(IEnumerable<long> blocks) =>
+        opened is null ? engine.Passages(text, blocks) : MemoryPassages.Of(engine.Tokenizer, opened, text, blocks);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -159,7 +146,12 @@ public sealed class Session : IDisposable
         memory.Dispose();
     }
 
-    private bool AddsMark => text.Count == 0 && engine.Tokenizer.AddsBos;
+    private bool IsAtStart => text.Count == 0 && Opened == 0;
+
+    private bool AddsMark => IsAtStart && engine.Tokenizer.AddsBos;
+
+    /// <summary>Blocks of the memory with which the session began.</summary>
+    private long Opened => opened?.Blocks ?? 0;
 
     /// <summary>Positions that the last regular token takes: with the landmark after it, two.</summary>
     private int Trailing => stream is { Phase: 0 } ? 2 : 1;
@@ -221,7 +213,7 @@ public sealed class Session : IDisposable
         {
             if (memory is BlockMemory done) done.Observer = null;
         }
-        Trace.BlockCount = landmark is { } l ? (text.Count + l.BlockTokens - 1) / l.BlockTokens : 0;
+        Trace.BlockCount = Blocks;
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
         return [.. engine.Decoder.Logits(last!).to(ScalarType.Float32).cpu().contiguous().data<float>()];
@@ -238,7 +230,7 @@ public sealed class Session : IDisposable
     {
         engine.RequireRoom(more);       // beside what is held: it is not free any more
         var tokens = text.Count + (long)more + AnswerRoom;
-        memory.Reserve(landmark is { } l ? LandmarkStream.CountWithLandmarks(tokens, l.BlockTokens) : tokens);
+        memory.Reserve(landmark is { } l ? LandmarkStream.CountWithLandmarks((Opened * l.BlockTokens) + tokens, l.BlockTokens) : tokens);
     }
 
     /// <summary>Computes the first positions that wait.</summary>
@@ -270,29 +262,4 @@ public sealed class Session : IDisposable
     /// </summary>
     private bool Predicts(int i) =>
         landmark is not { } l || l.Predicts(waiting[i], i + 1 < waiting.Count ? waiting[i + 1] : null);
-
-    /// <summary>
-    /// Tells the log-probabilities of the tokens that the states of a chunk predict, from number
-    /// <paramref name="from"/> on.
-    /// </summary>
-    private void Tell(Tensor hidden, int first, int from, Action<long, float[]> report)
-    {
-        var count = (int)hidden.shape[0];
-        List<long> rows = [];
-        var (next, start) = (first, 0);    // the number in the text of the token after position i; of the first one told
-        for (var i = 0; i < count; i++)
-        {
-            if (waiting[i] != landmark?.Id) next++;
-            if (!Predicts(i) || next < from) continue;
-            if (rows.Count == 0) start = next;
-            rows.Add(i);
-        }
-        if (rows.Count == 0) return;
-        foreach (var part in rows.Chunk(ScoredAtOnce))
-        {
-            using var scope = NewDisposeScope();
-            report(start, engine.LogProbabilities(hidden.index_select(0, tensor(part, device: hidden.device)), text.GetRange(start, part.Length)));
-            start += part.Length;
-        }
-    }
 }

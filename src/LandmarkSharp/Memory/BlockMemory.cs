@@ -35,6 +35,7 @@ public sealed class BlockMemory(
     private readonly RetrievalOptions options = options.Checked();
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
+    private OpenedBlocks? shared;
     private long reserved;
     private int count;
     private RotaryTable? phases;
@@ -52,6 +53,15 @@ public sealed class BlockMemory(
 
     /// <summary>Those that were dropped, since the context-miss token had less than the cut-off.</summary>
     public long Dropped { get; private set; }
+
+    /// <summary>Positions of a block, its landmark counted, L.</summary>
+    internal int BlockLength => blockLength;
+
+    /// <summary>Each layer's blocks; null before its first pass.</summary>
+    internal IReadOnlyList<LayerBlocks?> Layers => held;
+
+    /// <summary>Told after each window in each layer, or at once where a pass's windows are read at once.</summary>
+    internal Action? WindowRead { get; set; }
 
     /// <summary>Blocks before the window of the next pass; the last <see cref="RetrievalOptions.KeepBlocks"/> of them are retrieved from.</summary>
     public long InMemory => options.WindowIsCall ? Positions / blockLength : Positions / WindowPositions * options.WindowBlocks;
@@ -71,14 +81,42 @@ public sealed class BlockMemory(
     /// <inheritdoc/>
     public override void Reserve(long positions) => reserved = Math.Max(reserved, Blocks(positions));
 
+    /// <summary>Begins after blocks that others have computed, instead of a first pass.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="groups">Key-value heads, G.</param>
+    /// <param name="fill">Puts a layer's landmark keys, keys and values in their places; there is room for them.</param>
+    internal void StartAfter(long count, long groups, Action<int, LayerBlocks> fill)
+    {
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var blocks = held[layer] = Layer(groups, rotary.HeadDim);
+            blocks.Grow(count, 0);
+            fill(layer, blocks);
+        }
+        StartAt(count * blockLength);
+    }
+
+    /// <summary>Begins after the blocks of an open memory, where they lie, instead of a first pass.</summary>
+    /// <param name="opened">The memory.</param>
+    /// <param name="more">Blocks of a session that had begun so.</param>
+    /// <param name="fill">Puts a layer's blocks of that session in their places, if there are any.</param>
+    internal void StartAfter(OpenMemory opened, long more, Action<int, LayerBlocks> fill)
+    {
+        shared = new OpenedBlocks(opened);
+        StartAfter(opened.Blocks + more, opened.Model.Heads, (layer, blocks) =>
+        {
+            shared.Begin(layer, blocks);
+            if (more > 0) fill(layer, blocks);
+        });
+    }
+
     /// <inheritdoc/>
     public override Tensor Attend(int layer, Tensor q, Tensor k, Tensor v)
     {
         using var scope = NewDisposeScope();
         Setup(q);
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
-        var blocks = held[layer] ??= new LayerBlocks(
-            keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
+        var blocks = held[layer] ??= Layer(keys.shape[0], keys.shape[2]);
         Check(blocks, k, v);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
@@ -89,13 +127,16 @@ public sealed class BlockMemory(
         var outputs = pieces.ConvertAll(piece =>
         {
             using var part = NewDisposeScope();
+            shared?.ReadFrom(layer, piece.InMemory);                                        // the window is always read
             // In the first layer a key is a token's own: all landmarks have the same.
             var read = piece.Reading.Attend(
                 q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
-                account: Observer is not null, missKeys?[layer]);
+                account: Observer is not null, missKeys?[layer], shared?.Reader(layer));
+            shared?.End();
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
             Observer?.Invoke(layer, read);
+            WindowRead?.Invoke();
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
         });
         var output = outputs.Count == 1 ? outputs[0] : cat(outputs, 0);
@@ -117,6 +158,7 @@ public sealed class BlockMemory(
     protected override void Dispose(bool disposing)
     {
         Finish();
+        shared?.Dispose();
         foreach (var layer in held) layer?.Dispose();
         foreach (var key in missKeys ?? []) key.Dispose();
     }
@@ -135,10 +177,13 @@ public sealed class BlockMemory(
             var inMemory = options.WindowIsCall ? InMemory : at / WindowPositions * options.WindowBlocks;
             var keys = (int)(at - (inMemory * blockLength)) + length;
             pieces.Add(new Piece(
-                from, length, new RetrievedAttention(
+                from, length, inMemory, new RetrievedAttention(
                     (int)inMemory, keys, length, blockLength, rotary, options, type, device, spans ? options.WindowBlocks : null)));
         }
     }
+
+    private LayerBlocks Layer(long groups, long width) =>
+        new(groups, blockLength - 1, width, type, BlockType.Of(options, type, device), device);
 
     // Keys and values are written to their places by address: what does not fit must not get that far.
     private void Check(LayerBlocks blocks, Tensor k, Tensor v)
@@ -162,5 +207,5 @@ public sealed class BlockMemory(
     private long Blocks(long positions) => (positions + blockLength - 1) / blockLength;
 
     /// <summary>Positions of a pass that lie in one window, and what they read.</summary>
-    private sealed record Piece(int From, int Count, RetrievedAttention Reading);
+    private sealed record Piece(int From, int Count, long InMemory, RetrievedAttention Reading);
 }

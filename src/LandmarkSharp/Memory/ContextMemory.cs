@@ -39,6 +39,9 @@ public abstract class ContextMemory : IAttention, IDisposable
         Finish();
     }
 
+    /// <summary>Begins after positions that others have computed.</summary>
+    protected void StartAt(long positions) => Positions = positions;
+
     /// <summary>Makes room for so many positions in all, so that memory grows once; never required.</summary>
     public abstract void Reserve(long positions);
 

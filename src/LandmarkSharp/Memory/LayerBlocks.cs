@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
+using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -37,17 +39,40 @@ internal sealed class LayerBlocks(
     /// <summary>Type of the model, and of the keys and values that are written.</summary>
     public ScalarType Type => type;
 
-    /// <summary>Bytes that the blocks there is room for take, whatever lies between them.</summary>
-    public long Bytes => (Capacity * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim)) + (Landmarks.numel() * Landmarks.element_size());
+    /// <summary>Bytes that the blocks there is room for take, whatever lies between them; those that are a file's take none.</summary>
+    public long Bytes =>
+        ((Capacity - Mapped) * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim))
+        + ((Capacity - ((storage as HostStorage)?.MappedLandmarks ?? 0)) * groups * headDim * Landmarks.element_size());
+
+    /// <summary>Blocks that are a file's: the first ones.</summary>
+    public long Mapped => (storage as HostStorage)?.Mapped ?? 0;
 
     /// <summary>Blocks that fit without growing.</summary>
     public long Capacity => Blocks.shape[0];
+
+    /// <summary>The keys and values of a block, [G, 2, ℓ, d], where they lie on the CPU; until the next <see cref="Grow"/>.</summary>
+    public Span<byte> Numbers(long block) => Piece(Blocks, block);
+
+    /// <summary>The scales of a block, [G, 2, ℓ], where they lie on the CPU; nothing where there are none.</summary>
+    public Span<float> Factors(long block) => Scales is { } scales ? MemoryMarshal.Cast<byte, float>(Piece(scales, block)) : [];
 
     /// <summary>Grows to hold so many blocks, of which the first <paramref name="used"/> are kept.</summary>
     public void Grow(long capacity, long used)
     {
         if (capacity > Capacity) storage.Grow(Math.Max(capacity, Math.Max(FirstBlocks, Capacity * 3 / 2)), used);
     }
+
+    /// <inheritdoc cref="HostStorage.Map"/>
+    public void Map(long first, SafeFileHandle file, long offset, long count) => Host.Map(first, file, offset, count);
+
+    /// <inheritdoc cref="HostStorage.MapLandmarks(SafeFileHandle, long, long)"/>
+    public void MapLandmarks(SafeFileHandle file, long offset, long count) => Host.MapLandmarks(file, offset, count);
+
+    /// <inheritdoc cref="HostStorage.Release()"/>
+    public void Release() => Host.Release();
+
+    /// <inheritdoc cref="HostStorage.Release(long, long)"/>
+    public void Release(long at, long bytes) => Host.Release(at, bytes);
 
     /// <summary>Zeros blocks about to be written: what an unfinished block does not hold yet must be finite.</summary>
     public void Clear(long first, long count)
@@ -122,6 +147,14 @@ internal sealed class LayerBlocks(
 
     /// <inheritdoc/>
     public void Dispose() => storage.Dispose();
+
+    // Rows of a block lie together, whatever lies between blocks.
+    private static unsafe Span<byte> Piece(Tensor rows, long block) => new(
+        (byte*)Aten.DataPointer(rows) + (block * rows.stride(0) * rows.element_size()),
+        checked((int)(rows.numel() / rows.shape[0] * rows.element_size())));
+
+    private HostStorage Host => storage as HostStorage
+        ?? throw new LandmarkException("Blocks of a file can be read on the CPU alone; choose the device cpu.");
 
     // [T, G, d] is how projections leave it: no copy then.
     private static Tensor Rows(Tensor x)

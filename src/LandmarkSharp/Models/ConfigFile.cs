@@ -239,7 +239,7 @@ public static class ConfigFile
         WholeFiles.Write(path, json.ToJsonString(Indented) + "\n");
     }
 
-    private static JsonObject Write(ModelConfig c)
+    internal static JsonObject Write(ModelConfig c)
     {
         var (type, name) = c.Family switch
         {

@@ -5,12 +5,17 @@ namespace LandmarkSharp.Tensors;
 
 /// <summary>
 /// Addresses that are set aside for far more than there is yet: pages are zeros, and take memory once something is written to them,
-/// so what lies here grows without being moved or copied.
+/// so what lies here grows without being moved or copied. A part of a file can take the place of zeros.
 /// </summary>
 internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
 {
-    private const int ReadWrite = 0x1 | 0x2;            // PROT_READ | PROT_WRITE
-    private const int Anonymous = 0x2 | 0x20 | 0x4000;  // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE: nothing is set aside but addresses
+    private const int Read = 0x1, ReadWrite = Read | 0x2;   // PROT_READ, PROT_WRITE
+    private const int Shared = 0x1, Private = 0x2, Fixed = 0x10;
+    private const int NoReserve = 0x4000, Anonymous = Private | 0x20 | NoReserve;   // nothing is set aside but addresses
+    private const int DontNeed = 4;                     // MADV_DONTNEED
+
+    /// <summary>The first address is a multiple: the system maps so much of a file at once, around the page that it is asked for.</summary>
+    public const int Window = 1 << 16;
 
     private AddressRange(nint address, long length)
         : base(ownsHandle: true)
@@ -31,7 +36,7 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
         get
         {
             ObjectDisposedException.ThrowIf(IsClosed, this);
-            return handle;
+            return (handle + Window - 1) / Window * Window;
         }
     }
 
@@ -44,20 +49,80 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
     public static AddressRange Reserve(long bytes)
     {
         var length = Padded(bytes);
-        var address = mmap(0, (nuint)length, ReadWrite, Anonymous, -1, 0);
+        var address = mmap(0, (nuint)(length + Window), ReadWrite, Anonymous, -1, 0);
         return address != -1
             ? new AddressRange(address, length)
             : throw new LandmarkException(
                 $"The system gives no {length / 1e9:N1} GB of addresses to keep keys and values at "
-                + $"({Marshal.GetPInvokeErrorMessage(Marshal.GetLastSystemError())}); raise its limit (ulimit -v).");
+                + $"({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); raise its limit (ulimit -v).");
+    }
+
+    /// <summary>Has a part of a file in the place of what there is; of one that is cut short later, reading ends the process.</summary>
+    /// <param name="file">The file; it may be closed afterwards.</param>
+    /// <param name="offset">Where it begins in the file, at a page.</param>
+    /// <param name="at">Where here, at a page.</param>
+    /// <param name="bytes">Bytes, whole pages.</param>
+    /// <param name="writable">Whether it may be written: the pages written to are then this mapping's own copies.</param>
+    /// <exception cref="LandmarkException">The system refuses, or there are no such addresses here.</exception>
+    public void Map(SafeFileHandle file, long offset, long at, long bytes, bool writable = false)
+    {
+        Within(at, bytes);
+        var held = false;
+        nint mapped;
+        try
+        {
+            file.DangerousAddRef(ref held);
+            mapped = mmap(
+                Address + (nint)at, (nuint)bytes, writable ? ReadWrite : Read, Fixed | (writable ? Private | NoReserve : Shared),
+                (int)file.DangerousGetHandle(), offset);
+        }
+        finally
+        {
+            if (held) file.DangerousRelease();
+        }
+        if (mapped == -1)
+            throw new LandmarkException(
+                $"The system does not map {bytes / 1e6:N1} MB of a file ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); "
+                + "open fewer sessions, or raise its limit on mappings (sysctl vm.max_map_count).");
+    }
+
+    /// <summary>
+    /// Gives back the memory that pages of a file take; they are read from the file again when they are needed. Never for others: what
+    /// was written there would be lost.
+    /// </summary>
+    /// <param name="at">Where they begin.</param>
+    /// <param name="bytes">Bytes, whole pages.</param>
+    /// <exception cref="ObjectDisposedException">The addresses were given back.</exception>
+    public void Release(long at, long bytes)
+    {
+        Within(at, bytes);
+        var held = false;
+        try
+        {
+            DangerousAddRef(ref held);                              // or what is mapped here next would be lost
+            _ = madvise(Address + (nint)at, (nuint)bytes, DontNeed);    // advice: what is not taken does no harm
+        }
+        finally
+        {
+            if (held) DangerousRelease();
+        }
     }
 
     /// <inheritdoc/>
-    protected override bool ReleaseHandle() => munmap(handle, (nuint)Length) == 0;
+    protected override bool ReleaseHandle() => munmap(handle, (nuint)(Length + Window)) == 0;
+
+    private void Within(long at, long bytes)
+    {
+        if (at < 0 || bytes < 1 || at > Length - bytes || at % Page != 0 || bytes % Page != 0)
+            throw new LandmarkException($"{bytes} bytes at {at} are no pages of {Length} bytes of addresses; give whole ones that are there.");
+    }
 
     [LibraryImport("libc.so.6", SetLastError = true)]
     private static partial nint mmap(nint address, nuint length, int protection, int flags, int file, long offset);
 
     [LibraryImport("libc.so.6")]
     private static partial int munmap(nint address, nuint length);
+
+    [LibraryImport("libc.so.6")]
+    private static partial int madvise(nint address, nuint length, int advice);
 }

@@ -18,6 +18,12 @@ public sealed class ToolModel : IDisposable
 
     /// <summary>Makes the folder.</summary>
     public ToolModel()
+        : this(layers: 2)
+    {
+    }
+
+    /// <summary>Makes the folder of a deeper model.</summary>
+    internal ToolModel(int layers)
     {
         TinyRun.WriteTokenizer(folder["tokenizer.model"]);
         var tokenizer = Tokenizer.Load(Path);
@@ -26,6 +32,7 @@ public sealed class ToolModel : IDisposable
         {
             VocabularySize = tokenizer.VocabularySize + 1,
             HeadDim = 64,
+            Layers = layers,
             TokenizerFingerprint = tokenizer.Fingerprint,
             Landmark = config.Landmark! with { Id = tokenizer.VocabularySize },
         };

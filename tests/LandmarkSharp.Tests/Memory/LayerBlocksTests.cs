@@ -79,33 +79,4 @@ public sealed class LayerBlocksTests
                 }
             },
             iter: 60, threads: 1);
-
-    /// <summary>Where more addresses are needed than were set aside, what there is goes along, to the last bit.</summary>
-    [Theory]
-    [InlineData(ScalarType.Float32)]
-    [InlineData(ScalarType.BFloat16)]
-    [InlineData(ScalarType.Int8)]
-    public void WhatOutgrowsItsAddressesIsKept(ScalarType type)
-    {
-        LibTorch.Load();
-        using var scope = NewDisposeScope();
-        var shape = new BlockShape(Groups: 3, Tokens: 5, Width: 7, ScalarType.Float32, type);
-        using var storage = new HostStorage(shape, addresses: 1);
-        var (blocks, scales, landmarks) = (
-            randn(shape.Blocks(40)).mul(50).to(type), type == ScalarType.Int8 ? rand(shape.Scales(40)) : null, randn(shape.Landmarks(40)));
-        // Pages of 4,096 bytes hold a block each, and 48 landmark keys of a head: the one outgrows its addresses at once, the other later.
-        foreach (var (capacity, used) in ((long, long)[])[(1, 0), (2, 1), (9, 2), (40, 9), (900, 40)])
-        {
-            storage.Grow(capacity, used);
-            Assert.Equal(capacity, storage.Blocks.shape[0]);
-            var kept = Math.Min(used, 40);
-            Assert.True(storage.Blocks.narrow(0, 0, kept).eq(blocks.narrow(0, 0, kept)).all().item<bool>());
-            Assert.True(scales is null || storage.Scales!.narrow(0, 0, kept).eq(scales.narrow(0, 0, kept)).all().item<bool>());
-            Assert.True(storage.Landmarks.narrow(1, 0, kept).eq(landmarks.narrow(1, 0, kept)).all().item<bool>());
-            var filled = Math.Min(capacity, 40);
-            storage.Blocks.narrow(0, 0, filled).copy_(blocks.narrow(0, 0, filled));
-            storage.Scales?.narrow(0, 0, filled).copy_(scales!.narrow(0, 0, filled));
-            storage.Landmarks.narrow(1, 0, filled).copy_(landmarks.narrow(1, 0, filled));
-        }
-    }
 }

@@ -70,6 +70,7 @@ function label(token) {
 function placeOf(passage) {
   const bytes = passage.first_byte === undefined ? ""
     : `, bytes ${number(passage.first_byte)} to ${number(Math.max(passage.first_byte, passage.first_byte + passage.bytes - 1))}`;
-  const beyond = passage.first_token + passage.tokens > header.text_tokens ? ", past the text's end" : "";
-  return `tokens ${number(passage.first_token)} to ${number(passage.first_token + passage.tokens - 1)}${bytes}${beyond}`;
+  const document = passage.document === undefined ? "" : `${passage.document}, `;
+  const beyond = passage.document === undefined && passage.first_token + passage.tokens > header.text_tokens ? ", past the text's end" : "";
+  return `${document}tokens ${number(passage.first_token)} to ${number(passage.first_token + passage.tokens - 1)}${bytes}${beyond}`;
 }

@@ -53,7 +53,8 @@ internal sealed record MemoryCatalog(IReadOnlyList<MemoryEntry> Documents, IRead
     }
 
     private bool IsPossible(MemoryHeader header, MemoryRoot root) =>
-        AreNamed(Documents) && AreNamed(Sessions) && Segments.All(p => IsPossible(p.Segment, header, root));
+        AreNamed(Documents) && AreNamed(Sessions) && Segments.All(p => IsPossible(p.Segment, header, root))
+        && Documents.Concat(Sessions).All(e => e.Segments.SkipLast(1).All(s => s.Blocks > 0 && !s.IsFilled(header.Model)));
 
     private static bool AreNamed(IReadOnlyList<MemoryEntry>? entries) =>
         entries is not null && entries.All(e => e is { Name: not null, Segments: not null } && e.Segments.All(s => s is not null))
@@ -63,7 +64,8 @@ internal sealed record MemoryCatalog(IReadOnlyList<MemoryEntry> Documents, IRead
     {
         var (offset, blocks, tokens, bytes, _) = segment;
         if (offset < MemoryRoot.FirstOffset || offset % MemoryHeader.Page != 0 || blocks < 0 || tokens < 0 || bytes < 0) return false;
-        if (blocks > 0 ? (long)blocks * header.Model.BlockTokens != tokens : tokens >= header.Model.BlockTokens) return false;
+        var (least, most) = (((blocks - 1L) * header.Model.BlockTokens) + 1, (long)blocks * header.Model.BlockTokens);
+        if (blocks > 0 ? tokens < least || tokens > most : tokens >= header.Model.BlockTokens) return false;
         try
         {
             return new SegmentLayout(header, blocks, tokens, bytes).Length <= root.Offset - offset;

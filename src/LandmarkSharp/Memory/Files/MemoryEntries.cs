@@ -48,12 +48,18 @@ public sealed class MemoryEntries
     /// <param name="name">Its name.</param>
     /// <param name="text">Tokens and text.</param>
     /// <param name="write">Writes keys, values and landmark keys; whatever it throws leaves all as it was.</param>
+    /// <param name="filled">
+    /// Whether the last block has keys and values though its tokens are fewer than a block's: it was filled up by repeating the last one.
+    /// Nothing can follow it.
+    /// </param>
     /// <exception cref="LandmarkException">Something does not fit, or the disk refuses; all is as it was.</exception>
-    public void Append(string name, SegmentText text, Action<SegmentWriter> write)
+    public void Append(string name, SegmentText text, Action<SegmentWriter> write, bool filled = false)
     {
-        if (entries[Required(name)].Complete)
-            throw new LandmarkException($"The {kind} {MemoryDamage.Quote(name)} is complete; replace it to write it anew.");
-        var segment = writer.Write(text, write);
+        var entry = entries[Required(name)];
+        if (entry.Complete) throw new LandmarkException($"The {kind} {MemoryDamage.Quote(name)} is complete; replace it to write it anew.");
+        if (entry.Segments is [.., var last] && last.IsFilled(writer.Model))
+            throw new LandmarkException($"The last block of the {kind} {MemoryDamage.Quote(name)} was filled up; replace it to write it anew.");
+        var segment = writer.Write(text, write, filled);
         Change(name, e => e with { Segments = [.. e.Segments.Where(s => s.Blocks > 0), segment] });
     }
 

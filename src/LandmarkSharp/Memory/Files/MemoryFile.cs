@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Memory.Files;
@@ -62,6 +62,9 @@ public sealed class MemoryFile : IDisposable
 
     /// <summary>Bytes of the file that this commit uses; the others up to its end are freed by <see cref="MemoryFileWriter.Compact"/>.</summary>
     public long UsedBytes => MemoryRoot.FirstOffset + root.End - root.Offset + readers.Values.Sum(r => r.Layout.Length);
+
+    /// <summary>Those bytes by what they hold; what is left of them are header, roots, catalog, and what fills pages.</summary>
+    public MemoryBytes BytesByKind => readers.Values.Select(r => r.Layout.Bytes).Aggregate(new MemoryBytes(0, 0, 0, 0, 0), MemoryBytes.Sum);
 
     /// <summary>Bytes of the file up to the end of this commit.</summary>
     public long Bytes => root.End;
@@ -174,6 +177,16 @@ public sealed class MemoryFile : IDisposable
         Within(head, Model.Heads, "head");
         return reader.MapHeads(layer, block, head, 1);
     }
+
+    /// <summary>Where the pages of a layer's blocks begin, one after the other, and in what.</summary>
+    /// <param name="segment">A segment of this commit, with blocks.</param>
+    /// <param name="layer">The layer.</param>
+    internal (SafeFileHandle File, long Offset) PagesOf(MemorySegment segment, int layer) =>
+        (file.Handle, segment.Offset + Reader(segment).Layout.PagesAt(layer, 0));
+
+    /// <summary>Reads keys and values of a block, and throws where they are not as they were written.</summary>
+    /// <inheritdoc cref="MapBlock"/>
+    internal void CheckBlock(MemorySegment segment, int layer, int block) => Reader(segment).CheckBlock(layer, block);
 
     /// <summary>Reads a segment's tokens and text.</summary>
     /// <param name="segment">A segment of this commit.</param>

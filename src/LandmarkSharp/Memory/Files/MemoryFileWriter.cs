@@ -64,6 +64,9 @@ public sealed class MemoryFileWriter : IDisposable
     /// <summary>What keys and values are kept as.</summary>
     public ScalarType Type => header.Type;
 
+    /// <summary>The file, no link to it.</summary>
+    internal string FilePath => path;
+
     /// <summary>The number of the last commit.</summary>
     public long Sequence => root.Sequence;
 
@@ -186,16 +189,21 @@ public sealed class MemoryFileWriter : IDisposable
         held.Dispose();
     }
 
+    /// <summary>Where the pages of a segment's blocks lie, for whoever maps them; closed with this writer.</summary>
+    internal (SafeFileHandle File, long Offset) Place(MemorySegment segment, int layer) => (
+        file.Handle, segment.Offset + new SegmentLayout(header, segment.Blocks, segment.Tokens, segment.Bytes).PagesAt(layer, 0));
+
     /// <summary>Writes a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
-    internal MemorySegment Write(SegmentText text, Action<SegmentWriter> write)
+    internal MemorySegment Write(SegmentText text, Action<SegmentWriter> write, bool filled)
     {
         RequireReady();
         text.Check();
         var (tokens, block) = (text.Tokens.Length, Model.BlockTokens);
-        if (tokens > block && tokens % block != 0)
+        if (tokens > block && tokens % block != 0 && !filled)
             throw new LandmarkException(
                 $"{tokens} tokens are no whole blocks of {block}, and more than a tail; write the {tokens / block * block} of whole blocks, "
-                + "and then the rest.");
+                + "and then the rest, or fill up the last block.");
+        var blocks = (tokens + (filled ? block - 1 : 0)) / block;
         MemorySegment segment = null!;
         var begin = end;
         isAppending = true;
@@ -203,7 +211,7 @@ public sealed class MemoryFileWriter : IDisposable
         {
             WholeFiles.Guard(path, () =>
             {
-                var writer = new SegmentWriter(file.Handle, begin, header, text);
+                var writer = new SegmentWriter(file.Handle, begin, header, text, blocks);
                 RandomAccess.SetLength(file.Handle, end = writer.End);
                 write(writer);
                 segment = writer.Finish();

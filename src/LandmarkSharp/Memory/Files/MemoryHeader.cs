@@ -12,10 +12,10 @@ namespace LandmarkSharp.Memory.Files;
 internal sealed record MemoryHeader(ulong Id, MemoryModel Model, ScalarType Type)
 {
     /// <summary>Everything begins at a multiple of so many bytes: what a disk writes at once, and what can be mapped.</summary>
-    public const int Page = 4096;
+    public const int Page = BlockPages.Page;
 
     /// <summary>Another number for every change of the format.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
 
     private const int JsonStart = 16, HashStart = Page - sizeof(ulong);
 

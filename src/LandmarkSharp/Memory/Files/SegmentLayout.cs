@@ -7,14 +7,15 @@ namespace LandmarkSharp.Memory.Files;
 
 /// <summary>
 /// Where the parts of a segment lie, in bytes from its beginning, each at a multiple of 64: hashes, landmark keys, tokens, where
-/// each token starts, text, keys and values, and with int8 their scales.
+/// each token starts, text; and from the next page on each layer of each block in pages of its own, <see cref="BlockPages"/>.
 /// </summary>
 internal sealed class SegmentLayout
 {
     private const int PartAlignment = 64;
 
-    private readonly int blocks;
-    private readonly long landmarks, numbers, scales;
+    private readonly int blocks, tokens, textBytes;
+    private readonly long landmarks, pages;
+    private readonly BlockPages block;
 
     /// <summary>Lays out a segment.</summary>
     /// <param name="header">The file's.</param>
@@ -25,7 +26,7 @@ internal sealed class SegmentLayout
     public SegmentLayout(MemoryHeader header, int blocks, int tokens, int textBytes)
     {
         var model = header.Model;
-        (Layers, Heads, this.blocks) = (model.Layers, model.Heads, blocks);
+        (Layers, Heads, this.blocks, this.tokens, this.textBytes) = (model.Layers, model.Heads, blocks, tokens, textBytes);
         checked
         {
             var rows = 2 * model.BlockTokens;
@@ -37,9 +38,9 @@ internal sealed class SegmentLayout
             TokensAt = Align(landmarks + ((long)Layers * Heads * LandmarkFloats * sizeof(float)), PartAlignment);
             StartsAt = Align(TokensAt + ((long)tokens * sizeof(int)), PartAlignment);
             TextAt = Align(StartsAt + ((long)tokens * sizeof(int)), PartAlignment);
-            numbers = Align(TextAt + textBytes, PartAlignment);
-            scales = Align(numbers + ((long)Layers * blocks * Heads * HeadBytes), PartAlignment);
-            Length = Align(scales + ((long)Layers * blocks * Heads * HeadScales * sizeof(float)), MemoryHeader.Page);
+            pages = BlockPages.Padded(TextAt + textBytes);
+            block = new BlockPages(Heads, model.BlockTokens, model.HeadDim, header.Type);
+            Length = pages + ((long)Layers * blocks * block.Bytes);
         }
     }
 
@@ -73,17 +74,26 @@ internal sealed class SegmentLayout
     /// <summary>All of it, in whole pages.</summary>
     public long Length { get; }
 
+    /// <summary>Bytes by what they hold.</summary>
+    public MemoryBytes Bytes => new(
+        (long)Layers * blocks * block.Bytes, (long)Layers * Heads * LandmarkFloats * sizeof(float), 2L * tokens * sizeof(int), textBytes,
+        (long)Hashes * sizeof(ulong));
+
     /// <summary>The next multiple.</summary>
     public static long Align(long offset, int multiple) => checked(offset + multiple - 1) / multiple * multiple;
 
     /// <summary>Where landmark keys [layer][G][block][d] of a head begin, float32.</summary>
     public long LandmarksAt(int layer, int head) => landmarks + ((((long)layer * Heads) + head) * LandmarkFloats * sizeof(float));
 
-    /// <summary>Where keys and values [layer][block][G][K|V][ℓ][d] of a head of a block begin; the next blocks' follow.</summary>
-    public long NumbersAt(int layer, int block, int head) => numbers + (Index(layer, block, head) * HeadBytes);
+    /// <summary>Where the pages [layer][block] of a block begin; the next blocks' follow.</summary>
+    public long PagesAt(int layer, int block) => pages + ((((long)layer * blocks) + block) * this.block.Bytes);
 
-    /// <summary>Where the scales [layer][block][G][K|V][ℓ] of a head of a block begin, float32.</summary>
-    public long ScalesAt(int layer, int block, int head) => scales + (Index(layer, block, head) * HeadScales * sizeof(float));
+    /// <summary>Where keys and values [K|V][ℓ][d] of a head of a block begin; the block's other heads' follow.</summary>
+    public long NumbersAt(int layer, int block, int head) => PagesAt(layer, block) + ((long)head * HeadBytes);
+
+    /// <summary>Where the scales [K|V][ℓ] of a head of a block begin, float32; the block's other heads' follow.</summary>
+    public long ScalesAt(int layer, int block, int head) =>
+        PagesAt(layer, block) + this.block.ScalesAt + ((long)head * HeadScales * sizeof(float));
 
     /// <summary>Which hash is that of a head of a block; the next heads' and blocks' follow.</summary>
     public int HashOfHead(int layer, int block, int head) => (int)Index(layer, block, head);

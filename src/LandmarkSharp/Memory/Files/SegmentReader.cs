@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
@@ -36,7 +37,7 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
         Require(DamagedHead(layer, block, head, heads, numbers, scales));
     }
 
-    /// <summary>The same, where the system has them.</summary>
+    /// <summary>The same of one block's heads, where the system has them.</summary>
     /// <inheritdoc cref="ReadHeads"/>
     public MappedRows MapHeads(int layer, int block, int head, int heads)
     {
@@ -45,6 +46,23 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
             mapping.Value.Bytes(layout.ScalesAt(layer, block, head), heads * layout.HeadScales * sizeof(float)));
         Require(DamagedHead(layer, block, head, heads, numbers, scales));
         return new MappedRows(numbers, scales);
+    }
+
+    /// <summary>Reads keys and values of a block, and throws where they are damaged.</summary>
+    /// <exception cref="LandmarkException">They are damaged, or the disk refuses.</exception>
+    public void CheckBlock(int layer, int block)
+    {
+        var (numbers, scales) = (layout.Heads * layout.HeadBytes, layout.Heads * layout.HeadScales);
+        var (bytes, floats) = (ArrayPool<byte>.Shared.Rent(numbers), ArrayPool<float>.Shared.Rent(scales));
+        try
+        {
+            ReadHeads(layer, block, 0, layout.Heads, bytes.AsSpan(0, numbers), floats.AsSpan(0, scales));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes);
+            ArrayPool<float>.Shared.Return(floats);
+        }
     }
 
     /// <summary>Reads a head's landmark keys.</summary>
@@ -136,8 +154,17 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
 
     private void Fill(int layer, int block, int head, Span<byte> numbers, Span<float> scales)
     {
-        file.Read(numbers, segment.Offset + layout.NumbersAt(layer, block, head));
-        if (scales.Length > 0) file.Read(MemoryMarshal.AsBytes(scales), segment.Offset + layout.ScalesAt(layer, block, head));
+        var heads = numbers.Length / layout.HeadBytes;
+        for (int i = 0, count; i < heads; i += count)                                       // those of a block lie together
+        {
+            var (after, from) = Math.DivRem(head + i, layout.Heads);
+            count = Math.Min(layout.Heads - from, heads - i);
+            file.Read(numbers.Slice(i * layout.HeadBytes, count * layout.HeadBytes), segment.Offset + layout.NumbersAt(layer, block + after, from));
+            if (layout.HeadScales > 0)
+                file.Read(
+                    MemoryMarshal.AsBytes(scales.Slice(i * layout.HeadScales, count * layout.HeadScales)),
+                    segment.Offset + layout.ScalesAt(layer, block + after, from));
+        }
     }
 
     private string? FillLandmarks(int layer, int head, Span<float> keys)

@@ -34,5 +34,6 @@ public sealed record SegmentText(int[] Tokens, int[] Starts, byte[] Text)
                 throw new LandmarkException($"Token {i} starts at byte {Starts[i]} and ends at {Start(i + 1)}; starts must rise up to the length of the text.");
     }
 
-    private int Start(int token) => token < Starts.Length ? Starts[token] : Text.Length;
+    /// <summary>At which byte of the text a token begins; the text's end for one after the last.</summary>
+    internal int Start(int token) => token < Starts.Length ? Starts[token] : Text.Length;
 }

@@ -16,16 +16,18 @@ public sealed class SegmentWriter
     private readonly ulong[] hashes;
     private readonly BitArray written;
 
-    internal SegmentWriter(SafeFileHandle file, long offset, MemoryHeader header, SegmentText text)
+    internal SegmentWriter(SafeFileHandle file, long offset, MemoryHeader header, SegmentText text, int blocks)
     {
-        (this.file, this.offset, this.text, model) = (file, offset, text, header.Model);
-        Blocks = text.Tokens.Length / model.BlockTokens;
+        (this.file, this.offset, this.text, model, Blocks) = (file, offset, text, header.Model, blocks);
         layout = new SegmentLayout(header, Blocks, text.Tokens.Length, text.Text.Length);
         (hashes, written) = (new ulong[layout.Hashes], new BitArray(layout.Hashes));
     }
 
     /// <summary>The blocks that it has.</summary>
     public int Blocks { get; }
+
+    /// <summary>Where the pages of a block and of those after it lie, for whoever maps what has been written.</summary>
+    internal (SafeFileHandle File, long Offset) Place(int layer, int block) => (file, offset + layout.PagesAt(layer, block));
 
     internal long End => offset + layout.Length;
 
@@ -47,8 +49,12 @@ public sealed class SegmentWriter
             throw new LandmarkException(
                 $"There are no {blocks} blocks from block {first} on in layer {layer} of a segment of {Blocks} blocks and {model.Layers} layers; "
                 + "write those that it has.");
-        RandomAccess.Write(file, numbers, offset + layout.NumbersAt(layer, first, 0));
-        RandomAccess.Write(file, MemoryMarshal.AsBytes(scales), offset + layout.ScalesAt(layer, first, 0));
+        for (var i = 0; i < blocks; i++)
+        {
+            var (bytes, count) = (model.Heads * layout.HeadBytes, model.Heads * layout.HeadScales);
+            RandomAccess.Write(file, numbers.Slice(i * bytes, bytes), offset + layout.NumbersAt(layer, first + i, 0));
+            if (count > 0) RandomAccess.Write(file, MemoryMarshal.AsBytes(scales.Slice(i * count, count)), offset + layout.ScalesAt(layer, first + i, 0));
+        }
         for (var i = 0; i < heads; i++)
             Note(layout.HashOfHead(layer, first, i), SegmentLayout.HashOf(
                 numbers.Slice(i * layout.HeadBytes, layout.HeadBytes), scales.Slice(i * layout.HeadScales, layout.HeadScales)));

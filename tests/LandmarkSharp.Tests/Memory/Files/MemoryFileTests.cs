@@ -108,6 +108,42 @@ public sealed class MemoryFileTests
     }
 
     [Fact]
+    public void ALastBlockMayBeFilledUp()
+    {
+        using var folder = new TemporaryFolder();
+        var random = new Random(3);
+        using (var writer = MemoryFileWriter.Create(folder["a.memory"], MemoryScript.SmallModel, ScalarType.Int8))
+        {
+            writer.Documents.Add("d");
+            writer.Documents.Append("d", Text("abcde"), segment => Write(segment, 2), filled: true);
+            Refusals.Says(() => writer.Documents.Append("d", Text("f"), _ => { }), "last block of the document 'd' was filled up");
+            writer.Documents.Add("whole");
+            writer.Documents.Append("whole", Text("abc"), segment => Write(segment, 1), filled: true);
+            writer.Documents.Append("whole", Text("d"), segment => Write(segment, 1), filled: true);
+            writer.Commit();
+        }
+        using var file = MemoryFile.Open(folder["a.memory"], MemoryScript.SmallModel);
+        Assert.Equal([(2, 5), (1, 3), (1, 1)], file.Documents.SelectMany(d => d.Segments).Select(s => (s.Blocks, s.Tokens)));
+        Assert.Equal([true, false, true], file.Documents.SelectMany(d => d.Segments).Select(s => s.IsFilled(file.Model)));
+        var text = file.ReadText(file.Documents[0].Segments[0]);
+        Assert.Equal("abcde"u8.ToArray(), text.Text);
+        Assert.Equal(3..5, text.BlockBytes(1, 3));
+        Assert.Empty(file.Check(TestContext.Current.CancellationToken));
+
+        void Write(SegmentWriter segment, int blocks)
+        {
+            Assert.Equal(blocks, segment.Blocks);
+            for (var layer = 0; layer < 2; layer++)
+            {
+                var numbers = new byte[blocks * 2 * 2 * 3 * 4];
+                random.NextBytes(numbers);
+                segment.WriteBlocks(layer, 0, numbers, new float[blocks * 2 * 2 * 3]);
+                segment.WriteLandmarks(layer, new float[blocks * 2 * 4]);
+            }
+        }
+    }
+
+    [Fact]
     public void ABlocksBytesAreThoseOfItsTokens()
     {
         var text = new SegmentText([7, 7, 7, 7, 7, 7], [0, 0, 2, 5, 5, 6], "zwölfter"u8.ToArray());

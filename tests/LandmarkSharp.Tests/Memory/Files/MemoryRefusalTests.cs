@@ -64,10 +64,10 @@ public sealed class MemoryRefusalTests : IDisposable
     {
         var path = Made();
         var bytes = File.ReadAllBytes(path);
-        bytes[8] = 2;
+        bytes[8] = 1;
         System.IO.Hashing.XxHash3.Hash(bytes.AsSpan(0, 4088)).Reverse().ToArray().CopyTo(bytes, 4088);
         File.WriteAllBytes(path, bytes);
-        Refusals.Says(() => MemoryFile.Open(path), "has version 2 of the format, and this program reads 1");
+        Refusals.Says(() => MemoryFile.Open(path), "has version 1 of the format, and this program reads 2");
     }
 
     [Fact]

@@ -1,0 +1,27 @@
+using LandmarkSharp.Memory;
+using LandmarkSharp.Memory.Files;
+
+namespace LandmarkSharp.Generation;
+
+/// <summary>A session as it lies in a memory file.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Held">Its tokens whose keys and values are there.</param>
+/// <param name="Waiting">Those after them, one at least: what they predict is not kept, so they are computed again.</param>
+/// <param name="Blocks">Blocks that are there.</param>
+/// <param name="Read">Reads a layer's into a memory, after so many that are there.</param>
+internal sealed record SavedSession(string Name, int[] Held, int[] Waiting, int Blocks, Action<int, LayerBlocks, long> Read)
+{
+    /// <summary>Finds one.</summary>
+    /// <exception cref="LandmarkException">There is none of that name, or its tokens are damaged.</exception>
+    public static SavedSession Find(OpenMemory memory, string name)
+    {
+        var entry = memory.Sessions.FirstOrDefault(s => s.Name == name) ?? throw new LandmarkException(
+            $"There is no session {MemoryDamage.Quote(name)} in the memory; check the name, or open the memory anew if it was saved since.");
+        var file = memory.FileOf(entry);
+        int[] tokens = [.. entry.Segments.SelectMany(s => file.ReadText(s).Tokens)];
+        var blocks = (tokens.Length - 1) / memory.Model.BlockTokens;
+        var held = blocks * memory.Model.BlockTokens;
+        return new SavedSession(name, tokens[..held], tokens[held..], blocks, (layer, into, first) =>
+            SavedBlocks.Read(file, entry.Segments[0], layer, blocks, into, first));
+    }
+}

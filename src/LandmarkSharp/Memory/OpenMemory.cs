@@ -1,0 +1,199 @@
+using System.Runtime.InteropServices;
+using LandmarkSharp.Memory.Files;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Memory;
+
+/// <summary>
+/// Memory files open for a model, as what sessions begin with: the blocks of all complete documents, one document after the other, as if
+/// they had been read. Landmark keys are in memory, once for all sessions; blocks are read where they lie in the files, when they are
+/// chosen, and each is compared with its hash before it is used for the first time. For any number of sessions and threads; to be
+/// disposed after them.
+/// </summary>
+/// <remarks>
+/// A document's last block, if its text does not fill it, stands there filled up, so each document begins a block. That of the last document is
+/// left out: its tokens, <see cref="Tail"/>, come first in a session's own text, which goes on where the document ended.
+/// </remarks>
+public sealed class OpenMemory : IDisposable
+{
+    private readonly MemoryFile[] files;
+    private readonly MemoryPart[] parts;
+    private readonly SharedLandmarks landmarks;
+    private readonly int[][] seen;                      // by layer: a bit for each block that was compared with its hash
+
+    private OpenMemory(MemoryFile[] files, ScalarType landmarkType, long? hotBytes)
+    {
+        this.files = files;
+        Documents = [.. files.SelectMany(f => f.Documents.Where(d => d.Complete))];
+        List<MemoryPart> found = [];
+        foreach (var file in files)
+        {
+            foreach (var document in file.Documents.Where(d => d.Complete))
+            {
+                var isLast = ReferenceEquals(document, Documents[^1]);
+                for (var i = 0; i < document.Segments.Count; i++)
+                {
+                    var segment = document.Segments[i];
+                    if (isLast && i == document.Segments.Count - 1) Tail = TailOf(file, segment);
+                    else if (segment.Blocks == 0)
+                        throw new LandmarkException($"The end of the document {MemoryDamage.Quote(document.Name)} has no keys and values; add it again.");
+                    var blocks = segment.Blocks - (isLast && segment.IsFilled(file.Model) ? 1 : 0);
+                    if (blocks > 0) found.Add(new MemoryPart(file, document, i, Blocks, blocks));
+                    Blocks += blocks;
+                }
+            }
+        }
+        parts = [.. found];
+        seen = [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
+        Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
+        if (hotBytes is { } bytes) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, bytes);
+        landmarks = new SharedLandmarks(Model, Blocks, landmarkType);
+        try
+        {
+            for (var layer = 0; layer < Model.Layers; layer++) ReadLandmarks(layer, landmarkType);
+        }
+        catch
+        {
+            landmarks.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The model that it belongs to.</summary>
+    public MemoryModel Model => files[0].Model;
+
+    /// <summary>What keys and values are kept as.</summary>
+    public ScalarType Type => files[0].Type;
+
+    /// <summary>The complete documents, in the order in which sessions have read them: that of the files, and of each file's catalog.</summary>
+    public IReadOnlyList<MemoryEntry> Documents { get; }
+
+    /// <summary>The sessions that were saved, and can be gone on with.</summary>
+    public IReadOnlyList<MemoryEntry> Sessions => [.. files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
+
+    /// <summary>Blocks that a session begins with.</summary>
+    public long Blocks { get; }
+
+    /// <summary>The tokens at the end of the last document that fill no block.</summary>
+    public IReadOnlyList<int> Tail { get; } = [];
+
+    /// <summary>How a layer of a block lies in its file.</summary>
+    internal BlockPages Pages { get; }
+
+    /// <summary>Which blocks are in memory, where there is a bound to that.</summary>
+    internal HotPages? Hot { get; }
+
+    /// <summary>Opens memory files.</summary>
+    /// <param name="paths">The files, in the order in which they are read.</param>
+    /// <param name="model">The model that is to read them.</param>
+    /// <param name="type">What it is to keep blocks as; null for as the files do.</param>
+    /// <param name="landmarkType">Type of its landmark keys.</param>
+    /// <param name="hotBytes">Bytes of blocks that sessions keep in memory; null for as many as the system likes.</param>
+    /// <exception cref="LandmarkException">
+    /// One is not there, is no memory file, is damaged, belongs to another model, keeps blocks as another type, or has no complete document.
+    /// </exception>
+    internal static OpenMemory Open(
+        IReadOnlyList<string> paths, MemoryModel model, ScalarType? type, ScalarType landmarkType, long? hotBytes)
+    {
+        if (paths.Count == 0) throw new LandmarkException("No memory file is given; give one or more.");
+        List<MemoryFile> files = [];
+        try
+        {
+            foreach (var path in paths)
+            {
+                var file = MemoryFile.Open(path, model);
+                files.Add(file);
+                if (file.Type != (type ?? files[0].Type))
+                    throw new LandmarkException(
+                        $"{path} keeps blocks as {file.Type}, and {type ?? files[0].Type} is asked for; choose the file's type, and files of one.");
+                if (!file.Documents.Any(d => d.Complete))
+                    throw new LandmarkException($"{path} has no complete document; add one, or let one that is being added be finished.");
+            }
+            return new OpenMemory([.. files], landmarkType, hotBytes);
+        }
+        catch
+        {
+            foreach (var file in files) file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The file that a document or session lies in.</summary>
+    internal MemoryFile FileOf(MemoryEntry entry) =>
+        files.First(f => f.Documents.Concat(f.Sessions).Contains(entry, ReferenceEqualityComparer.Instance));
+
+    /// <summary>What a document's tokens stand for.</summary>
+    /// <param name="document">One of <see cref="Documents"/>.</param>
+    /// <param name="segment">The number of the segment in which they begin.</param>
+    /// <param name="first">The first, within the segment.</param>
+    /// <param name="count">How many, of this segment.</param>
+    /// <exception cref="LandmarkException">It is damaged.</exception>
+    internal MemoryText TextOf(MemoryEntry document, int segment, int first, int count) =>
+        MemoryText.Read(FileOf(document), document, segment, first, count);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        landmarks.Dispose();
+        foreach (var file in files) file.Dispose();
+    }
+
+    /// <summary>The part that a block belongs to.</summary>
+    internal MemoryPart PartOf(long block)
+    {
+        var (low, high) = (0, parts.Length - 1);
+        while (low < high)
+        {
+            var middle = (low + high + 1) / 2;
+            if (parts[middle].First <= block) low = middle;
+            else high = middle - 1;
+        }
+        return parts[low];
+    }
+
+    /// <summary>Has a layer's blocks and landmark keys where a session's are, for which there is room.</summary>
+    internal void Map(int layer, LayerBlocks blocks)
+    {
+        if (Blocks == 0) return;
+        foreach (var part in parts)
+        {
+            var (file, offset) = part.File.PagesOf(part.Stored, layer);
+            blocks.Map(part.First, file, offset, part.Blocks);
+        }
+        blocks.MapLandmarks(landmarks.File, landmarks.Offset(layer), Blocks);
+    }
+
+    /// <summary>Compares a block with its hash, the first time it is asked for. For any number of threads.</summary>
+    /// <exception cref="LandmarkException">It is damaged, or the disk refuses.</exception>
+    internal void Check(int layer, long block)
+    {
+        ref var bits = ref seen[layer][block / 32];
+        var bit = 1 << (int)(block % 32);
+        if ((Volatile.Read(ref bits) & bit) != 0) return;
+        var part = PartOf(block);
+        part.File.CheckBlock(part.Stored, layer, (int)(block - part.First));
+        Interlocked.Or(ref bits, bit);
+    }
+
+    private static int[] TailOf(MemoryFile file, MemorySegment segment)
+    {
+        var whole = (segment.Blocks - (segment.IsFilled(file.Model) ? 1 : 0)) * file.Model.BlockTokens;
+        return segment.Tokens == whole ? [] : file.ReadText(segment).Tokens[whole..];
+    }
+
+    private void ReadLandmarks(int layer, ScalarType type)
+    {
+        var row = (int)(Model.HeadDim * type.ElementSize());
+        foreach (var part in parts)
+        {
+            using var scope = NewDisposeScope();
+            var stored = part.Stored.Blocks;                                                // the last one may be left out
+            var keys = new float[Model.Heads * stored * Model.HeadDim];
+            part.File.ReadLandmarks(layer, [part.Stored], keys);                            // [G, n, d]
+            var bytes = type == ScalarType.Float32 ? MemoryMarshal.AsBytes<float>(keys) : tensor(keys).to(type).bytes;
+            for (var head = 0; head < Model.Heads; head++)
+                landmarks.Write(layer, head, part.First * row, bytes.Slice(head * stored * row, part.Blocks * row));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using LandmarkSharp.Attention;
+
+namespace LandmarkSharp.Memory;
+
+/// <summary>
+/// The blocks of an open memory in one session: the first ones of each layer. Those that are read are checked first; threads that compute
+/// cannot be stopped, so what is wrong is kept and said when they are done, before anything that they computed is used.
+/// </summary>
+internal sealed class OpenedBlocks : IDisposable
+{
+    private readonly OpenMemory memory;
+    private readonly LayerBlocks?[] layers;
+    private Exception? wrong;
+
+    /// <summary>Takes part in a memory.</summary>
+    public OpenedBlocks(OpenMemory memory)
+    {
+        (this.memory, layers) = (memory, new LayerBlocks?[memory.Model.Layers]);
+        memory.Hot?.Join(this);
+    }
+
+    /// <summary>Puts them where the first blocks of a layer are.</summary>
+    public void Begin(int layer, LayerBlocks blocks)
+    {
+        memory.Map(layer, blocks);
+        layers[layer] = blocks;
+    }
+
+    /// <summary>What to tell of blocks that a layer is about to read.</summary>
+    public BlocksChosen Reader(int layer) => blocks =>
+    {
+        foreach (var block in blocks)
+            if (block >= 0 && block < memory.Blocks) Read(layer, block);
+    };
+
+    /// <summary>Says that a layer is about to read all blocks from one on.</summary>
+    public void ReadFrom(int layer, long first)
+    {
+        for (var block = first; block < memory.Blocks; block++) Read(layer, block);
+    }
+
+    /// <summary>Gives back memory that a layer's blocks take: they are read from the file again. Any thread may.</summary>
+    public void Release(int layer, long at, long bytes) => layers[layer]?.Release(at, bytes);
+
+    /// <summary>Ends a layer's reading; throws where something that was read is not as it was written.</summary>
+    /// <exception cref="LandmarkException">It is damaged, the disk refuses, or the memory was closed.</exception>
+    public void End()
+    {
+        memory.Hot?.Trim();
+        if (Interlocked.Exchange(ref wrong, null) is { } found)
+            throw new LandmarkException(
+                found is ObjectDisposedException ? "The memory was closed while a session reads it; close the session first." : found.Message, found);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => memory.Hot?.Leave(this);
+
+    private void Read(int layer, long block)
+    {
+        try
+        {
+            memory.Check(layer, block);
+            memory.Hot?.Read(layer, block * memory.Pages.Bytes, memory.Pages.Bytes);
+        }
+        catch (Exception e) when (e is LandmarkException or ObjectDisposedException)
+        {
+            wrong = e;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Tests.Memory.Files;
+using LandmarkSharp.Tests.Tensors;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Tests.Generation;
+
+/// <summary>The pages of memory files that sessions read: how many take memory, and what is wrong in them.</summary>
+[Collection(AloneCollection.Name)]
+public sealed class OpenMemoryPagesTests : MemoryShelf
+{
+    /// <summary>Whatever is kept in memory, answers are the same; and no more is, of what the system maps of the file.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1 << 19)]
+    [InlineData(1 << 21)]
+    public void NoMoreIsHotThanIsAllowed(long hotBytes)
+    {
+        var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(4000)));
+        using var free = Engine.OpenMemory([path]);
+        using var bound = Engine.OpenMemory([path], hotBytes);
+        using LandmarkEngine all = Engine.With(Engine.Retrieval! with { TopK = 2000 }), some = Engine.With(Engine.Retrieval! with { TopK = 20 });
+        using (var session = all.NewSession(free))
+        {
+            session.Append(Question, cancel: TestContext.Current.CancellationToken);
+            Answer(session);
+            Assert.True(ResidentBytes(path) > 7_000_000, $"{ResidentBytes(path)}");
+        }
+        Assert.Equal(0, ResidentBytes(path));
+        foreach (var reading in (LandmarkEngine[])[all, some])
+        {
+            using var one = reading.NewSession(bound);
+            using var other = reading.NewSession(bound);
+            using var unbound = reading.NewSession(free);
+            var expected = Answer(unbound).Tokens;
+            Assert.Equal(expected, Answer(one).Tokens);
+            unbound.Dispose();
+            Assert.InRange(ResidentBytes(path), 0, hotBytes);
+            Assert.Equal(expected, Answer(other).Tokens);
+            Assert.InRange(ResidentBytes(path), 0, 2 * hotBytes);       // each has pages mapped
+        }
+        Refusals.Says(() => Engine.OpenMemory([path], -1), "give 0 or more");
+    }
+
+    /// <summary>A bit that is flipped in any part is never answered from: what is read is refused by document and block, what is not does no harm.</summary>
+    [Fact]
+    public void DamageIsSaidAndNeverServed()
+    {
+        var path = Make("a", ScalarType.Int8, ("one", MadeMemory.Text(303, 1)), ("two", MadeMemory.Text(203, 2)));
+        var options = Engine.Retrieval! with { TopK = 3 };
+        using var few = Engine.With(options);
+        using var all = Engine.With(options with { TopK = 1000 });
+        using var reference = Engine.With(options with { TopK = 1000, Reference = true });
+        var whole = File.ReadAllBytes(path);
+        var (found, harmless, random) = (0, 0, new Random(1));
+        (int[] Tokens, long[][] Blocks) expected;
+        using (var memory = few.OpenMemory([path]))
+        using (var session = few.NewSession(memory)) expected = Answer(session);
+        using var file = MemoryFile.Open(path);
+        MemorySegment[] segments = [.. file.Documents.SelectMany(d => d.Segments)];
+        for (var trial = 0; trial < 60; trial++)
+        {
+            var segment = segments[random.Next(segments.Length)];
+            var (layer, block) = (random.Next(2), random.Next(segment.Blocks));
+            var at = file.PagesOf(segment, layer).Offset + (block * 4096L) + random.Next(256 + 64);     // numbers and scales
+            whole[at] ^= 4;
+            File.WriteAllBytes(path, whole);
+            using (var memory = few.OpenMemory([path]))
+            {
+                foreach (var reading in (LandmarkEngine[])[all, reference])
+                {
+                    using var session = reading.NewSession(memory);
+                    session.Append(Question, cancel: TestContext.Current.CancellationToken);
+                    var said = Assert.Throws<LandmarkException>(() => Answer(session)).Message;
+                    Assert.Contains($"keys and values, in layer {layer}, of block", said, StringComparison.Ordinal);
+                    Assert.Matches("of 'one'|of 'two'", said);
+                    Assert.Throws<LandmarkException>(() => Answer(session));        // not the second time either
+                }
+                using var picky = few.NewSession(memory);
+                try
+                {
+                    Assert.Equal(expected.Tokens, Answer(picky).Tokens);
+                    harmless++;
+                }
+                catch (LandmarkException)
+                {
+                    found++;
+                }
+            }
+            whole[at] ^= 4;
+        }
+        Assert.True(found > 3 && harmless > 3, $"{found} {harmless}");
+    }
+
+    [Fact]
+    public void NothingIsLeftBehind()
+    {
+        var path = Make("a", ScalarType.BFloat16, ("d", MadeMemory.Text(300)));
+        void Use()
+        {
+            using var memory = Engine.OpenMemory([path]);
+            using var session = Engine.NewSession(memory);
+            Answer(session);
+        }
+        Use();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        var (tensors, files) = (Tensor.TotalCount, Directory.GetFiles("/proc/self/fd").Length);
+        Use();
+        Assert.Equal((tensors, files), (Tensor.TotalCount, Directory.GetFiles("/proc/self/fd").Length));
+        Assert.DoesNotContain(File.ReadLines("/proc/self/maps"), l => l.EndsWith(path, StringComparison.Ordinal));
+    }
+
+    private static long ResidentBytes(string path)
+    {
+        var (sum, counts) = (0L, false);
+        foreach (var line in File.ReadLines("/proc/self/smaps"))
+        {
+            if (line.Contains('-', StringComparison.Ordinal) && char.IsAsciiHexDigitLower(line[0]) && line.IndexOf('-', StringComparison.Ordinal) < line.IndexOf(' ', StringComparison.Ordinal))
+                counts = line.EndsWith(path, StringComparison.Ordinal);
+            else if (counts && line.StartsWith("Rss:", StringComparison.Ordinal))
+                sum += 1024 * long.Parse(line[4..^2].Trim(), System.Globalization.CultureInfo.InvariantCulture);
+        }
+        return sum;
+    }
+}

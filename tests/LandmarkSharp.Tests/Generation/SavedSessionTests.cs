@@ -1,0 +1,115 @@
+using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Tests.Memory.Files;
+using static TorchSharp.torch;
+
+namespace LandmarkSharp.Tests.Generation;
+
+/// <summary>Sessions that are saved in a memory file, and gone on with.</summary>
+public sealed class SavedSessionTests : MemoryShelf
+{
+    private static readonly GenerationOptions Thirty = new() { Temperature = 0, MaxTokens = 30, StopAtEndOfText = false, RecordReads = true };
+
+    /// <summary>A session has its own text in whole blocks, one token more or less, or in less than one.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.BFloat16)]
+    [InlineData(ScalarType.Int8)]
+    public void ASavedSessionGoesOnWhereItStopped(ScalarType type)
+    {
+        var path = Make("a", type, ("d", MadeMemory.Text(321)));
+        foreach (var letters in (int[])[1, 2, 39, 40, 41, 42, 500])
+        {
+            string name = $"after {letters}", more = MadeMemory.Text(letters, seed: letters);
+            using var memory = Engine.OpenMemory([path]);
+            Assert.Equal(2, memory.Tail.Count);
+            using var session = Engine.NewSession(memory);
+            session.Append(more, cancel: TestContext.Current.CancellationToken);
+            using (var writer = MemoryFileWriter.Open(path))
+            {
+                session.Save(writer, name);
+                writer.Commit();
+            }
+            using var newest = Engine.OpenMemory([path]);
+            Assert.Contains(newest.Sessions, s => s.Name == name && s.Tokens == letters + 2);
+            using var reopened = Engine.OpenSession(newest, name);
+            Assert.Equal((name, session.Blocks), (reopened.Name, reopened.Blocks));
+            Assert.Equal(session.Tokens, reopened.Tokens);
+            Assert.Equal(session.Passages([79, 80]).Select(p => p.Text), reopened.Passages([79, 80]).Select(p => p.Text));
+            Assert.Equal(Continued(session), Continued(reopened));
+            using var file = MemoryFile.Open(path);
+            Assert.Empty(file.Check(TestContext.Current.CancellationToken));
+            var saved = file.Sessions.Single(s => s.Name == name);
+            Assert.EndsWith(more, System.Text.Encoding.UTF8.GetString([.. saved.Segments.SelectMany(s => file.ReadText(s).Text)]), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void SessionsForkAndAreReplaced()
+    {
+        var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(100)));
+        using var memory = Engine.OpenMemory([path]);
+        using var writer = MemoryFileWriter.Open(path);
+        using var session = Engine.NewSession(memory);
+        session.Append("first. ", cancel: TestContext.Current.CancellationToken);
+        Assert.Null(session.Name);
+        session.Save(writer, "a");
+        session.Append("second. ", cancel: TestContext.Current.CancellationToken);
+        session.Save(writer, "a");
+        writer.Commit();
+        using var newest = Engine.OpenMemory([path]);
+        using (var one = Engine.OpenSession(newest, "a"))
+        using (var other = Engine.OpenSession(newest, "a"))
+        {
+            one.Append("third. ", cancel: TestContext.Current.CancellationToken);
+            other.Append("another third. ", cancel: TestContext.Current.CancellationToken);
+            one.Save(writer, "b");
+            other.Save(writer, "c");
+            writer.Commit();
+            Refusals.Says(() => one.Save(writer, "c"), "There is a session 'c' already");
+        }
+        using var last = Engine.OpenMemory([path]);
+        Assert.Equal([("a", null), ("b", "a"), ("c", "a")], last.Sessions.Select(s => (s.Name, s.From)));
+        foreach (var (name, said) in (ReadOnlySpan<(string, string)>)[("a", "first. second. "), ("b", "first. second. third. "), ("c", "first. second. another third. ")])
+        {
+            using var again = Engine.OpenSession(last, name);
+            Assert.Equal(said.Length + memory.Tail.Count, again.Tokens.Count);
+            Assert.EndsWith(said.Trim(), string.Concat(again.Passages(Enumerable.Range(0, (int)again.Blocks).Select(b => (long)b)).Select(p => p.Text)).Trim(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void WhatCannotBeSavedOrOpenedIsSaid()
+    {
+        var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(99)));
+        using var memory = Engine.OpenMemory([path]);
+        Refusals.Says(() => Engine.OpenSession(memory, "none"), "There is no session 'none' in the memory");
+        using (var writer = MemoryFileWriter.Open(path))
+        using (var session = Engine.NewSession(memory))
+        {
+            using var alone = Engine.NewSession();
+            Refusals.Says(() => alone.Save(writer, "x"), "began without a memory");
+            Refusals.Says(() => session.Save(writer, "x"), "nothing to save");
+            session.Append(MadeMemory.Text(60), cancel: TestContext.Current.CancellationToken);
+            using (var other = MemoryFileWriter.Open(Make("b", ScalarType.Int8, ("d", "text"))))
+                Refusals.Says(() => session.Save(other, "x"), "another type");
+            Refusals.Says(() => session.Save(writer, ""), "needs a name");
+            session.Save(writer, "x");
+            writer.Commit();
+        }
+        long at;
+        using (var file = MemoryFile.Open(path)) at = file.PagesOf(file.Sessions[0].Segments[0], 1).Offset + 4096 + 7;
+        var bytes = File.ReadAllBytes(path);
+        bytes[at] ^= 1;
+        File.WriteAllBytes(path, bytes);
+        using var damaged = Engine.OpenMemory([path]);
+        Refusals.Says(() => Engine.OpenSession(damaged, "x"), "keys and values, in layer 1, of block 1 of 'x'");
+        Engine.NewSession(damaged).Dispose();
+    }
+
+    private static (int Id, string Blocks)[] Continued(Session session)
+    {
+        session.Append(Question);
+        return [.. session.Generate(Thirty).Select(t => (t.Id, string.Join(' ', t.Reads!.Blocks)))];
+    }
+}
