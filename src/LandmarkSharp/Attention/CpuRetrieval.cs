@@ -35,7 +35,8 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         !options.Reference && options.Positions == PositionMode.Stingy && type == ScalarType.Float32 && device.type == DeviceType.CPU;
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null)
+    public Retrieved Attend(
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null, ILandmarkIndex? index = null)
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
@@ -44,7 +45,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             Mass = options.Mass ?? 1,
         };
         view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.Cutoff);
-        var result = Attend(view, tied);
+        var result = Attend(view, tied, tied || sizes.Old < 1 ? null : index);
         return result with
         {
             Output = result.Output.MoveToOuterDisposeScope(),
@@ -53,7 +54,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         };
     }
 
-    private Retrieved Attend(CpuRetrievalView view, bool tied)
+    private Retrieved Attend(CpuRetrievalView view, bool tied, ILandmarkIndex? index)
     {
         var output = empty([queries, view.Heads, view.Width], ScalarType.Float32);
         Tensor? chosen = null, gates = null;
@@ -61,7 +62,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         float* gate = null;
         if (K > 0) gate = (float*)Aten.DataPointer(gates = empty([view.Heads, queries, K], ScalarType.Float32));
         var scanTime = TimeSpan.Zero;
-        if (Tiles is null && CpuRetrievalFew.Chooses(options.Selection, view.Heads, view.Groups))
+        if (index is null && Tiles is null && CpuRetrievalFew.Chooses(options.Selection, view.Heads, view.Groups))
         {
             var few = new CpuRetrievalFew(view, view.Heads / view.Groups);
             if (K > 0) chosen = empty([view.Heads, queries, K], ScalarType.Int64);
@@ -71,7 +72,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         else
         {
             var start = Stopwatch.GetTimestamp();
-            if (K > 0) chosen = Choose(view, tied);
+            if (K > 0) chosen = index is null ? Choose(view, tied) : Choose(view, index);
             scanTime = Stopwatch.GetElapsedTime(start);
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }
@@ -105,6 +106,14 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             return chosen.MoveToOuterDisposeScope();
         }
         return BlockSelection.Choose(scores, view.Groups, K, options.Selection).contiguous().MoveToOuterDisposeScope();
+    }
+
+    private Tensor Choose(CpuRetrievalView view, ILandmarkIndex index)
+    {
+        var chosen = empty([view.Heads, queries, K], ScalarType.Int64);
+        new CpuIndexedChoice(view, index, BlockSelection.Together(options.Selection, view.Heads, view.Groups, queries).Heads)
+            .Run((long*)Aten.DataPointer(chosen));
+        return chosen;
     }
 
     private void Read(CpuRetrievalView view, long* chosen, float* gates, float* to)

@@ -77,6 +77,7 @@ public sealed class RetrievedAttention : IDisposable
             throw new LandmarkException(
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
         blockType = BlockType.Of(options, type, this.device);
+        LandmarkIndexes.Check(options, type, this.device);
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(kept, keys, queries, length, rotary, options);
         else if (options.MissCutoff is not null) reference = Reference(kept, options);
         else if (!several && CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
@@ -103,15 +104,20 @@ public sealed class RetrievedAttention : IDisposable
     /// <param name="miss">[G, d]: the context-miss token's keys, not rotated, where the options have a cut-off.</param>
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
     public Retrieved Attend(
-        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true, Tensor? miss = null)
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true, Tensor? miss = null) =>
+        AttendBy(null, q, blocks, landmarks, tied, scales, account, miss);
+
+    /// <summary>The same, where an index of the layer finds blocks among many.</summary>
+    internal Retrieved AttendBy(
+        ILandmarkIndex? index, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss)
     {
         Check(q, blocks, landmarks, scales);
         Check(miss, blocks);
-        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss);
+        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss, index);
         using var scope = NewDisposeScope();
         var held = Needed - forgotten;
         var read = Read(
-            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss);
+            q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss, index: null);
         return read with
         {
             Output = read.Output.MoveToOuterDisposeScope(),
@@ -131,8 +137,8 @@ public sealed class RetrievedAttention : IDisposable
     /// <summary>Blocks before the window and in it.</summary>
     private int Needed => inMemory + ((keys + length - 1) / length);
 
-    private Retrieved Read(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss) =>
-        kernel?.Attend(q, blocks, landmarks, tied, scales, miss) ?? decode?.Attend(q, blocks, landmarks, tied)
+    private Retrieved Read(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss, ILandmarkIndex? index) =>
+        kernel?.Attend(q, blocks, landmarks, tied, scales, miss, index) ?? decode?.Attend(q, blocks, landmarks, tied)
             ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss);
 
     private ReferenceRetrieval Reference(int kept, RetrievalOptions options) =>

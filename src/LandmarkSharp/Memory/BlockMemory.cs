@@ -35,6 +35,7 @@ public sealed class BlockMemory(
     private readonly RetrievalOptions options = options.Checked();
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
+    private readonly ILandmarkIndex?[] indexes = new ILandmarkIndex?[layers];
     private long reserved;
     private int count;
     private RotaryTable? phases;
@@ -64,7 +65,7 @@ public sealed class BlockMemory(
             (Math.Max(1, (spans ? SpanningPassPositions : PassPositions) / WindowPositions) * WindowPositions) - (Positions % WindowPositions));
 
     /// <inheritdoc/>
-    public override long Bytes => held.Sum(l => l?.Bytes ?? 0);
+    public override long Bytes => held.Sum(l => l?.Bytes ?? 0) + indexes.Sum(i => i?.Bytes ?? 0);
 
     private long WindowPositions => (long)options.WindowBlocks * blockLength;
 
@@ -80,6 +81,7 @@ public sealed class BlockMemory(
         var blocks = held[layer] ??= new LayerBlocks(
             keys.shape[0], blockLength - 1, keys.shape[2], type, BlockType.Of(options, type, device), device);
         Check(blocks, k, v);
+        var index = indexes[layer] ??= LandmarkIndexes.Create(options, (int)blocks.Groups, rotary.HeadDim);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
         if (needed > used) blocks.Clear(used, needed - used);
@@ -90,8 +92,8 @@ public sealed class BlockMemory(
         {
             using var part = NewDisposeScope();
             // In the first layer a key is a token's own: all landmarks have the same.
-            var read = piece.Reading.Attend(
-                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
+            var read = piece.Reading.AttendBy(
+                index, q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
                 account: Observer is not null, missKeys?[layer]);
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
@@ -118,6 +120,7 @@ public sealed class BlockMemory(
     {
         Finish();
         foreach (var layer in held) layer?.Dispose();
+        foreach (var index in indexes) index?.Dispose();
         foreach (var key in missKeys ?? []) key.Dispose();
     }
 

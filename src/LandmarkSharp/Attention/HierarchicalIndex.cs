@@ -1,0 +1,217 @@
+using System.Runtime.InteropServices;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// Landmarks of landmarks: <see cref="KeyNodes"/> over segments of the text. Of all upper nodes those are opened that promise most, of
+/// their nodes likewise, and the keys of these are scored. Segments of 1,024 blocks become one of four times as many where there are
+/// four, as digits carry, so that how a number of blocks is divided depends on nothing else.
+/// </summary>
+/// <param name="groups">Key-value heads, G.</param>
+/// <param name="width">Width of a head, d.</param>
+/// <param name="effort">Opens so many times as many nodes.</param>
+internal sealed unsafe class HierarchicalIndex(int groups, int width, double effort) : ILandmarkIndex
+{
+    private const int Smallest = 1 << 10, Largest = 1 << 16, Merged = 4;        // blocks of a segment
+    private const int Stripe = 256;                     // nodes whose keys stay in the second cache while all units look at theirs
+
+    // A node promises its centre's score and so much of what its farthest key could add: few keys lie straight towards the query.
+    private const float Reach = 0.25f;
+
+    // Of n keys, n^¾ need to be looked at for the same recall, and of four upper nodes one is worth opening (docs/index.md).
+    private const double UpperShare = 2, NodeShare = 0.5;
+
+    private readonly List<KeyNodes>[] segments = [.. Enumerable.Range(0, groups).Select(_ => new List<KeyNodes>())];
+    private int covered, upperOpened, opened;
+
+    /// <inheritdoc/>
+    public long Bytes => segments.Sum(g => g.Sum(s => s.Bytes));
+
+    /// <inheritdoc/>
+    public int Cover(float* landmarks, nint step, int blocks)
+    {
+        var sizes = Sizes(blocks);
+        if (sizes.Sum() == covered) return covered;
+        CpuParallel.For(groups, (long)blocks * width, g => Divide(segments[g], landmarks + (g * step), sizes));
+        covered = sizes.Sum();
+        var share = effort / Math.Pow(Math.Max(1, covered), 0.25);
+        int Of(int nodes, double part) => (int)Math.Min(nodes, Math.Ceiling(nodes * share * part));
+        upperOpened = Of(covered / (KeyNodes.Fan * KeyNodes.Fan), UpperShare);
+        opened = Math.Min(upperOpened * KeyNodes.Fan, Of(covered / KeyNodes.Fan, NodeShare));
+        return covered;
+    }
+
+    /// <inheritdoc/>
+    public int Found(int share) => opened * KeyNodes.Fan;
+
+    /// <inheritdoc/>
+    public void Find(int group, float* forms, int units, int share, int* blocks, float* scores, int step)
+    {
+        if (opened == 0) return;
+        var (rows, upper) = (units * share, covered / (KeyNodes.Fan * KeyNodes.Fan));
+        var most = Math.Max(upper, upperOpened * KeyNodes.Fan);
+        var floats = (nuint)(((long)rows * upper) + ((share + 2L) * most) + rows);
+        var memory = (float*)NativeMemory.Alloc(floats + (nuint)(upperOpened + (units * (long)opened)), sizeof(float));
+        try
+        {
+            float* bounds = memory, own = bounds + ((long)rows * upper), promises = own + ((long)share * most), sorted = promises + most, norms = sorted + most;
+            int* open = (int*)(memory + floats), nodes = open + upperOpened;
+            for (var r = 0; r < rows; r++) norms[r] = MathF.Sqrt(CpuRows.Float32.Dot(forms + (r * width), forms + (r * width), width));
+            var at = 0;
+            foreach (var s in segments[group])
+            {
+                fixed (float* centres = s.Upper) Dots(forms, rows, centres, s.UpperRadii.Length, bounds + at, upper);
+                for (var r = 0; r < rows; r++) Reaching(bounds + ((long)r * upper) + at, s.UpperRadii, norms[r]);
+                at += s.UpperRadii.Length;
+            }
+            for (var u = 0; u < units; u++)
+            {
+                Promise(bounds + ((long)u * share * upper), share, upper, upper, promises);
+                Highest(promises, upper, sorted, open, upperOpened);
+                Children(segments[group], forms + (u * share * width), share, norms + (u * share), open, own, most);
+                Promise(own, share, most, upperOpened * KeyNodes.Fan, promises);
+                var mine = nodes + ((long)u * opened);
+                Highest(promises, upperOpened * KeyNodes.Fan, sorted, mine, opened);
+                for (var i = 0; i < opened; i++) mine[i] = (open[mine[i] / KeyNodes.Fan] * KeyNodes.Fan) + (mine[i] % KeyNodes.Fan);
+            }
+            Score(segments[group], forms, units, share, nodes, blocks, scores, step);
+        }
+        finally
+        {
+            NativeMemory.Free(memory);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var group in segments) group.Clear();
+        covered = 0;
+    }
+
+    /// <summary>The segments of so many blocks.</summary>
+    private static List<int> Sizes(int blocks)
+    {
+        List<int> sizes = [];
+        for (var size = Largest; size >= Smallest; size /= Merged)
+            for (; blocks >= size; blocks -= size) sizes.Add(size);
+        return sizes;
+    }
+
+    /// <summary>Keeps the segments that stay, and makes those that follow.</summary>
+    private void Divide(List<KeyNodes> held, float* keys, List<int> sizes)
+    {
+        var (same, first) = (0, 0);
+        for (; same < Math.Min(held.Count, sizes.Count) && held[same].Count == sizes[same]; same++) first += sizes[same];
+        held.RemoveRange(same, held.Count - same);
+        for (; same < sizes.Count; first += sizes[same++])
+            held.Add(new KeyNodes(keys + ((long)first * width), first, sizes[same], width));
+    }
+
+    private void Dots(float* forms, int rows, float* keys, int count, float* scores, nint step) =>
+        CpuRows.Float32.Dots(forms, rows, (byte*)keys, count, width, scores, step, null);
+
+    /// <summary>Adds to the scores of centres what keys around them may have more.</summary>
+    private static void Reaching(float* scores, ReadOnlySpan<float> radii, float norm)
+    {
+        for (var i = 0; i < radii.Length; i++) scores[i] += Reach * norm * radii[i];
+    }
+
+    /// <summary>The scores of the nodes in some upper ones, with what keys around them may have more.</summary>
+    private void Children(List<KeyNodes> held, float* forms, int share, float* norms, int* open, float* scores, int step)
+    {
+        var (first, i) = (0, 0);
+        foreach (var s in held)
+        {
+            fixed (float* centres = s.Nodes)
+            {
+                for (var end = first + s.UpperRadii.Length; i < upperOpened && open[i] < end; i++)
+                {
+                    var child = (open[i] - first) * KeyNodes.Fan;
+                    var to = scores + (i * KeyNodes.Fan);
+                    Dots(forms, share, centres + (child * width), KeyNodes.Fan, to, step);
+                    for (var h = 0; h < share; h++) Reaching(to + (h * (nint)step), s.Radii.AsSpan(child, KeyNodes.Fan), norms[h]);
+                }
+            }
+            first += s.UpperRadii.Length;
+        }
+    }
+
+    /// <summary>
+    /// What nodes promise a unit. Heads are compared by how much less than each one's best it is: about the logarithm of its share.
+    /// </summary>
+    private static void Promise(float* scores, int share, nint step, int count, float* promises)
+    {
+        for (var h = 0; h < share; h++)
+        {
+            var row = new ReadOnlySpan<float>(scores + (h * step), count);
+            var best = share == 1 ? 0 : System.Numerics.Tensors.TensorPrimitives.MaxNumber(row);
+            for (var i = 0; i < count; i++)
+            {
+                var promise = float.IsNaN(row[i]) ? float.NegativeInfinity : row[i] - best;
+                promises[i] = h == 0 ? promise : Math.Max(promises[i], promise);
+            }
+        }
+    }
+
+    /// <summary>The places of so many of the highest, ascending; of equals the first.</summary>
+    private static void Highest(float* promises, int count, float* room, int* places, int wanted)
+    {
+        new ReadOnlySpan<float>(promises, count).CopyTo(new Span<float>(room, count));
+        var floor = Nth(room, count, wanted);
+        var above = 0;
+        for (var i = 0; i < count; i++) if (promises[i] > floor) above++;
+        for (int i = 0, n = 0, equals = wanted - above; n < wanted; i++)
+            if (promises[i] > floor || (promises[i] == floor && equals-- > 0)) places[n++] = i;
+    }
+
+    /// <summary>The n-th highest, by parting what there is in two again and again; the order is lost.</summary>
+    private static float Nth(float* x, int count, int n)
+    {
+        for (int low = 0, high = count - 1; low < high;)
+        {
+            var pivot = x[low + ((high - low) / 2)];
+            var (i, j) = (low, high);
+            while (i <= j)
+            {
+                while (x[i] > pivot) i++;
+                while (x[j] < pivot) j--;
+                if (i > j) break;
+                (x[i], x[j]) = (x[j], x[i]);
+                (i, j) = (i + 1, j - 1);
+            }
+            if (n - 1 <= j) high = j;
+            else if (n - 1 >= i) low = i;
+            else break;
+        }
+        return x[n - 1];
+    }
+
+    /// <summary>Scores the keys of each unit's nodes, a stripe of nodes for all units before the next one.</summary>
+    private void Score(List<KeyNodes> held, float* forms, int units, int share, int* nodes, int* blocks, float* scores, int step)
+    {
+        var next = stackalloc int[units];
+        new Span<int>(next, units).Clear();
+        var first = 0;
+        foreach (var s in held)
+        {
+            fixed (float* keys = s.Keys)
+            {
+                for (var from = 0; from < s.Radii.Length; from += Stripe)
+                {
+                    var end = first + Math.Min(from + Stripe, s.Radii.Length);
+                    for (var u = 0; u < units; u++)
+                    {
+                        for (var mine = nodes + ((long)u * opened); next[u] < opened && mine[next[u]] < end; next[u]++)
+                        {
+                            var (key, to) = ((mine[next[u]] - first) * KeyNodes.Fan, next[u] * KeyNodes.Fan);
+                            Dots(forms + (u * share * width), share, keys + ((long)key * width), KeyNodes.Fan, scores + ((long)u * share * step) + to, step);
+                            s.Blocks.AsSpan(key, KeyNodes.Fan).CopyTo(new Span<int>(blocks + ((long)u * step) + to, KeyNodes.Fan));
+                        }
+                    }
+                }
+            }
+            first += s.Radii.Length;
+        }
+    }
+}
