@@ -8,7 +8,8 @@ namespace LandmarkSharp.Cli;
 
 /// <summary>Which model, and how it reads.</summary>
 /// <param name="ownTopK">Whether the command has a <c>--top-k</c> of its own, for several numbers.</param>
-internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
+/// <param name="ownIndex">Whether the command has an <c>--index</c> of its own, for several, and its effort.</param>
+internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) : DeviceOptions
 {
     private readonly Option<string?> model =
         new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
@@ -60,6 +61,12 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         HelpName = "NAME",
     };
 
+    private readonly Option<double?> indexEffort = new("--index-effort")
+    {
+        Description = "How hard the index looks, above 0: more finds more of what scores highest and takes longer; 1 when not given.",
+        HelpName = "X",
+    };
+
     /// <summary>The indexes of <c>--index</c> by name.</summary>
     public static LandmarkIndex Index(string? name) => name switch
     {
@@ -93,7 +100,11 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff, index];
+    private Option[] Retrieving =>
+    [
+        .. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff,
+        .. ownIndex ? (Option[])[] : [index, indexEffort],
+    ];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -134,7 +145,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
-                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type, --miss-cutoff and --index.");
+                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type, --miss-cutoff, --index and --index-effort.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
@@ -143,6 +154,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
             Mass = parsed.GetValue(mass),
             BlockType = kept,
             Index = Index(parsed.GetValue(index)),
+            IndexEffort = parsed.GetValue(indexEffort) ?? 1,
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {

@@ -1,3 +1,4 @@
+using LandmarkSharp.Attention.Faiss;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
@@ -43,15 +44,18 @@ internal static class LandmarkIndexes
     {
         LandmarkIndex.Exact => null,
         LandmarkIndex.Hierarchical => new HierarchicalIndex(groups, width, options.IndexEffort),
+        LandmarkIndex.FaissFlat or LandmarkIndex.FaissIvf or LandmarkIndex.FaissHnsw =>
+            new FaissIndex(options.Index, groups, width, options.TopK, options.IndexEffort),
         _ => throw new LandmarkException($"The index {options.Index} is not known."),
     };
 
     /// <summary>Throws where there is no index for such a model.</summary>
-    /// <exception cref="LandmarkException">It is asked for.</exception>
+    /// <exception cref="LandmarkException">It is asked for, or FAISS is and is not there.</exception>
     public static void Check(RetrievalOptions options, ScalarType type, Device device)
     {
         if (options.Index != LandmarkIndex.Exact && !CpuRetrieval.Serves(options, type, device))
             throw new LandmarkException(
                 $"An index of landmarks is for float32 models on the CPU, and this one is {type} on {device.type}; leave it out.");
+        if (options.Index is LandmarkIndex.FaissFlat or LandmarkIndex.FaissIvf or LandmarkIndex.FaissHnsw) FaissLibrary.Require();
     }
 }

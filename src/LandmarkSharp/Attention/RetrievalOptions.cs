@@ -150,6 +150,8 @@ public sealed record RetrievalOptions
             throw new LandmarkException("A model with a context-miss token reads k blocks or none; leave out the share of the mass that is read.");
         if (!(IndexEffort > 0) || !double.IsFinite(IndexEffort))
             throw new LandmarkException($"The effort of an index is {IndexEffort}; it is above 0, and 1 is usual.");
+        if (Index == LandmarkIndex.Exact && IndexEffort != 1)
+            throw new LandmarkException("Without an index its effort does nothing; name an index, or leave the effort out.");
         if (Index != LandmarkIndex.Exact && Unindexed is { } unindexed)
             throw new LandmarkException($"An index of landmarks does not go with {unindexed}; leave one of them out.");
         return this;

@@ -1,4 +1,5 @@
 using LandmarkSharp.Attention;
+using LandmarkSharp.Attention.Faiss;
 using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
 
@@ -9,34 +10,41 @@ public sealed class LandmarkIndexTests
 {
     public LandmarkIndexTests() => LibTorch.Load();
 
-    /// <summary>Opened whole, an index finds all: what is chosen is the same, and so is the result to the last bit.</summary>
-    [Fact]
-    public void AllNodesOpenedGiveTheExactResult()
+    /// <summary>Searched whole, an index finds all: what is chosen is the same, and so is the result to the last bit.</summary>
+    [Theory]
+    [InlineData(LandmarkIndex.Hierarchical)]
+    [InlineData(LandmarkIndex.FaissFlat)]
+    [InlineData(LandmarkIndex.FaissIvf)]
+    public void SearchedWholeItGivesTheExactResult(LandmarkIndex kind)
     {
+        Needs(kind);
         for (var seed = 0; seed < 24; seed++)           // fixed: rounding may decide between shares as good as equal
         {
             using var scope = NewDisposeScope();
-            var (random, text) = Text.Draw(seed);
+            var (random, text) = Text.Draw(seed, alone: kind != LandmarkIndex.Hierarchical);
             var (q, blocks, landmarks) = text.Draw(random);
-            using var index = new HierarchicalIndex(text.Groups, text.Width, effort: 100);
+            using var index = text.Index(kind, effort: 100);
             Same(text.Run(null, q, blocks, landmarks), text.Run(index, q, blocks, landmarks));
         }
     }
 
     /// <summary>The same with a context-miss token that drops some retrievals.</summary>
-    [Fact]
-    public void SoTheyDoWhereRetrievalsAreDropped()
+    [Theory]
+    [InlineData(LandmarkIndex.Hierarchical)]
+    [InlineData(LandmarkIndex.FaissFlat)]
+    public void SoItDoesWhereRetrievalsAreDropped(LandmarkIndex kind)
     {
+        Needs(kind);
         var (dropped, all) = (0L, 0L);
         for (var seed = 0; seed < 12; seed++)
         {
             using var scope = NewDisposeScope();
-            var (random, text) = Text.Draw(seed);
+            var (random, text) = Text.Draw(seed, alone: kind != LandmarkIndex.Hierarchical);
             var (q, blocks, landmarks) = text.Draw(random);
             text = text with { Options = text.Options with { MissCutoff = 0.3 + (random.NextDouble() / 3) } };
             using var drawn = new Generator((ulong)seed, CPU);
             var miss = randn([text.Groups, text.Width], generator: drawn) * 3;
-            using var index = new HierarchicalIndex(text.Groups, text.Width, effort: 100);
+            using var index = text.Index(kind, effort: 100);
             var exact = text.Run(null, q, blocks, landmarks, miss);
             Same(exact, text.Run(index, q, blocks, landmarks, miss));
             (dropped, all) = (dropped + exact.Dropped!.Value, all + (text.Heads * text.Queries));
@@ -44,16 +52,20 @@ public sealed class LandmarkIndexTests
         Assert.InRange(dropped, all / 10, all * 9 / 10);
     }
 
-    /// <summary>Keys in clusters, and queries that look for one of them: what a tenth of the keys is enough for.</summary>
+    /// <summary>Keys in clusters, and queries that look for one of them.</summary>
     [Theory]
-    [InlineData(1)]
-    [InlineData(4)]
-    public void ClustersAreFoundWithoutLookingAtAll(int share)
+    [InlineData(LandmarkIndex.Hierarchical, 1)]
+    [InlineData(LandmarkIndex.Hierarchical, 4)]
+    [InlineData(LandmarkIndex.FaissIvf, 1)]
+    [InlineData(LandmarkIndex.FaissIvf, 4)]
+    [InlineData(LandmarkIndex.FaissHnsw, 1)]
+    public void ClustersAreFoundWithoutLookingAtAll(LandmarkIndex kind, int share)
     {
+        Needs(kind);
         using var scope = NewDisposeScope();
         var text = new Text(8192, 2 * share, 2, 40, 60, 8, 64, new RetrievalOptions { TopK = 4 });
         var (q, blocks, landmarks) = text.Draw(new Random(5), clusters: 200);
-        using var index = new HierarchicalIndex(2, 64, 1);
+        using var index = text.Index(kind, effort: 1);
         var (expected, found) = (Chosen(text.Run(null, q, blocks, landmarks)), Chosen(text.Run(index, q, blocks, landmarks)));
         Assert.InRange(index.Found(share), 1, text.InMemory / 10);
         Assert.InRange(expected.Zip(found, (a, b) => a.Intersect(b).Count()).Sum() / (4.0 * found.Length), 0.95, 1);
@@ -72,19 +84,25 @@ public sealed class LandmarkIndexTests
     }
 
     /// <summary>What an index finds depends on how many blocks it covers, and not on how it came to cover them.</summary>
-    [Fact]
-    public unsafe void GrownBitByBitOrAtOnceItFindsTheSame()
+    [Theory]
+    [InlineData(LandmarkIndex.Hierarchical)]
+    [InlineData(LandmarkIndex.FaissFlat)]
+    [InlineData(LandmarkIndex.FaissIvf)]
+    [InlineData(LandmarkIndex.FaissHnsw)]
+    public unsafe void GrownBitByBitOrAtOnceItFindsTheSame(LandmarkIndex kind)
     {
+        Needs(kind);
         const int n = 21_600, d = 16, groups = 2;
         using var generator = new Generator(7, CPU);
         using var keys = randn([groups, n, d], generator: generator);
         using var forms = randn([3, 2, d], generator: generator);
         float* from = (float*)Aten.DataPointer(keys), of = (float*)Aten.DataPointer(forms);
-        using var grown = new HierarchicalIndex(groups, d, 1);
+        ILandmarkIndex New() => LandmarkIndexes.Create(new RetrievalOptions { Index = kind }, groups, d)!;
+        using var grown = New();
         for (var blocks = 700; blocks < n; blocks += 700) Assert.Equal(blocks / 1024 * 1024, grown.Cover(from, n * d, blocks));
         foreach (var blocks in (int[])[n, 5000, 17_000, 900, 4096])     // a pass that is given up leaves fewer
         {
-            using var made = new HierarchicalIndex(groups, d, 1);
+            using var made = New();
             Assert.Equal(made.Cover(from, n * d, blocks), grown.Cover(from, n * d, blocks));
             Assert.Equal(made.Bytes, grown.Bytes);
             for (var g = 0; g < groups; g++)
@@ -95,7 +113,7 @@ public sealed class LandmarkIndexTests
             }
         }
 
-        (int[] Blocks, float[] Scores) Found(HierarchicalIndex index, int group)
+        (int[] Blocks, float[] Scores) Found(ILandmarkIndex index, int group)
         {
             var found = index.Found(2);
             var (blocks, scores) = (new int[3 * found], new float[6 * found]);
@@ -105,6 +123,29 @@ public sealed class LandmarkIndexTests
             return (blocks, scores);
         }
     }
+
+    [Fact]
+    public void WithoutFaissItIsSaidWhatToDo()
+    {
+        var missing = Path.Combine(Path.GetTempPath(), "no-such-folder", "liblandmark_faiss.so");
+        var error = Assert.Throws<LandmarkException>(() => FaissLibrary.Open(missing));
+        Assert.Contains("build it with eng/build-faiss.sh", error.Message, StringComparison.Ordinal);
+        var text = Path.GetTempFileName();
+        error = Assert.Throws<LandmarkException>(() => FaissLibrary.Open(text));
+        Assert.Contains($"{text} cannot be loaded", error.Message, StringComparison.Ordinal);
+        File.Delete(text);
+    }
+
+    [Fact]
+    public void WhatFaissSaysIsTold()
+    {
+        Needs(LandmarkIndex.FaissFlat);
+        var error = Assert.Throws<LandmarkException>(() => FaissLibrary.Create("Nonsense", 8, 1));
+        Assert.StartsWith("FAISS failed: ", error.Message, StringComparison.Ordinal);
+    }
+
+    private static void Needs(LandmarkIndex kind) => Assert.SkipUnless(
+        kind == LandmarkIndex.Hierarchical || FaissLibrary.IsThere, $"No FAISS: build it with eng/build-faiss.sh, and name it by {FaissLibrary.Variable}.");
 
     private static void Same(Retrieved expected, Retrieved actual)
     {
@@ -119,13 +160,14 @@ public sealed class LandmarkIndexTests
     /// <summary>A text long enough for an index.</summary>
     private sealed record Text(int InMemory, int Heads, int Groups, int Queries, int Keys, int Length, int Width, RetrievalOptions Options)
     {
-        public static (Random Random, Text Text) Draw(int seed)
+        /// <summary>One at random; alone: no heads choose together, whose shares depend on all that is found.</summary>
+        public static (Random Random, Text Text) Draw(int seed, bool alone)
         {
             var random = new Random(seed);
             var (groups, length, queries) = (random.Next(1, 4), random.Next(2, 10), random.Next(3) == 0 ? random.Next(1, 4) : random.Next(1, 100));
             return (random, new Text(
                 random.Next(900, 7000), groups * random.Next(1, 4), groups, queries, queries + random.Next(20), length, 2 * random.Next(1, 41),
-                new RetrievalOptions { TopK = random.Next(1, 7), Selection = (SelectionMode)random.Next(2) }));
+                new RetrievalOptions { TopK = random.Next(1, 7), Selection = alone ? SelectionMode.PerTokenAndHead : (SelectionMode)random.Next(2) }));
         }
 
         public (Tensor Queries, Tensor Blocks, Tensor Landmarks) Draw(Random random, int? clusters = null)
@@ -145,6 +187,9 @@ public sealed class LandmarkIndexTests
             }
             return (q, Drawn(all, Groups, 2, Length - 1, Width), landmarks);
         }
+
+        public ILandmarkIndex Index(LandmarkIndex kind, double effort) =>
+            LandmarkIndexes.Create(Options with { Index = kind, IndexEffort = effort }, Groups, Width)!;
 
         public Retrieved Run(ILandmarkIndex? index, Tensor q, Tensor blocks, Tensor landmarks, Tensor? miss = null) =>
             new CpuRetrieval(InMemory, Keys, Queries, Length, Rotary, Options).Attend(q, blocks, landmarks, tied: false, null, miss, index);

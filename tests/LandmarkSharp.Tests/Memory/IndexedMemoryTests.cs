@@ -1,4 +1,5 @@
 using LandmarkSharp.Attention;
+using LandmarkSharp.Attention.Faiss;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Memory;
@@ -10,15 +11,18 @@ public sealed class IndexedMemoryTests
 
     /// <summary>One call, calls of any size, or token by token: the index covers more blocks from one place of the text on, whatever was asked before.</summary>
     [Theory]
-    [InlineData(4, 4)]
-    [InlineData(4, 2)]
-    public void TheResultDoesNotDependOnHowTheTextWasCut(int heads, int groups)
+    [InlineData(LandmarkIndex.Hierarchical, 4, 4)]
+    [InlineData(LandmarkIndex.Hierarchical, 4, 2)]
+    [InlineData(LandmarkIndex.FaissIvf, 4, 4)]
+    [InlineData(LandmarkIndex.FaissHnsw, 4, 4)]
+    public void TheResultDoesNotDependOnHowTheTextWasCut(LandmarkIndex kind, int heads, int groups)
     {
+        Assert.SkipUnless(kind == LandmarkIndex.Hierarchical || FaissLibrary.IsThere, "No FAISS.");
         using var decoder = TinyModel.Create(TinyModel.Config(1, heads, groups));
         var input = TinyModel.WithLandmarks(decoder.Config, TinyModel.Tokens(2100));
         float[,] Run(RetrievalOptions options, params int[] pieces)
         {
-            using var memory = TinyModel.Memory(decoder, options);
+            using var memory = TinyModel.Memory(decoder, options with { Index = options.Index is LandmarkIndex.Exact ? options.Index : kind });
             return TinyModel.Run(decoder, memory, input, pieces);
         }
         var expected = Run(Options, input.Length);
