@@ -65,10 +65,11 @@ internal sealed class BenchIndexCommand : LandmarkCommand
             throw new LandmarkException($"{model.Folder(parsed)} is a model without landmarks, so there is nothing to find; give another.");
         var looking = retrieval with { Index = LandmarkIndex.Hierarchical, IndexEffort = parsed.GetValue(effort) };
         looking.Checked();                              // what no index serves, none is measured with
-        using var held = path is not null && File.Exists(path) ? LandmarkKeys.Load(path) : Read();
+        using var held = path is not null && File.Exists(path) ? LandmarkKeys.Load(path, engine) : Read();
         int[] measured = parsed.GetValue(layers) is { Length: > 0 } asked ? asked : [.. Enumerable.Range(1, Math.Max(0, held.Layers - 1))];
-        if (measured.FirstOrDefault(l => l < 0 || l >= held.Layers, -1) is >= 0 and var wrong || measured.Any(l => l < 0))
-            throw new LandmarkException($"There is no such layer among {string.Join(", ", measured)}; the model has 0 to {held.Layers - 1}.");
+        foreach (var layer in measured)
+            if (layer < 0 || layer >= held.Layers)
+                throw new LandmarkException($"There is no layer {layer}; the model has 0 to {held.Layers - 1}.");
         var benchmark = new IndexBenchmark(engine.Decoder.Rotary, engine.Config.Landmark!.BlockLength, looking);
         List<IndexTiming> results = [];
         foreach (var count in counts)

@@ -13,6 +13,8 @@ internal sealed unsafe class CpuIndexedChoice(CpuRetrievalView view, ILandmarkIn
 {
     private const int TileRows = 64;                    // forms that look at a node's keys while these are in the cache
 
+    private const int Few = 16;                         // queries: less is tens of microseconds of work
+
     private readonly RetrievalSizes sizes = view.Sizes;
     private readonly int d = view.Width;
 
@@ -25,12 +27,15 @@ internal sealed unsafe class CpuIndexedChoice(CpuRetrievalView view, ILandmarkIn
         var most = Math.Max(1, TileRows / share);
         var (tiles, units) = ((sizes.Queries + most - 1) / most, Math.Min(most, sizes.Queries));
         var work = (long)units * share * row.Step * d;
-        CpuParallel.Each(view.Heads / share * tiles, work, units * ((share * (row.Step + d)) + row.Step), (item, scratch) =>
+        void One(int item, float* scratch)
         {
             var (unit, tile) = Math.DivRem(item, tiles);
             var first = tile * most;
             Tile(unit * share, first, Math.Min(most, sizes.Queries - first), row, scratch, chosen);
-        });
+        }
+        var (count, room) = (view.Heads / share * tiles, units * ((share * (row.Step + d)) + row.Step));
+        if (sizes.Queries < Few) CpuParallel.Briefly(count, work, room, One);
+        else CpuParallel.Each(count, work, room, One);
     }
 
     /// <summary>What a unit's scores are of.</summary>

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace LandmarkSharp.Attention;
@@ -50,11 +51,11 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
         if (opened == 0) return;
         var (rows, upper) = (units * share, covered / (KeyNodes.Fan * KeyNodes.Fan));
         var most = Math.Max(upper, upperOpened * KeyNodes.Fan);
-        var floats = (nuint)(((long)rows * upper) + ((share + 2L) * most) + rows);
+        var floats = (nuint)(((long)rows * upper) + ((share + 1L) * most) + rows);
         var memory = (float*)NativeMemory.Alloc(floats + (nuint)(upperOpened + (units * (long)opened)), sizeof(float));
         try
         {
-            float* bounds = memory, own = bounds + ((long)rows * upper), promises = own + ((long)share * most), sorted = promises + most, norms = sorted + most;
+            float* bounds = memory, own = bounds + ((long)rows * upper), promises = own + ((long)share * most), norms = promises + most;
             int* open = (int*)(memory + floats), nodes = open + upperOpened;
             for (var r = 0; r < rows; r++) norms[r] = MathF.Sqrt(CpuRows.Float32.Dot(forms + (r * width), forms + (r * width), width));
             var at = 0;
@@ -67,11 +68,11 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
             for (var u = 0; u < units; u++)
             {
                 Promise(bounds + ((long)u * share * upper), share, upper, upper, promises);
-                Highest(promises, upper, sorted, open, upperOpened);
+                CpuHighest.Places(promises, upper, open, upperOpened);
                 Children(segments[group], forms + (u * share * width), share, norms + (u * share), open, own, most);
                 Promise(own, share, most, upperOpened * KeyNodes.Fan, promises);
                 var mine = nodes + ((long)u * opened);
-                Highest(promises, upperOpened * KeyNodes.Fan, sorted, mine, opened);
+                CpuHighest.Places(promises, upperOpened * KeyNodes.Fan, mine, opened);
                 for (var i = 0; i < opened; i++) mine[i] = (open[mine[i] / KeyNodes.Fan] * KeyNodes.Fan) + (mine[i] % KeyNodes.Fan);
             }
             Score(segments[group], forms, units, share, nodes, blocks, scores, step);
@@ -108,13 +109,14 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
             held.Add(new KeyNodes(keys + ((long)first * width), first, sizes[same], width));
     }
 
-    private void Dots(float* forms, int rows, float* keys, int count, float* scores, nint step) =>
-        CpuRows.Float32.Dots(forms, rows, (byte*)keys, count, width, scores, step, null);
+    private void Dots(float* forms, int rows, float* keys, int count, float* scores, nint step, float* ahead = null) =>
+        CpuRows.Float32.Dots(forms, rows, (byte*)keys, count, width, scores, step, (byte*)ahead);
 
     /// <summary>Adds to the scores of centres what keys around them may have more.</summary>
     private static void Reaching(float* scores, ReadOnlySpan<float> radii, float norm)
     {
-        for (var i = 0; i < radii.Length; i++) scores[i] += Reach * norm * radii[i];
+        var to = new Span<float>(scores, radii.Length);
+        TensorPrimitives.MultiplyAdd(radii, Reach * norm, to, to);
     }
 
     /// <summary>The scores of the nodes in some upper ones, with what keys around them may have more.</summary>
@@ -129,7 +131,8 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
                 {
                     var child = (open[i] - first) * KeyNodes.Fan;
                     var to = scores + (i * KeyNodes.Fan);
-                    Dots(forms, share, centres + (child * width), KeyNodes.Fan, to, step);
+                    var ahead = i + 1 < upperOpened && open[i + 1] < end ? centres + ((open[i + 1] - first) * KeyNodes.Fan * width) : null;
+                    Dots(forms, share, centres + (child * width), KeyNodes.Fan, to, step, ahead);
                     for (var h = 0; h < share; h++) Reaching(to + (h * (nint)step), s.Radii.AsSpan(child, KeyNodes.Fan), norms[h]);
                 }
             }
@@ -142,49 +145,14 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
     /// </summary>
     private static void Promise(float* scores, int share, nint step, int count, float* promises)
     {
+        var to = new Span<float>(promises, count);
+        to.Fill(float.NegativeInfinity);
         for (var h = 0; h < share; h++)
         {
-            var row = new ReadOnlySpan<float>(scores + (h * step), count);
-            var best = share == 1 ? 0 : System.Numerics.Tensors.TensorPrimitives.MaxNumber(row);
-            for (var i = 0; i < count; i++)
-            {
-                var promise = float.IsNaN(row[i]) ? float.NegativeInfinity : row[i] - best;
-                promises[i] = h == 0 ? promise : Math.Max(promises[i], promise);
-            }
+            var row = new Span<float>(scores + (h * step), count);
+            if (share > 1) TensorPrimitives.Subtract(row, TensorPrimitives.MaxNumber<float>(row), row);
+            TensorPrimitives.MaxNumber<float>(to, row, to);                                 // NaN promises nothing
         }
-    }
-
-    /// <summary>The places of so many of the highest, ascending; of equals the first.</summary>
-    private static void Highest(float* promises, int count, float* room, int* places, int wanted)
-    {
-        new ReadOnlySpan<float>(promises, count).CopyTo(new Span<float>(room, count));
-        var floor = Nth(room, count, wanted);
-        var above = 0;
-        for (var i = 0; i < count; i++) if (promises[i] > floor) above++;
-        for (int i = 0, n = 0, equals = wanted - above; n < wanted; i++)
-            if (promises[i] > floor || (promises[i] == floor && equals-- > 0)) places[n++] = i;
-    }
-
-    /// <summary>The n-th highest, by parting what there is in two again and again; the order is lost.</summary>
-    private static float Nth(float* x, int count, int n)
-    {
-        for (int low = 0, high = count - 1; low < high;)
-        {
-            var pivot = x[low + ((high - low) / 2)];
-            var (i, j) = (low, high);
-            while (i <= j)
-            {
-                while (x[i] > pivot) i++;
-                while (x[j] < pivot) j--;
-                if (i > j) break;
-                (x[i], x[j]) = (x[j], x[i]);
-                (i, j) = (i + 1, j - 1);
-            }
-            if (n - 1 <= j) high = j;
-            else if (n - 1 >= i) low = i;
-            else break;
-        }
-        return x[n - 1];
     }
 
     /// <summary>Scores the keys of each unit's nodes, a stripe of nodes for all units before the next one.</summary>
@@ -205,7 +173,9 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
                         for (var mine = nodes + ((long)u * opened); next[u] < opened && mine[next[u]] < end; next[u]++)
                         {
                             var (key, to) = ((mine[next[u]] - first) * KeyNodes.Fan, next[u] * KeyNodes.Fan);
-                            Dots(forms + (u * share * width), share, keys + ((long)key * width), KeyNodes.Fan, scores + ((long)u * share * step) + to, step);
+                            var ahead = next[u] + 1 < opened && mine[next[u] + 1] < end ? keys + ((long)(mine[next[u] + 1] - first) * KeyNodes.Fan * width) : null;
+                            Dots(
+                                forms + (u * share * width), share, keys + ((long)key * width), KeyNodes.Fan, scores + ((long)u * share * step) + to, step, ahead);
                             s.Blocks.AsSpan(key, KeyNodes.Fan).CopyTo(new Span<int>(blocks + ((long)u * step) + to, KeyNodes.Fan));
                         }
                     }

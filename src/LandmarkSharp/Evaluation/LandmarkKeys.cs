@@ -35,11 +35,12 @@ public sealed class LandmarkKeys : IDisposable
     /// <param name="landmarks">Landmarks to stop at.</param>
     /// <param name="progress">Told how many there are.</param>
     /// <param name="cancel">Stops between documents.</param>
-    /// <exception cref="LandmarkException">The model has no landmarks, or the texts are too short.</exception>
+    /// <exception cref="LandmarkException">The model has no landmarks or no index serves it, or the texts are too short.</exception>
     public static LandmarkKeys Read(
         LandmarkEngine engine, IEnumerable<TextReader> texts, int landmarks, IProgress<long>? progress = null, CancellationToken cancel = default)
     {
         var landmark = engine.Config.Landmark ?? throw new LandmarkException("A model without landmarks has no landmark keys; give another.");
+        LandmarkIndexes.Check(new RetrievalOptions { Index = LandmarkIndex.Hierarchical }, engine.Decoder.ComputeType, engine.Decoder.Device);
         using var scope = NewDisposeScope();
         var window = engine.Retrieval!.WindowBlocks;
         var blocks = (DocumentBlocks + window - 1) / window * window;
@@ -61,13 +62,24 @@ public sealed class LandmarkKeys : IDisposable
     }
 
     /// <summary>Opens what <see cref="Save"/> wrote.</summary>
-    /// <exception cref="LandmarkException">It is not such a file.</exception>
-    public static LandmarkKeys Load(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="engine">The model that they are of.</param>
+    /// <exception cref="LandmarkException">It is no such file, or of a model of other shapes.</exception>
+    public static LandmarkKeys Load(string path, LandmarkEngine engine)
     {
         using var file = SafeTensorFile.Open(path);
-        var layers = file.Names.Count / 2;
+        var config = engine.Config;
+        long[] shape = [config.KeyValueHeads, config.HeadDim], asked = [config.Heads, config.HeadDim];
+        for (var l = 0; l < config.Layers; l++)
+        {
+            if (file.Entry($"keys.{l}").Shape is not [var groups, _, var width] || !shape.SequenceEqual([groups, width])
+                || file.Entry($"queries.{l}").Shape is not [_, var heads, var window, var queryWidth] || !asked.SequenceEqual([heads, queryWidth])
+                || window % config.Landmark!.BlockLength != 0)
+                throw new LandmarkException($"'{path}' has keys and queries of a model of other shapes; give this model's, or leave it out to read them.");
+        }
         return new LandmarkKeys(
-            Enumerable.Range(0, layers).Select(l => file.Get($"keys.{l}")), Enumerable.Range(0, layers).Select(l => file.Get($"queries.{l}")));
+            Enumerable.Range(0, config.Layers).Select(l => file.Get($"keys.{l}")),
+            Enumerable.Range(0, config.Layers).Select(l => file.Get($"queries.{l}")));
     }
 
     /// <summary>Writes them as safetensors.</summary>
