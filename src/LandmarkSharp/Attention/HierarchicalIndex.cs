@@ -20,7 +20,7 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
     private const float Reach = 0.25f;
 
     // Of n keys, n^¾ need to be looked at for the same recall, and of four upper nodes one is worth opening (docs/index.md).
-    private const double UpperShare = 2, NodeShare = 0.5;
+    private const double UpperShare = 1.5, NodeShare = UpperShare / 4;
 
     private readonly List<KeyNodes>[] segments = [.. Enumerable.Range(0, groups).Select(_ => new List<KeyNodes>())];
     private int covered, upperOpened, opened;
@@ -49,27 +49,32 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
     public void Find(int group, float* forms, int units, int share, int* blocks, float* scores, int step)
     {
         if (opened == 0) return;
-        var (rows, upper) = (units * share, covered / (KeyNodes.Fan * KeyNodes.Fan));
+        var (rows, upper, wide) = (units * share, covered / (KeyNodes.Fan * KeyNodes.Fan), width + 1);
         var most = Math.Max(upper, upperOpened * KeyNodes.Fan);
-        var floats = (nuint)(((long)rows * upper) + ((share + 1L) * most) + rows);
+        var floats = (nuint)(((long)rows * (upper + wide)) + ((share + 1L) * most));
         var memory = (float*)NativeMemory.Alloc(floats + (nuint)(upperOpened + (units * (long)opened)), sizeof(float));
         try
         {
-            float* bounds = memory, own = bounds + ((long)rows * upper), promises = own + ((long)share * most), norms = promises + most;
+            float* looks = memory, bounds = looks + (rows * wide), own = bounds + ((long)rows * upper), promises = own + ((long)share * most);
             int* open = (int*)(memory + floats), nodes = open + upperOpened;
-            for (var r = 0; r < rows; r++) norms[r] = MathF.Sqrt(CpuRows.Float32.Dot(forms + (r * width), forms + (r * width), width));
+            for (var r = 0; r < rows; r++)                                                  // [q, Reach·|q|]·[centre, radius]
+            {
+                var form = new ReadOnlySpan<float>(forms + (r * width), width);
+                form.CopyTo(new Span<float>(looks + (r * wide), width));
+                looks[(r * wide) + width] = Reach * TensorPrimitives.Norm(form);
+            }
             var at = 0;
             foreach (var s in segments[group])
             {
-                fixed (float* centres = s.Upper) Dots(forms, rows, centres, s.UpperRadii.Length, bounds + at, upper);
-                for (var r = 0; r < rows; r++) Reaching(bounds + ((long)r * upper) + at, s.UpperRadii, norms[r]);
-                at += s.UpperRadii.Length;
+                var count = s.Count / (KeyNodes.Fan * KeyNodes.Fan);
+                fixed (float* centres = s.Upper) Dots(looks, rows, centres, count, wide, bounds + at, upper);
+                at += count;
             }
             for (var u = 0; u < units; u++)
             {
                 Promise(bounds + ((long)u * share * upper), share, upper, upper, promises);
                 CpuHighest.Places(promises, upper, open, upperOpened);
-                Children(segments[group], forms + (u * share * width), share, norms + (u * share), open, own, most);
+                Children(segments[group], looks + (u * share * wide), share, open, own, most);
                 Promise(own, share, most, upperOpened * KeyNodes.Fan, promises);
                 var mine = nodes + ((long)u * opened);
                 CpuHighest.Places(promises, upperOpened * KeyNodes.Fan, mine, opened);
@@ -109,34 +114,25 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
             held.Add(new KeyNodes(keys + ((long)first * width), first, sizes[same], width));
     }
 
-    private void Dots(float* forms, int rows, float* keys, int count, float* scores, nint step, float* ahead = null) =>
+    private static void Dots(float* forms, int rows, float* keys, int count, int width, float* scores, nint step, float* ahead = null) =>
         CpuRows.Float32.Dots(forms, rows, (byte*)keys, count, width, scores, step, (byte*)ahead);
 
-    /// <summary>Adds to the scores of centres what keys around them may have more.</summary>
-    private static void Reaching(float* scores, ReadOnlySpan<float> radii, float norm)
+    /// <summary>Scores the nodes in some upper ones.</summary>
+    private void Children(List<KeyNodes> held, float* looks, int share, int* open, float* scores, int step)
     {
-        var to = new Span<float>(scores, radii.Length);
-        TensorPrimitives.MultiplyAdd(radii, Reach * norm, to, to);
-    }
-
-    /// <summary>The scores of the nodes in some upper ones, with what keys around them may have more.</summary>
-    private void Children(List<KeyNodes> held, float* forms, int share, float* norms, int* open, float* scores, int step)
-    {
-        var (first, i) = (0, 0);
+        var (first, i, wide) = (0, 0, width + 1);
         foreach (var s in held)
         {
             fixed (float* centres = s.Nodes)
             {
-                for (var end = first + s.UpperRadii.Length; i < upperOpened && open[i] < end; i++)
+                for (var end = first + (s.Count / (KeyNodes.Fan * KeyNodes.Fan)); i < upperOpened && open[i] < end; i++)
                 {
-                    var child = (open[i] - first) * KeyNodes.Fan;
-                    var to = scores + (i * KeyNodes.Fan);
-                    var ahead = i + 1 < upperOpened && open[i + 1] < end ? centres + ((open[i + 1] - first) * KeyNodes.Fan * width) : null;
-                    Dots(forms, share, centres + (child * width), KeyNodes.Fan, to, step, ahead);
-                    for (var h = 0; h < share; h++) Reaching(to + (h * (nint)step), s.Radii.AsSpan(child, KeyNodes.Fan), norms[h]);
+                    var ahead = i + 1 < upperOpened && open[i + 1] < end ? centres + ((open[i + 1] - first) * KeyNodes.Fan * wide) : null;
+                    Dots(
+                        looks, share, centres + ((open[i] - first) * KeyNodes.Fan * wide), KeyNodes.Fan, wide, scores + (i * KeyNodes.Fan), step, ahead);
                 }
+                first += s.Count / (KeyNodes.Fan * KeyNodes.Fan);
             }
-            first += s.UpperRadii.Length;
         }
     }
 
@@ -165,9 +161,9 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
         {
             fixed (float* keys = s.Keys)
             {
-                for (var from = 0; from < s.Radii.Length; from += Stripe)
+                for (var from = 0; from < s.Count / KeyNodes.Fan; from += Stripe)
                 {
-                    var end = first + Math.Min(from + Stripe, s.Radii.Length);
+                    var end = first + Math.Min(from + Stripe, s.Count / KeyNodes.Fan);
                     for (var u = 0; u < units; u++)
                     {
                         for (var mine = nodes + ((long)u * opened); next[u] < opened && mine[next[u]] < end; next[u]++)
@@ -175,13 +171,14 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
                             var (key, to) = ((mine[next[u]] - first) * KeyNodes.Fan, next[u] * KeyNodes.Fan);
                             var ahead = next[u] + 1 < opened && mine[next[u] + 1] < end ? keys + ((long)(mine[next[u] + 1] - first) * KeyNodes.Fan * width) : null;
                             Dots(
-                                forms + (u * share * width), share, keys + ((long)key * width), KeyNodes.Fan, scores + ((long)u * share * step) + to, step, ahead);
+                                forms + (u * share * width), share, keys + ((long)key * width), KeyNodes.Fan, width,
+                                scores + ((long)u * share * step) + to, step, ahead);
                             s.Blocks.AsSpan(key, KeyNodes.Fan).CopyTo(new Span<int>(blocks + ((long)u * step) + to, KeyNodes.Fan));
                         }
                     }
                 }
             }
-            first += s.Radii.Length;
+            first += s.Count / KeyNodes.Fan;
         }
     }
 }

@@ -29,11 +29,10 @@ internal sealed unsafe class KeyNodes
         Blocks = new int[count];
         for (var i = 0; i < count; i++) Blocks[i] = i;
         Split(Blocks, new float[count], new float[3 * d]);
-        Keys = Row(count);
+        Keys = Rows(count, d);
         for (var i = 0; i < count; i++) Key(Blocks[i]).CopyTo(Keys.AsSpan(i * d, d));
         for (var i = 0; i < count; i++) Blocks[i] += first;
-        (Nodes, Radii) = Summed(Fan);
-        (Upper, UpperRadii) = Summed(Fan * Fan);
+        (Nodes, Upper) = (Summed(Fan), Summed(Fan * Fan));
     }
 
     /// <summary>Keys.</summary>
@@ -45,22 +44,16 @@ internal sealed unsafe class KeyNodes
     /// <summary>[count, d], pinned as all that kernels read.</summary>
     public float[] Keys { get; }
 
-    /// <summary>[count / 8, d]: centres of the nodes.</summary>
+    /// <summary>[count / 8, d + 1]: the nodes' centres, each followed by how far from it its farthest key is.</summary>
     public float[] Nodes { get; }
 
-    /// <summary>[count / 8]: how far from its centre a node's farthest key is.</summary>
-    public float[] Radii { get; }
-
-    /// <summary>[count / 64, d]: centres of the upper nodes.</summary>
+    /// <summary>[count / 64, d + 1]: likewise of the upper nodes.</summary>
     public float[] Upper { get; }
 
-    /// <summary>[count / 64].</summary>
-    public float[] UpperRadii { get; }
-
     /// <summary>Bytes of all of it.</summary>
-    public long Bytes => (Keys.Length + (long)Nodes.Length + Radii.Length + Upper.Length + UpperRadii.Length + Blocks.Length) * sizeof(float);
+    public long Bytes => (Keys.Length + (long)Nodes.Length + Upper.Length + Blocks.Length) * sizeof(float);
 
-    private float[] Row(int count) => GC.AllocateUninitializedArray<float>(count * d, pinned: true);
+    private static float[] Rows(int count, int width) => GC.AllocateUninitializedArray<float>(count * width, pinned: true);
 
     private ReadOnlySpan<float> Key(int i) => new(source + ((long)i * d), d);
 
@@ -103,19 +96,21 @@ internal sealed unsafe class KeyNodes
         Split(ids[(ids.Length / 2)..], places, room);
     }
 
-    /// <summary>Centres and radii of so many keys each.</summary>
-    private (float[] Centres, float[] Radii) Summed(int size)
+    /// <summary>Nodes of so many keys each.</summary>
+    private float[] Summed(int size)
     {
-        var (centres, radii) = (Row(Count / size), new float[Count / size]);
-        for (var n = 0; n < radii.Length; n++)
+        var nodes = Rows(Count / size, d + 1);
+        for (var n = 0; n < Count / size; n++)
         {
-            var centre = centres.AsSpan(n * d, d);
+            var centre = nodes.AsSpan(n * (d + 1), d);
+            ref var radius = ref nodes[(n * (d + 1)) + d];
             centre.Clear();
+            radius = 0;
             for (var i = n * size; i < (n + 1) * size; i++) TensorPrimitives.Add(centre, Keys.AsSpan(i * d, d), centre);
             TensorPrimitives.Divide(centre, size, centre);
             for (var i = n * size; i < (n + 1) * size; i++)
-                radii[n] = Math.Max(radii[n], TensorPrimitives.Distance(Keys.AsSpan(i * d, d), centre));
+                radius = Math.Max(radius, TensorPrimitives.Distance(Keys.AsSpan(i * d, d), centre));
         }
-        return (centres, radii);
+        return nodes;
     }
 }

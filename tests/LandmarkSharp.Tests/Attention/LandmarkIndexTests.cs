@@ -68,7 +68,7 @@ public sealed class LandmarkIndexTests
         using var index = text.Index(kind, effort: 1);
         var (expected, found) = (Chosen(text.Run(null, q, blocks, landmarks)), Chosen(text.Run(index, q, blocks, landmarks)));
         Assert.InRange(index.Found(share), 1, text.InMemory / 10);
-        Assert.InRange(expected.Zip(found, (a, b) => a.Intersect(b).Count()).Sum() / (4.0 * found.Length), 0.95, 1);
+        Assert.InRange(expected.Zip(found, (a, b) => a.Intersect(b).Count()).Sum() / (4.0 * found.Length), 0.9, 1);
     }
 
     /// <summary>Of more keys alike than a node has, the later ones are chosen.</summary>
@@ -98,6 +98,7 @@ public sealed class LandmarkIndexTests
         using var forms = randn([3, 2, d], generator: generator);
         float* from = (float*)Aten.DataPointer(keys), of = (float*)Aten.DataPointer(forms);
         ILandmarkIndex New() => LandmarkIndexes.Create(new RetrievalOptions { Index = kind }, groups, d)!;
+        var threads = get_num_threads();
         using var grown = New();
         for (var blocks = 700; blocks < n; blocks += 700) Assert.Equal(blocks / 1024 * 1024, grown.Cover(from, n * d, blocks));
         foreach (var blocks in (int[])[n, 5000, 17_000, 900, 4096])     // a pass that is given up leaves fewer
@@ -112,6 +113,7 @@ public sealed class LandmarkIndexTests
                 Assert.Equal(expected.Scores, actual.Scores);
             }
         }
+        Assert.Equal(threads, get_num_threads());       // FAISS has threads too, and may share libtorch's OpenMP
 
         (int[] Blocks, float[] Scores) Found(ILandmarkIndex index, int group)
         {
