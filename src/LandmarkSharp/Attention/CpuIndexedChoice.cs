@@ -20,6 +20,7 @@ internal sealed unsafe class CpuIndexedChoice(CpuRetrievalView view, ILandmarkIn
 
     /// <summary>Chooses.</summary>
     /// <param name="chosen">[H, T, k], which is written; −1 for queries that retrieve nothing.</param>
+    /// <exception cref="LandmarkException">The index fails.</exception>
     public void Run(long* chosen)
     {
         var covered = index.Cover(view.Landmark(0, 0), view.LandmarkStep, sizes.Old);
@@ -27,15 +28,24 @@ internal sealed unsafe class CpuIndexedChoice(CpuRetrievalView view, ILandmarkIn
         var most = Math.Max(1, TileRows / share);
         var (tiles, units) = ((sizes.Queries + most - 1) / most, Math.Min(most, sizes.Queries));
         var work = (long)units * share * row.Step * d;
+        LandmarkException? failure = null;
         void One(int item, float* scratch)
         {
             var (unit, tile) = Math.DivRem(item, tiles);
             var first = tile * most;
-            Tile(unit * share, first, Math.Min(most, sizes.Queries - first), row, scratch, chosen);
+            try
+            {
+                Tile(unit * share, first, Math.Min(most, sizes.Queries - first), row, scratch, chosen);
+            }
+            catch (LandmarkException e)                                                     // of a library; none may leave a parallel body
+            {
+                failure = e;
+            }
         }
         var (count, room) = (view.Heads / share * tiles, units * ((share * (row.Step + d)) + row.Step));
         if (sizes.Queries < Few) CpuParallel.Briefly(count, work, room, One);
         else CpuParallel.Each(count, work, room, One);
+        if (failure is not null) throw failure;
     }
 
     /// <summary>What a unit's scores are of.</summary>
