@@ -8,7 +8,8 @@ namespace LandmarkSharp.Cli;
 
 /// <summary>Which model, and how it reads.</summary>
 /// <param name="ownTopK">Whether the command has a <c>--top-k</c> of its own, for several numbers.</param>
-internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
+/// <param name="ownIndex">Whether the command has an <c>--index</c> of its own, for several, and its effort.</param>
+internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) : DeviceOptions
 {
     private readonly Option<string?> model =
         new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
@@ -54,6 +55,30 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         HelpName = "X",
     };
 
+    private readonly Option<string?> index = new("--index")
+    {
+        Description = "How blocks are found among many, on the CPU: exact (default), hierarchical, faiss-flat, faiss-ivf or faiss-hnsw.",
+        HelpName = "NAME",
+    };
+
+    private readonly Option<double?> indexEffort = new("--index-effort")
+    {
+        Description = "How hard the index looks, above 0: more finds more of what scores highest and takes longer; 1 when not given.",
+        HelpName = "X",
+    };
+
+    /// <summary>The indexes of <c>--index</c> by name.</summary>
+    public static LandmarkIndex Index(string? name) => name switch
+    {
+        null or "exact" => LandmarkIndex.Exact,
+        "hierarchical" => LandmarkIndex.Hierarchical,
+        "faiss-flat" => LandmarkIndex.FaissFlat,
+        "faiss-ivf" => LandmarkIndex.FaissIvf,
+        "faiss-hnsw" => LandmarkIndex.FaissHnsw,
+        _ => throw new LandmarkException(
+            $"The index '{name}' is not known; there are exact, hierarchical, faiss-flat, faiss-ivf and faiss-hnsw."),
+    };
+
     /// <summary>The types of <c>--block-type</c> by name.</summary>
     public static torch.ScalarType? BlockType(string? name) => name switch
     {
@@ -75,7 +100,11 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff];
+    private Option[] Retrieving =>
+    [
+        .. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff,
+        .. ownIndex ? (Option[])[] : [index, indexEffort],
+    ];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -116,7 +145,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
-                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
+                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type, --miss-cutoff, --index and --index-effort.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
@@ -124,6 +153,8 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             Mass = parsed.GetValue(mass),
             BlockType = kept,
+            Index = Index(parsed.GetValue(index)),
+            IndexEffort = parsed.GetValue(indexEffort) ?? 1,
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {

@@ -9,10 +9,12 @@ internal static class BenchCommand
     {
         new BenchAttentionCommand(),
         new BenchDecodeCommand(),
+        new BenchIndexCommand(),
         new BenchKernelsCommand(),
         new BenchTrainingCommand(),
         new HelpWithExamples(
             "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode",
+            "landmark bench index --text book.txt",
             "landmark bench kernels --device cuda", "landmark bench training --recipe recipe.json --device cuda").Option,
     };
 }

@@ -36,7 +36,8 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
 
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
     public Retrieved Attend(
-        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null, BlocksChosen? choosing = null)
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, Tensor? miss = null, ILandmarkIndex? index = null,
+        BlocksChosen? choosing = null)
     {
         using var scope = NewDisposeScope();
         var view = new CpuRetrievalView(
@@ -46,7 +47,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             Choosing = choosing,
         };
         view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.Cutoff);
-        var result = Attend(view, tied);
+        var result = Attend(view, tied, tied || sizes.Old < 1 ? null : index);
         return result with
         {
             Output = result.Output.MoveToOuterDisposeScope(),
@@ -55,7 +56,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         };
     }
 
-    private Retrieved Attend(CpuRetrievalView view, bool tied)
+    private Retrieved Attend(CpuRetrievalView view, bool tied, ILandmarkIndex? index)
     {
         var output = empty([queries, view.Heads, view.Width], ScalarType.Float32);
         Tensor? chosen = null, gates = null;
@@ -63,7 +64,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         float* gate = null;
         if (K > 0) gate = (float*)Aten.DataPointer(gates = empty([view.Heads, queries, K], ScalarType.Float32));
         var scanTime = TimeSpan.Zero;
-        if (Tiles is null && CpuRetrievalFew.Chooses(options.Selection, view.Heads, view.Groups))
+        if (index is null && Tiles is null && CpuRetrievalFew.Chooses(options.Selection, view.Heads, view.Groups))
         {
             var few = new CpuRetrievalFew(view, view.Heads / view.Groups);
             if (K > 0) chosen = empty([view.Heads, queries, K], ScalarType.Int64);
@@ -73,7 +74,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         else
         {
             var start = Stopwatch.GetTimestamp();
-            if (K > 0) chosen = Choose(view, tied);
+            if (K > 0) chosen = index is null ? Choose(view, tied) : Choose(view, index);
             if (chosen is not null) view.Choosing?.Invoke(new ReadOnlySpan<long>((long*)Aten.DataPointer(chosen), (int)chosen.numel()));
             scanTime = Stopwatch.GetElapsedTime(start);
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
@@ -108,6 +109,14 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             return chosen.MoveToOuterDisposeScope();
         }
         return BlockSelection.Choose(scores, view.Groups, K, options.Selection).contiguous().MoveToOuterDisposeScope();
+    }
+
+    private Tensor Choose(CpuRetrievalView view, ILandmarkIndex index)
+    {
+        var chosen = empty([view.Heads, queries, K], ScalarType.Int64);
+        new CpuIndexedChoice(view, index, BlockSelection.Together(options.Selection, view.Heads, view.Groups, queries).Heads)
+            .Run((long*)Aten.DataPointer(chosen));
+        return chosen;
     }
 
     private void Read(CpuRetrievalView view, long* chosen, float* gates, float* to)

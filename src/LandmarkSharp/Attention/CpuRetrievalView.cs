@@ -80,6 +80,9 @@ internal sealed unsafe class CpuRetrievalView(
     /// <summary>A block's landmark key, [d]; those of the blocks after it follow.</summary>
     public float* Landmark(int head, long block) => marks + (Group(head) * markStep) + (block * Width);
 
+    /// <summary>From one key-value head's landmark keys to the next one's.</summary>
+    public nint LandmarkStep => (nint)markStep;
+
     /// <summary>What a query chose of [H, T, k].</summary>
     public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
 

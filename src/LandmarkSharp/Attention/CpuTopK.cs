@@ -47,4 +47,32 @@ internal static unsafe class CpuTopK
         }
         chosen.Sort();
     }
+
+    /// <summary>Chooses in one row of blocks in any order: of equal scores the later blocks.</summary>
+    /// <param name="scores">[n].</param>
+    /// <param name="blocks">[n]: the block of each score.</param>
+    /// <param name="chosen">[k], which is written.</param>
+    public static void Row(ReadOnlySpan<float> scores, ReadOnlySpan<int> blocks, Span<long> chosen)
+    {
+        Row(scores, chosen);
+        var floor = float.PositiveInfinity;
+        foreach (var at in chosen) floor = Math.Min(floor, scores[(int)at]);
+        var above = 0;
+        foreach (var at in chosen)
+            if (scores[(int)at] > floor) chosen[above++] = blocks[(int)at];
+        var equals = chosen[above..];
+        equals.Fill(-1);
+        for (int from = 0, next; from < scores.Length && (next = scores[from..].IndexOf(floor)) >= 0; from += next + 1)
+            Enter(equals, blocks[from + next]);
+        chosen.Sort();
+    }
+
+    /// <summary>Puts a number among the highest there are, of which the first is the lowest.</summary>
+    private static void Enter(Span<long> highest, long number)
+    {
+        if (number < highest[0]) return;
+        var i = 1;
+        for (; i < highest.Length && number > highest[i]; i++) highest[i - 1] = highest[i];
+        highest[i - 1] = number;
+    }
 }

@@ -31,6 +31,25 @@ public enum PositionMode
     True,
 }
 
+/// <summary>How the landmarks that score highest are found (docs/index.md).</summary>
+public enum LandmarkIndex
+{
+    /// <summary>All are scored.</summary>
+    Exact,
+
+    /// <summary>Those near in key stand together in nodes, and the nodes that promise most are scored.</summary>
+    Hierarchical,
+
+    /// <summary>FAISS scores all.</summary>
+    FaissFlat,
+
+    /// <summary>FAISS scores the lists whose centres score highest.</summary>
+    FaissIvf,
+
+    /// <summary>FAISS walks a graph of neighbours.</summary>
+    FaissHnsw,
+}
+
 /// <summary>How a text longer than the window is read.</summary>
 public sealed record RetrievalOptions
 {
@@ -90,8 +109,30 @@ public sealed record RetrievalOptions
     /// <summary>What a mass is compared with: one that rounds to 1 is no reason to retrieve where nothing shall be.</summary>
     internal double Cutoff => MissCutoff is 1 ? double.PositiveInfinity : MissCutoff ?? 0;
 
+    /// <summary>
+    /// How blocks are found among many: of what an index finds, landmarks are scored and blocks chosen as without one. For float32 models on
+    /// the CPU, stingy positions, and tokens that choose k blocks each by themselves, among all there are.
+    /// </summary>
+    public LandmarkIndex Index { get; init; }
+
+    /// <summary>
+    /// How hard an index looks, above 0: 1 is what each was measured with, more finds more of what scores highest and takes longer.
+    /// </summary>
+    public double IndexEffort { get; init; } = 1;
+
     /// <summary>Forces the reference operators where a fast path exists; for tests.</summary>
     public bool Reference { get; init; }
+
+    /// <summary>What there is among these options that no index serves, in words; null for nothing.</summary>
+    private string? Unindexed => this switch
+    {
+        { EndsByMass: true } => "choices that end by mass, which need the scores of all landmarks",
+        { Selection: SelectionMode.PerToken or SelectionMode.PerHead } => "choices that are shared by tokens or by all heads",
+        { Positions: PositionMode.True } => "blocks at their true positions",
+        { KeepBlocks: not null } => "blocks that are forgotten",
+        { Reference: true } => "the reference operators",
+        _ => null,
+    };
 
     /// <summary>These options, when they make sense.</summary>
     /// <exception cref="LandmarkException">A number is below 1, fewer blocks are kept than read, a mass is none, or two options do not go together.</exception>
@@ -107,6 +148,12 @@ public sealed record RetrievalOptions
             throw new LandmarkException($"The share of the landmarks' mass that is read is {Mass}; it is above 0 and at most 1.");
         if (Mass is not null && MissCutoff is not null)
             throw new LandmarkException("A model with a context-miss token reads k blocks or none; leave out the share of the mass that is read.");
+        if (!(IndexEffort > 0) || !double.IsFinite(IndexEffort))
+            throw new LandmarkException($"The effort of an index is {IndexEffort}; it is above 0, and 1 is usual.");
+        if (Index == LandmarkIndex.Exact && IndexEffort != 1)
+            throw new LandmarkException("Without an index its effort does nothing; name an index, or leave the effort out.");
+        if (Index != LandmarkIndex.Exact && Unindexed is { } unindexed)
+            throw new LandmarkException($"An index of landmarks does not go with {unindexed}; leave one of them out.");
         return this;
     }
 }

@@ -81,6 +81,7 @@ public sealed class RetrievedAttention : IDisposable
             throw new LandmarkException(
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
         blockType = BlockType.Of(options, type, this.device);
+        LandmarkIndexes.Check(options, type, this.device);
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(kept, keys, queries, length, rotary, options);
         else if (options.MissCutoff is not null) reference = Reference(kept, options);
         else if (!several && CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
@@ -109,15 +110,22 @@ public sealed class RetrievedAttention : IDisposable
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
     public Retrieved Attend(
         Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, bool account = true, Tensor? miss = null,
-        BlocksChosen? choosing = null)
+        BlocksChosen? choosing = null) =>
+        AttendBy(null, q, blocks, landmarks, tied, scales, account, miss, choosing);
+
+    /// <summary>The same, where an index of the layer finds blocks among many.</summary>
+    internal Retrieved AttendBy(
+        ILandmarkIndex? index, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss,
+        BlocksChosen? choosing)
     {
         Check(q, blocks, landmarks, scales);
         Check(miss, blocks);
-        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss, choosing);
+        if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss, index, choosing);
         using var scope = NewDisposeScope();
         var held = Needed - forgotten;
         var read = Read(
             q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss,
+            index: null,
             choosing is null ? null : kept => choosing(Array.ConvertAll(kept.ToArray(), block => block < 0 ? block : block + forgotten)));
         return read with
         {
@@ -139,8 +147,9 @@ public sealed class RetrievedAttention : IDisposable
     private int Needed => inMemory + ((keys + length - 1) / length);
 
     private Retrieved Read(
-        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss, BlocksChosen? choosing) =>
-        kernel?.Attend(q, blocks, landmarks, tied, scales, miss, choosing) ?? decode?.Attend(q, blocks, landmarks, tied)
+        Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss, ILandmarkIndex? index,
+        BlocksChosen? choosing) =>
+        kernel?.Attend(q, blocks, landmarks, tied, scales, miss, index, choosing) ?? decode?.Attend(q, blocks, landmarks, tied)
             ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss, choosing);
 
     private ReferenceRetrieval Reference(int kept, RetrievalOptions options) =>

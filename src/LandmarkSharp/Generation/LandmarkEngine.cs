@@ -69,7 +69,11 @@ public sealed class LandmarkEngine : IDisposable
                 $"{folder} is a model without a context-miss token, so a cut-off of its mass would do nothing; leave it out, or train with context_miss.");
         var retrieval = config.Landmark is { } landmark ? (options.Retrieval ?? landmark.Retrieval()).Checked() : null;
         if (retrieval is { MissCutoff: null }) retrieval = retrieval with { MissCutoff = config.Landmark!.Retrieval().MissCutoff };
-        if (retrieval is not null) BlockType.Of(retrieval, options.Type, options.Device ?? CPU);
+        if (retrieval is not null)
+        {
+            BlockType.Of(retrieval, options.Type, options.Device ?? CPU);
+            LandmarkIndexes.Check(retrieval, options.Type, options.Device ?? CPU);
+        }
         return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
     }
 

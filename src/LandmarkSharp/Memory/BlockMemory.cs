@@ -36,6 +36,7 @@ public sealed class BlockMemory(
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
     private OpenedBlocks? shared;
+    private readonly ILandmarkIndex?[] indexes = new ILandmarkIndex?[layers];
     private long reserved;
     private int count;
     private RotaryTable? phases;
@@ -74,7 +75,7 @@ public sealed class BlockMemory(
             (Math.Max(1, (spans ? SpanningPassPositions : PassPositions) / WindowPositions) * WindowPositions) - (Positions % WindowPositions));
 
     /// <inheritdoc/>
-    public override long Bytes => held.Sum(l => l?.Bytes ?? 0);
+    public override long Bytes => held.Sum(l => l?.Bytes ?? 0) + indexes.Sum(i => i?.Bytes ?? 0);
 
     private long WindowPositions => (long)options.WindowBlocks * blockLength;
 
@@ -118,6 +119,7 @@ public sealed class BlockMemory(
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
         var blocks = held[layer] ??= Layer(keys.shape[0], keys.shape[2]);
         Check(blocks, k, v);
+        var index = indexes[layer] ??= LandmarkIndexes.Create(options, (int)blocks.Groups, rotary.HeadDim);
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
         if (needed > used) blocks.Clear(used, needed - used);
@@ -129,8 +131,8 @@ public sealed class BlockMemory(
             using var part = NewDisposeScope();
             shared?.ReadFrom(layer, piece.InMemory);                                        // the window is always read
             // In the first layer a key is a token's own: all landmarks have the same.
-            var read = piece.Reading.Attend(
-                q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
+            var read = piece.Reading.AttendBy(
+                index, q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
                 account: Observer is not null, missKeys?[layer], shared?.Reader(layer));
             shared?.End();
             if (read is { Dropped: { } dropped, Chosen: not null })
@@ -160,6 +162,7 @@ public sealed class BlockMemory(
         Finish();
         shared?.Dispose();
         foreach (var layer in held) layer?.Dispose();
+        foreach (var index in indexes) index?.Dispose();
         foreach (var key in missKeys ?? []) key.Dispose();
     }
 

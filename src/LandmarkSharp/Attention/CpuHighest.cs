@@ -1,0 +1,48 @@
+using System.Numerics;
+using System.Numerics.Tensors;
+
+namespace LandmarkSharp.Attention;
+
+/// <summary>
+/// Many of the highest of many numbers: the number that just so many exceed is sought by halves, for counting in vectors is faster than
+/// any sorting. (A few of them are <see cref="CpuTopK"/>'s.)
+/// </summary>
+internal static unsafe class CpuHighest
+{
+    /// <summary>Finds the places of the highest, ascending; of equals the first.</summary>
+    /// <param name="numbers">[count], no NaN.</param>
+    /// <param name="count">Numbers.</param>
+    /// <param name="places">[wanted], which is written.</param>
+    /// <param name="wanted">1 to count.</param>
+    public static void Places(float* numbers, int count, int* places, int wanted)
+    {
+        var row = new ReadOnlySpan<float>(numbers, count);
+        // More than wanted exceed the lower end, fewer the upper one.
+        int low = Ordered(TensorPrimitives.Min(row)) - 1, high = Ordered(TensorPrimitives.Max(row)), above = 0;
+        while (above != wanted && high - (long)low > 1)
+        {
+            var middle = (int)(((long)low + high) >> 1);
+            var exceed = Above(row, Number(middle));
+            if (exceed > wanted) low = middle;
+            else (high, above) = (middle, exceed);
+        }
+        var floor = Number(high);
+        for (int i = 0, n = 0, equals = wanted - above; n < wanted; i++)
+            if (row[i] > floor || (row[i] == floor && equals-- > 0)) places[n++] = i;
+    }
+
+    private static int Above(ReadOnlySpan<float> row, float floor)
+    {
+        var (counts, i) = (Vector<int>.Zero, 0);
+        for (var least = new Vector<float>(floor); i + Vector<float>.Count <= row.Length; i += Vector<float>.Count)
+            counts -= Vector.GreaterThan(new Vector<float>(row[i..]), least);
+        var count = Vector.Sum(counts);
+        for (; i < row.Length; i++) if (row[i] > floor) count++;
+        return count;
+    }
+
+    /// <summary>A whole number for each number, in the same order.</summary>
+    private static int Ordered(float x) => BitConverter.SingleToInt32Bits(x) is var bits && bits < 0 ? bits ^ int.MaxValue : bits;
+
+    private static float Number(int ordered) => BitConverter.Int32BitsToSingle(ordered < 0 ? ordered ^ int.MaxValue : ordered);
+}
