@@ -116,7 +116,7 @@ public sealed class RetrievedAttention : IDisposable
     /// <summary>The same, where an index of the layer finds blocks among many.</summary>
     internal Retrieved AttendBy(
         ILandmarkIndex? index, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss,
-        BlocksChosen? choosing)
+        BlocksChosen? choosing = null)
     {
         Check(q, blocks, landmarks, scales);
         Check(miss, blocks);
