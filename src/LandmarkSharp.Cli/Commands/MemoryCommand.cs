@@ -100,11 +100,11 @@ internal static class MemoryCommand
             return Tool.Success;
         }
 
-        private static object Told(MemoryEntry entry) => new { entry.Name, entry.Complete, entry.Tokens, entry.Blocks, entry.Bytes, entry.From };
+        private static object Told(MemoryEntry entry) => new { entry.Name, entry.Complete, entry.Tokens, entry.Blocks, entry.Bytes, entry.From, replaced_by_tokens = entry.Next?.Tokens };
 
         private static void Table(string what, IReadOnlyList<MemoryEntry> entries, Output output) => output.Table(
             [what, "tokens", "blocks", "text", ""],
-            entries.Select(e => new[] { e.Name, $"{e.Tokens:N0}", $"{e.Blocks:N0}", ByteSize.Text(e.Bytes), e.Complete ? "" : "not complete" }));
+            entries.Select(e => new[] { e.Name, $"{e.Tokens:N0}", $"{e.Blocks:N0}", ByteSize.Text(e.Bytes), e.Next is { } next ? $"{next.Tokens:N0} tokens of what replaces it" : e.Complete ? "" : "not complete" }));
     }
 
     private sealed class Describe : LandmarkCommand

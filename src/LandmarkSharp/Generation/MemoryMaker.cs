@@ -100,7 +100,7 @@ public sealed class MemoryMaker
         return new MemoryDocument(name, made.Tokens, made.Blocks, made.Bytes, made.Tokens - old, source.IsVerbatim);
     }
 
-    private MemoryEntry? Find(string name) => writer.Documents.All.FirstOrDefault(d => d.Name == name);
+    private MemoryEntry? Find(string name) => writer.Documents.All.FirstOrDefault(d => d.Name == name)?.Written;
 
     /// <summary>Has the document begun in the file.</summary>
     /// <returns>What is there of it, with which its text begins.</returns>

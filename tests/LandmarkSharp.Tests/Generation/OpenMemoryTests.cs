@@ -4,12 +4,14 @@ using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tests.Memory;
 using LandmarkSharp.Tests.Memory.Files;
+using LandmarkSharp.Tests.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Tests.Generation;
 
 /// <summary>Sessions on memory files are those that read the documents, to the last bit.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class OpenMemoryTests : MemoryShelf
 {
 

@@ -19,10 +19,13 @@ internal sealed record MemoryCatalog(IReadOnlyList<MemoryEntry> Documents, IRead
         RespectNullableAnnotations = true,
     };
 
-    /// <summary>Each segment once, with the entry that it belongs to.</summary>
+    /// <summary>All that has segments: documents, sessions, and what takes their places.</summary>
     [JsonIgnore]
-    public IEnumerable<(MemoryEntry Entry, MemorySegment Segment)> Segments =>
-        Documents.Concat(Sessions).SelectMany(e => e.Segments.Select(s => (e, s))).DistinctBy(p => p.s.Offset);
+    public IEnumerable<MemoryEntry> Entries => Documents.Concat(Sessions).SelectMany(e => e.Next is { } next ? [e, next] : (MemoryEntry[])[e]);
+
+    /// <summary>Each segment once.</summary>
+    [JsonIgnore]
+    public IEnumerable<MemorySegment> Segments => Entries.SelectMany(e => e.Segments).DistinctBy(s => s.Offset);
 
     /// <summary>Reads the catalog of a commit.</summary>
     /// <exception cref="LandmarkException">It is damaged, or the file is cut short.</exception>
@@ -53,12 +56,14 @@ internal sealed record MemoryCatalog(IReadOnlyList<MemoryEntry> Documents, IRead
     }
 
     private bool IsPossible(MemoryHeader header, MemoryRoot root) =>
-        AreNamed(Documents) && AreNamed(Sessions) && Segments.All(p => IsPossible(p.Segment, header, root))
-        && Documents.Concat(Sessions).All(e => e.Segments.SkipLast(1).All(s => s.Blocks > 0 && !s.IsFilled(header.Model)));
+        AreNamed(Documents) && AreNamed(Sessions) && Segments.All(s => IsPossible(s, header, root))
+        && Entries.All(e => e.Segments.SkipLast(1).All(s => s.Blocks > 0 && !s.IsFilled(header.Model)));
 
     private static bool AreNamed(IReadOnlyList<MemoryEntry>? entries) =>
-        entries is not null && entries.All(e => e is { Name: not null, Segments: not null } && e.Segments.All(s => s is not null))
+        entries is not null && entries.All(e => IsWritten(e) && (e.Next is null || (IsWritten(e.Next) && e.Complete && e.Next is { Complete: false, Next: null } && e.Next.Name == e.Name)))
         && entries.DistinctBy(e => e.Name, StringComparer.Ordinal).Count() == entries.Count;
+
+    private static bool IsWritten(MemoryEntry entry) => entry is { Name: not null, Segments: not null } && entry.Segments.All(s => s is not null);
 
     private static bool IsPossible(MemorySegment segment, MemoryHeader header, MemoryRoot root)
     {

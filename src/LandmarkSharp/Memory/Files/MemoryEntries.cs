@@ -29,9 +29,10 @@ public sealed class MemoryEntries
         entries.Add(new MemoryEntry(name, Complete: false, from, []));
     }
 
-    /// <summary>Begins one anew: its text goes and its place stays. Until the commit readers see the old one.</summary>
+    /// <summary>Begins one anew. What is complete stays, also for readers, until the new one is, and that has its place.</summary>
     /// <exception cref="LandmarkException">There is none of that name.</exception>
-    public void Replace(string name) => Change(name, e => e with { Complete = false, Segments = [] });
+    public void Replace(string name) => Change(name, e => e.Complete
+        ? e with { Next = new MemoryEntry(e.Name, Complete: false, e.From, []) } : e with { Segments = [] });
 
     /// <summary>Removes one; the space is freed by <see cref="MemoryFileWriter.Compact"/>.</summary>
     /// <exception cref="LandmarkException">There is none of that name.</exception>
@@ -39,7 +40,7 @@ public sealed class MemoryEntries
 
     /// <summary>Notes that all of one is there.</summary>
     /// <exception cref="LandmarkException">There is none of that name.</exception>
-    public void Complete(string name) => Change(name, e => e with { Complete = true });
+    public void Complete(string name) => Change(name, e => e.Written with { Complete = true });
 
     /// <summary>
     /// Writes more of one that is not complete. Tokens are whole blocks, or fewer than a block's: a tail, whose keys and values are not
@@ -55,12 +56,13 @@ public sealed class MemoryEntries
     /// <exception cref="LandmarkException">Something does not fit, or the disk refuses; all is as it was.</exception>
     public void Append(string name, SegmentText text, Action<SegmentWriter> write, bool filled = false)
     {
-        var entry = entries[Required(name)];
+        var entry = entries[Required(name)].Written;
         if (entry.Complete) throw new LandmarkException($"The {kind} {MemoryDamage.Quote(name)} is complete; replace it to write it anew.");
         if (entry.Segments is [.., var last] && last.IsFilled(writer.Model))
             throw new LandmarkException($"The last block of the {kind} {MemoryDamage.Quote(name)} was filled up; replace it to write it anew.");
         var segment = writer.Write(text, write, filled);
-        Change(name, e => e with { Segments = [.. e.Segments.Where(s => s.Blocks > 0), segment] });
+        entry = entry with { Segments = [.. entry.Segments.Where(s => s.Blocks > 0), segment] };
+        Change(name, e => e.Next is null ? entry : e with { Next = entry });
     }
 
     internal void Set(IEnumerable<MemoryEntry> all)

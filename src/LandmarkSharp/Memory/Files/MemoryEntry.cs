@@ -9,6 +9,13 @@ namespace LandmarkSharp.Memory.Files;
 /// <param name="Segments">What it consists of, in the order of its text.</param>
 public sealed record MemoryEntry(string Name, bool Complete, string? From, IReadOnlyList<MemorySegment> Segments)
 {
+    /// <summary>What takes the place of one that is complete, as far as it is written; null where it is not being replaced.</summary>
+    public MemoryEntry? Next { get; init; }
+
+    /// <summary>The one that is written to: what takes its place, or itself.</summary>
+    [JsonIgnore]
+    public MemoryEntry Written => Next ?? this;
+
     /// <summary>Complete blocks.</summary>
     [JsonIgnore]
     public long Blocks => Segments.Sum(s => (long)s.Blocks);

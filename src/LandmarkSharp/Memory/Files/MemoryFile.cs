@@ -33,7 +33,7 @@ public sealed class MemoryFile : IDisposable
         (root, damagedSlots) = MemoryRoot.Newest(file, header.Id);
         var catalog = MemoryCatalog.Read(file, header, root);
         (Documents, Sessions) = (catalog.Documents, catalog.Sessions);
-        foreach (var entry in Documents.Concat(Sessions))
+        foreach (var entry in catalog.Entries)
         {
             var blocks = 0L;
             foreach (var segment in entry.Segments)

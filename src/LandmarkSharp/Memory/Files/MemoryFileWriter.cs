@@ -155,12 +155,16 @@ public sealed class MemoryFileWriter : IDisposable
         WholeFiles.WritePartial(path, target =>
         {
             var (moved, at) = (new Dictionary<long, long>(), MemoryRoot.FirstOffset);
-            foreach (var (_, segment) in next.Segments)
+            foreach (var segment in next.Segments)
             {
                 moved[segment.Offset] = at;
                 at = Copy(segment, target.SafeFileHandle, at);
             }
-            MemoryEntry Moved(MemoryEntry entry) => entry with { Segments = [.. entry.Segments.Select(s => s with { Offset = moved[s.Offset] })] };
+            MemoryEntry Moved(MemoryEntry entry) => entry with
+            {
+                Segments = [.. entry.Segments.Select(s => s with { Offset = moved[s.Offset] })],
+                Next = entry.Next is { } after ? Moved(after) : null,
+            };
             next = new MemoryCatalog([.. next.Documents.Select(Moved)], [.. next.Sessions.Select(Moved)]);
             newest = MemoryCommit.Begin(target.SafeFileHandle, fresh, next, root.Sequence + 1, at);
         });

@@ -63,18 +63,20 @@ internal sealed class MemoryScript(MemoryModel model, ScalarType type, int seed)
                 entries?.Remove(name);
                 break;
             case 3:
-                plain[at] = plain[at] with { Complete = false, Pieces = [] };
+                plain[at] = plain[at].Complete ? plain[at] with { Next = new(name, Complete: false, plain[at].From, []) } : plain[at] with { Pieces = [] };
                 entries?.Replace(name);
                 break;
             case 4:
-                plain[at] = plain[at] with { Complete = true };
+                plain[at] = (plain[at].Next ?? plain[at]) with { Complete = true };
                 entries?.Complete(name);
                 break;
             default:
-                if (plain[at].Complete) break;
+                var written = plain[at].Next ?? plain[at];
+                if (written.Complete) break;
                 var piece = random.Next();
                 entries?.Append(name, store.Piece(piece).Text, store.Piece(piece).Write);
-                plain[at] = plain[at] with { Pieces = [.. plain[at].Pieces.Where(p => store.Piece(p).Blocks > 0), piece] };
+                written = written with { Pieces = [.. written.Pieces.Where(p => store.Piece(p).Blocks > 0), piece] };
+                plain[at] = plain[at].Next is null ? written : plain[at] with { Next = written };
                 break;
         }
     }

@@ -22,8 +22,8 @@ internal sealed class PlainStore(MemoryModel model, ScalarType type)
     {
         Same(Documents, file.Documents, file);
         Same(Sessions, file.Sessions, file);
-        var pieces = Documents.Concat(Sessions).SelectMany(e => e.Pieces).Select(Piece).ToArray();
-        MemorySegment[] segments = [.. file.Documents.Concat(file.Sessions).SelectMany(e => e.Segments)];
+        var pieces = Documents.Concat(Sessions).SelectMany(e => e.All).Select(Piece).ToArray();
+        MemorySegment[] segments = [.. file.Documents.Concat(file.Sessions).SelectMany(e => e.Segments.Concat(e.Next?.Segments ?? []))];
         SameLandmarks(file, segments, pieces);
         foreach (var (segment, piece) in segments.Zip(pieces))
         {
@@ -35,7 +35,7 @@ internal sealed class PlainStore(MemoryModel model, ScalarType type)
         }
     }
 
-    private void Same(List<Entry> expected, IReadOnlyList<MemoryEntry> found, MemoryFile file)
+    private void Same(IReadOnlyList<Entry> expected, IReadOnlyList<MemoryEntry> found, MemoryFile file)
     {
         Assert.Equal(expected.Select(e => (e.Name, e.Complete, e.From)), found.Select(e => (e.Name, e.Complete, e.From)));
         foreach (var (plain, entry) in expected.Zip(found))
@@ -43,6 +43,7 @@ internal sealed class PlainStore(MemoryModel model, ScalarType type)
             var pieces = plain.Pieces.Select(Piece).ToArray();
             Assert.Equal(pieces.Select(p => (p.Blocks, p.Text.Tokens.Length, p.Text.Text.Length)), entry.Segments.Select(s => (s.Blocks, s.Tokens, s.Bytes)));
             Assert.Equal((pieces.Sum(p => p.Blocks), pieces.Sum(p => p.Text.Text.Length)), (entry.Blocks, entry.Bytes));
+            Same(plain.Next is { } next ? [next] : [], entry.Next is { } after ? [after] : [], file);
         }
         Assert.True(file.UsedBytes <= file.Bytes);
     }
@@ -96,5 +97,12 @@ internal sealed class PlainStore(MemoryModel model, ScalarType type)
         Assert.True(MemoryMarshal.AsBytes(expected).SequenceEqual(MemoryMarshal.AsBytes(found)));
 
     /// <summary>A document or session.</summary>
-    public sealed record Entry(string Name, bool Complete, string? From, int[] Pieces);
+    public sealed record Entry(string Name, bool Complete, string? From, int[] Pieces)
+    {
+        /// <summary>What takes its place when it is complete.</summary>
+        public Entry? Next { get; init; }
+
+        /// <summary>Its pieces, and those of what takes its place.</summary>
+        public IEnumerable<int> All => [.. Pieces, .. Next?.Pieces ?? []];
+    }
 }
