@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Kills the tool (kill -9) at random instants while it adds, replaces, removes and compacts documents of a memory file, and answers
 # from it. After each kill the file must open, be whole, and hold the documents of before or of after. Needs `jq`.
-# usage: eng/memory-kills.sh LANDMARK FOLDER [TRIALS [SEED]]
-#        LANDMARK: the tool's program; FOLDER: a new folder for the file and its texts; 200 trials when not given
+# usage: eng/memory-kills.sh LANDMARK FOLDER [KILLS [SEED]]
+#        LANDMARK: the tool's program; FOLDER: a new folder for the file and its texts; 200 kills when not given
 set -euo pipefail
-landmark=$1 folder=$2 trials=${3:-200}
+landmark=$1 folder=$2 kills=${3:-200}
 RANDOM=${4:-1}
 mkdir "$folder"
 memory=$folder/it.memory
 text() { # number, and how many lines: a document with a key to find
   for ((i = 0; i < $2; i++)); do echo "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."; done
-  echo "The code of the archive $1 is $((10000 + $1 * 137)). Remember it."
+  if [ "$1" = 0 ]; then echo "The code of the lighthouse is 48216. Remember it."; else echo "Box $1 holds $((10000 + $1 * 137)) coins."; fi
   for ((i = 0; i < $2; i++)); do echo "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again."; done
 }
 quiet() { "$landmark" "$@" > "$folder/out" 2> "$folder/err"; }
@@ -22,7 +22,8 @@ quiet memory create "$memory"
 text 0 40 > "$folder/0"
 quiet memory add "$memory" "$folder/0"
 declare -A done_of=() killed_of=() took=()      # took: milliseconds of an action, about; when to kill is drawn from a little more
-for ((trial = 1; trial <= trials; trial++)); do
+killed_all=0
+for ((trial = 1; killed_all < kills; trial++)); do
   before=$(state)
   mapfile -t others < <(jq -r '.[][0] | select(. != "0")' <<< "$before")
   n=$((RANDOM % 20 + 1))
@@ -42,7 +43,7 @@ for ((trial = 1; trial <= trials; trial++)); do
     replace) text "$other" $((RANDOM % 60)) > "$folder/$other"; command=(memory add "$memory" "$folder/$other" --replace); change=",$other," ;;
     remove) command=(memory remove "$memory" "$other"); change=",$other," ;;
     compact) command=(memory compact "$memory"); change=, ;;
-    answer) command=(ask --memory "$memory" "What is the code of the archive 0?" --max-tokens 12); change=, ;;
+    answer) command=(ask --memory "$memory" "What is the code of the lighthouse?" --max-tokens 12); change=, ;;
   esac
   began=$(date +%s%3N)
   "$landmark" "${command[@]}" > "$folder/out" 2> "$folder/err" &
@@ -55,7 +56,7 @@ for ((trial = 1; trial <= trials; trial++)); do
     done_of[$action]=$((${done_of[$action]:-0} + 1))
     took[$action]=$(((${took[$action]:-2000} * 3 + $(date +%s%3N) - began) / 4))
   elif [ $killed -eq 1 ] && [ $code -eq 137 ]; then
-    killed_of[$action]=$((${killed_of[$action]:-0} + 1))
+    killed_of[$action]=$((${killed_of[$action]:-0} + 1)) killed_all=$((killed_all + 1))
     took[$action]=$((${took[$action]:-2000} * 21 / 20))
   else fail "it ended with $code"; fi
   quiet memory check "$memory" || fail "the file is not whole"
@@ -64,6 +65,6 @@ for ((trial = 1; trial <= trials; trial++)); do
   same() { jq -c --arg change "$change" '[.[] | select(.[0] as $n | $change | contains(",\($n),") | not)]' <<< "$1"; }
   [ "$(same "$before")" = "$(same "$after")" ] || fail "other documents changed: $before, then $after"
 done
-"$landmark" ask --memory "$memory" "What is the code of the archive 0?" --json | jq -r 'select(.event == "answer") | .answer' > "$folder/answer"
+"$landmark" ask --memory "$memory" "What is the code of the lighthouse?" --json | jq -r 'select(.event == "answer") | .answer' > "$folder/answer"
 for action in add replace remove compact answer; do echo "$action: ${killed_of[$action]:-0} killed, ${done_of[$action]:-0} done before the kill"; done
-echo "$trials of $trials reopened whole; the first document's key (10000) is answered: $(cat "$folder/answer")"
+echo "$((trial - 1)) of $((trial - 1)) reopened whole; the lighthouse's code (48216) is answered: $(cat "$folder/answer")"
