@@ -49,7 +49,7 @@ internal sealed class DocumentPrefill : IDisposable
             filed.Write(segment, first);
             read((at + count) / landmark.BlockLength * landmark.BlockTokens);
         }
-        filed.WriteLandmarks(segment, first);
+        SavedBlocks.WriteLandmarks(segment, memory, first);
     }
 
     /// <inheritdoc/>

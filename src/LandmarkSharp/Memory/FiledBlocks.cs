@@ -39,14 +39,10 @@ internal sealed class FiledBlocks
     /// <exception cref="LandmarkException">Something is damaged.</exception>
     public void StartAfter(MemoryFileWriter writer, MemoryFile file, IReadOnlyList<MemorySegment> segments, CancellationToken cancel)
     {
-        var (heads, width, count) = (file.Model.Heads, file.Model.HeadDim, segments.Sum(s => (long)s.Blocks));
-        memory.StartAfter(count, heads, (layer, blocks) =>
+        var count = segments.Sum(s => (long)s.Blocks);
+        memory.StartAfter(count, file.Model.Heads, (layer, blocks) =>
         {
-            using var scope = NewDisposeScope();
-            var keys = new float[heads * count * width];
-            file.ReadLandmarks(layer, segments, keys);
-            var landmarks = blocks.Landmarks.narrow(1, 0, count);
-            landmarks.copy_(tensor(keys).view(heads, count, width).to(landmarks.dtype));
+            SavedBlocks.ReadLandmarks(file, segments, layer, count, blocks, first: 0);
             var (numbers, scales) = (new byte[blocks.Numbers(0).Length], new float[blocks.Factors(0).Length]);
             var first = 0L;
             foreach (var segment in segments)
@@ -78,18 +74,6 @@ internal sealed class FiledBlocks
             blocks!.Map(Count, file, offset, end - Count);
         }
         Count = end;
-    }
-
-    /// <summary>Writes a segment's landmark keys.</summary>
-    /// <inheritdoc cref="Write"/>
-    public void WriteLandmarks(SegmentWriter segment, long first)
-    {
-        foreach (var (layer, blocks) in memory.Layers.Index())
-        {
-            using var scope = NewDisposeScope();
-            var keys = blocks!.Landmarks.narrow(1, first, segment.Blocks).to(ScalarType.Float32).contiguous();     // [G, n, d]
-            segment.WriteLandmarks(layer, keys.data<float>().ToArray());
-        }
     }
 
     // Lets all pages go where there would be no room for what the next window reads, if it is what this one read: to know which
