@@ -55,29 +55,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
         HelpName = "X",
     };
 
-    private readonly Option<string?> index = new("--index")
-    {
-        Description = "How blocks are found among many, on the CPU: exact (default), hierarchical, faiss-flat, faiss-ivf or faiss-hnsw.",
-        HelpName = "NAME",
-    };
-
-    private readonly Option<double?> indexEffort = new("--index-effort")
-    {
-        Description = "How hard the index looks, above 0: more finds more of what scores highest and takes longer; 1 when not given.",
-        HelpName = "X",
-    };
-
-    /// <summary>The indexes of <c>--index</c> by name.</summary>
-    public static LandmarkIndex Index(string? name) => name switch
-    {
-        null or "exact" => LandmarkIndex.Exact,
-        "hierarchical" => LandmarkIndex.Hierarchical,
-        "faiss-flat" => LandmarkIndex.FaissFlat,
-        "faiss-ivf" => LandmarkIndex.FaissIvf,
-        "faiss-hnsw" => LandmarkIndex.FaissHnsw,
-        _ => throw new LandmarkException(
-            $"The index '{name}' is not known; there are exact, hierarchical, faiss-flat, faiss-ivf and faiss-hnsw."),
-    };
+    private readonly IndexOptions index = new();
 
     /// <summary>The types of <c>--block-type</c> by name.</summary>
     public static torch.ScalarType? BlockType(string? name) => name switch
@@ -103,7 +81,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
     private Option[] Retrieving =>
     [
         .. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff,
-        .. ownIndex ? (Option[])[] : [index, indexEffort],
+        .. ownIndex ? [] : index.All,
     ];
 
     /// <summary>The model's folder.</summary>
@@ -153,8 +131,6 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             Mass = parsed.GetValue(mass),
             BlockType = kept,
-            Index = Index(parsed.GetValue(index)),
-            IndexEffort = parsed.GetValue(indexEffort) ?? 1,
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {
@@ -171,6 +147,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
                 _ => throw new LandmarkException($"The mode '{place}' is not known; --positions takes stingy or true."),
             },
         };
+        if (!ownIndex) options = index.Of(options, parsed);
         if (!ownTopK) WarnOfSpan(landmark, options, parsed);
         return options;
     }

@@ -57,7 +57,7 @@ internal sealed class BenchIndexCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         int[] counts = [.. parsed.GetValue(landmarks)!.Select(Count)];
-        LandmarkIndex[] kinds = [.. parsed.GetValue(indexes)!.Select(ModelOptions.Index)];
+        LandmarkIndex[] kinds = [.. parsed.GetValue(indexes)!.Select(IndexOptions.Named)];
         if (parsed.GetValue(read) is < 1 and var few) throw new LandmarkException($"{few} landmarks cannot be read; --read must be at least 1.");
         var path = parsed.GetValue(keys) is { } file ? OutputFile.Checked(file) : null;
         using var engine = model.Load(parsed);

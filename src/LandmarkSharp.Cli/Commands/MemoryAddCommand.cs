@@ -26,13 +26,13 @@ internal sealed class MemoryAddCommand : LandmarkCommand
         Description = "Bytes of blocks kept in memory, such as 64MiB; as many as the system likes when not given.",
         HelpName = "BYTES",
     };
-    private readonly MemoryModelOptions model = new();
+    private readonly MemoryModelOptions model = new(reads: true);
 
     public MemoryAddCommand()
         : base(
             "add", "Reads documents into a memory file; what was stopped goes on with the same command.",
             "memory add books.memory moby-dick.txt ulysses.txt --hot 64MiB", "memory add books.memory - --name notes < notes.txt",
-            "memory add books.memory moby-dick.txt --replace --json")
+            "memory add books.memory moby-dick.txt --replace --json", "memory add library.memory books --index hierarchical")
     {
         Arguments.Add(file);
         Arguments.Add(documents);

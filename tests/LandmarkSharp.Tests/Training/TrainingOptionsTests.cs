@@ -1,5 +1,6 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Models;
+using LandmarkSharp.Text;
 using LandmarkSharp.Training;
 using LandmarkSharp.Training.Tasks;
 
@@ -112,15 +113,17 @@ public sealed class TrainingOptionsTests
         Assert.Equal(128, Read("""{"window": 128, "task_share": 0}""").Stages[0].Window);
     }
 
-    [Fact]
-    public void TheRecipeThatShipsMakesTheModelThatShips()
+    [Theory]
+    [InlineData("recipe.json")]
+    [InlineData("recipe-continued.json")]
+    public void TheRecipesThatShipMakeTheModelThatShips(string recipe)
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(Path.Combine(folder!.FullName, "models", "recipe.json"))) folder = folder.Parent;
         var models = Path.Combine(folder.FullName, "models");
         var ships = ConfigFile.Load(Path.Combine(models, "landmark-10m"));
-        var made = TrainingOptions.Load(Path.Combine(models, "recipe.json"))
-            .Model(ships.Landmark!.Id, ships.EosIds.Single(), ships.TokenizerFingerprint!);
+        var made = TrainingOptions.Load(Path.Combine(models, recipe))
+            .Model(ships.Landmark!.Id, ships.EosIds.Single(), ships.TokenizerFingerprint!) with { BosId = Tokenizer.Load(Path.Combine(models, "landmark-10m")).BosId };
         string Written(ModelConfig config, string name)
         {
             using var to = new TemporaryFolder();
