@@ -47,6 +47,11 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         HelpName = "TYPE",
     };
 
+    private readonly Option<bool> hostBlocks = new("--host-blocks")
+    {
+        Description = "Keep past keys and values in this machine's memory, for a model on a card, which then reads what is chosen over the bus.",
+    };
+
     private readonly Option<double?> missCutoff = new("--miss-cutoff")
     {
         Description = "The context-miss token's mass below which a token and head retrieve nothing, for models that have one: "
@@ -75,7 +80,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         foreach (var option in Retrieving) command.Options.Add(option);
     }
 
-    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff];
+    private Option[] Retrieving => [.. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, hostBlocks, missCutoff];
 
     /// <summary>The model's folder.</summary>
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
@@ -116,7 +121,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
-                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type and --miss-cutoff.");
+                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type, --host-blocks and --miss-cutoff.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
@@ -124,6 +129,7 @@ internal sealed class ModelOptions(bool ownTopK = false) : DeviceOptions
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             Mass = parsed.GetValue(mass),
             BlockType = kept,
+            HostBlocks = parsed.GetValue(hostBlocks),
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {
