@@ -48,6 +48,11 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
         HelpName = "TYPE",
     };
 
+    private readonly Option<bool> hostBlocks = new("--host-blocks")
+    {
+        Description = "Keep past keys and values in this machine's memory, for a model on a card, which then reads what is chosen over the bus.",
+    };
+
     private readonly Option<double?> missCutoff = new("--miss-cutoff")
     {
         Description = "The context-miss token's mass below which a token and head retrieve nothing, for models that have one: "
@@ -80,7 +85,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
 
     private Option[] Retrieving =>
     [
-        .. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, missCutoff,
+        .. ownTopK ? (Option[])[] : [topK], mass, window, keepBlocks, select, positions, blockType, hostBlocks, missCutoff,
         .. ownIndex ? [] : index.All,
     ];
 
@@ -123,7 +128,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException(
                 $"{folder} is a model without landmarks, so nothing is retrieved; leave out "
-                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type, --miss-cutoff, --index and --index-effort.");
+                + "--top-k, --mass, --window, --keep-blocks, --select, --positions, --block-type, --host-blocks, --miss-cutoff, --index and --index-effort.");
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
@@ -131,6 +136,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             Mass = parsed.GetValue(mass),
             BlockType = kept,
+            HostBlocks = parsed.GetValue(hostBlocks),
             KeepBlocks = parsed.GetValue(keepBlocks),
             Selection = mode switch
             {

@@ -25,6 +25,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         Description = "Key-value heads for which a context-miss token drops the retrieval; no such token when not given.",
         HelpName = "N",
     };
+    private readonly Option<bool> hostBlocks = new("--host-blocks") { Description = "Keys and values lie in this machine's memory, pinned, and a card reads them over the bus." };
     private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
     private readonly DeviceOptions device = new();
@@ -37,7 +38,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
     {
         Options.Add(tokens);
         shape.AddTo(this);
-        foreach (var option in (IEnumerable<Option>)[blockType, dropped, repeats, noDense])
+        foreach (var option in (IEnumerable<Option>)[blockType, hostBlocks, dropped, repeats, noDense])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -47,7 +48,10 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         var (count, lengths) = (parsed.GetValue(repeats), parsed.GetValue(tokens)!);
         BenchOptions.Check(count, lengths);
         var on = device.Device(parsed);
-        var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType))) with { Dropped = parsed.GetValue(dropped) };
+        var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType))) with
+        {
+            Dropped = parsed.GetValue(dropped), HostBlocks = parsed.GetValue(hostBlocks),
+        };
         var benchmark = new DecodeBenchmark(on);
         DecodeTiming[] timings = [.. lengths.Select(n =>
         {
@@ -75,6 +79,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             asked.Block,
             dtype = shape.Type(parsed),
             block_type = parsed.GetValue(blockType) ?? shape.Type(parsed),
+            host_blocks = asked.HostBlocks,
             dropped = asked.Dropped,
             repeats = count,
             timings = timings.Select(t => new

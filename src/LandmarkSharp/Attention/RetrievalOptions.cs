@@ -101,6 +101,12 @@ public sealed record RetrievalOptions
     public ScalarType? BlockType { get; init; }
 
     /// <summary>
+    /// Keeps keys and values of a model on a card in this machine's memory, pinned, from where the card reads what is chosen over the bus;
+    /// landmark keys stay on the card. For texts that its memory does not hold. On the CPU they lie there anyway.
+    /// </summary>
+    public bool HostBlocks { get; init; }
+
+    /// <summary>
     /// The mass of the context-miss token below which a query and head retrieve nothing (the paper's appendix D, landmark-attention.md 1.7);
     /// 0 retrieves always, 1 never. Null for a model without such a token. With it, a card computes by torch operators.
     /// </summary>

@@ -1,4 +1,5 @@
 using LandmarkSharp.Attention;
+using LandmarkSharp.Memory;
 using LandmarkSharp.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -18,6 +19,9 @@ public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int T
     /// <summary>With a context-miss token, key-value heads for which it drops the retrieval; null without one.</summary>
     public int? Dropped { get; init; }
 
+    /// <summary>Whether keys and values lie in this machine's memory, <see cref="RetrievalOptions.HostBlocks"/>.</summary>
+    public bool HostBlocks { get; init; }
+
     /// <summary>Throws when there is no such attention.</summary>
     /// <exception cref="LandmarkException">The sizes do not fit each other.</exception>
     public void Check()
@@ -27,6 +31,8 @@ public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int T
             throw new LandmarkException(
                 $"Attention of {Heads} heads of width {HeadDim} over {KeyValueHeads} key-value heads is not possible: "
                 + "give at least one of each, key-value heads that divide the heads, and an even width.");
+        if (HostBlocks && (Blocks ?? Type) != Type)
+            throw new LandmarkException("Keys and values in this machine's memory have the model's own type; leave out that of the blocks.");
         if (Dropped < 0 || Dropped > KeyValueHeads)
             throw new LandmarkException(
                 $"The retrieval of {Dropped} of {KeyValueHeads} key-value heads cannot be dropped; give 0 to all.");
@@ -92,7 +98,8 @@ public sealed class DecodeBenchmark(Device device)
         var own = all - inMemory;
         long[] held = [all + (own * layers), groups, 2, length - 1, width];
         using (var scales = kept == ScalarType.Int8 ? rand(held[..4], ScalarType.Float32, device) : null)
-        using (var blocks = scales is null ? randn(held, kept, device) : randint(-127, 128, held, kept, device))
+        using (var storage = shape.HostBlocks ? BlockStorage.On(device, new BlockShape(groups, length - 1, width, type, kept), onHost: true) : null)
+        using (var blocks = storage is not null ? Filled(storage, held) : scales is null ? randn(held, kept, device) : randint(-127, 128, held, kept, device))
         {
             time = clock.Measure(repeats, read, i =>
             {
@@ -106,6 +113,13 @@ public sealed class DecodeBenchmark(Device device)
         cancel.ThrowIfCancellationRequested();
         var everything = 2L * tokens * groups * width * size;
         return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, everything) : null);
+    }
+
+    /// <summary>Random blocks where the storage keeps them.</summary>
+    private static Tensor Filled(BlockStorage storage, long[] held)
+    {
+        storage.Grow(held[0], 0);
+        return storage.Blocks.normal_().narrow(0, 0, held[0]);
     }
 
     /// <summary>Keys that a layer's queries see as the best or the worst there is, the latter for those key-value heads that are dropped.</summary>

@@ -93,7 +93,7 @@ public sealed class LandmarkEngine : IDisposable
 
     private long Remembered(long tokens) => Config.Recurrence is { } r ? Math.Min(tokens, (long)r.Window + r.Cache) : tokens;
 
-    private long FreeBytes => Decoder.Device.type == DeviceType.CUDA
+    private long FreeBytes => Decoder.Device.type == DeviceType.CUDA && Retrieval is not { HostBlocks: true }
         ? CudaDriver.Devices().FirstOrDefault(d => d.Index == Decoder.Device.index)?.MemoryBytes ?? long.MaxValue
         : ProcessMemory.AvailableBytes;
 

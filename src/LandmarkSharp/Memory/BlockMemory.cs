@@ -186,7 +186,7 @@ public sealed class BlockMemory(
     }
 
     private LayerBlocks Layer(long groups, long width) =>
-        new(groups, blockLength - 1, width, type, BlockType.Of(options, type, device), device);
+        new(groups, blockLength - 1, width, type, BlockType.Of(options, type, device), device, options.HostBlocks);
 
     // Keys and values are written to their places by address: what does not fit must not get that far.
     private void Check(LayerBlocks blocks, Tensor k, Tensor v)

@@ -44,8 +44,11 @@ internal abstract class BlockStorage : IDisposable
     public Tensor Landmarks { get; private set; } = null!;
 
     /// <summary>Room for no block yet.</summary>
-    public static BlockStorage On(Device device, BlockShape shape) =>
-        device.type == DeviceType.CPU ? new HostStorage(shape) : new DeviceStorage(shape, device);
+    /// <param name="device">Where the model is.</param>
+    /// <param name="shape">What a block is.</param>
+    /// <param name="onHost">Whether keys and values lie in this machine's memory wherever the model is.</param>
+    public static BlockStorage On(Device device, BlockShape shape, bool onHost) =>
+        device.type == DeviceType.CPU ? new HostStorage(shape) : onHost ? new PinnedStorage(shape, device) : new DeviceStorage(shape, device);
 
     /// <summary>Makes room for more blocks, and keeps the first <paramref name="used"/>.</summary>
     public abstract void Grow(long capacity, long used);

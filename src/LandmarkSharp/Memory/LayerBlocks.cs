@@ -16,13 +16,14 @@ namespace LandmarkSharp.Memory;
 /// <param name="headDim">Width of a head, d.</param>
 /// <param name="type">Type of the model.</param>
 /// <param name="blockType">Type of keys and values, as <see cref="BlockType"/> allows.</param>
-/// <param name="device">Where they live.</param>
+/// <param name="device">Where the model is.</param>
+/// <param name="onHost">Whether keys and values lie in this machine's memory wherever the model is, <see cref="RetrievalOptions.HostBlocks"/>.</param>
 internal sealed class LayerBlocks(
-    long groups, long blockTokens, long headDim, ScalarType type, ScalarType blockType, Device device) : IDisposable
+    long groups, long blockTokens, long headDim, ScalarType type, ScalarType blockType, Device device, bool onHost = false) : IDisposable
 {
     private const int FirstBlocks = 8;
 
-    private readonly BlockStorage storage = BlockStorage.On(device, new BlockShape(groups, blockTokens, headDim, type, blockType));
+    private readonly BlockStorage storage = BlockStorage.On(device, new BlockShape(groups, blockTokens, headDim, type, blockType), onHost);
 
     /// <summary>[capacity, G, 2, ℓ, d]: keys and values; one head of a block is one contiguous read.</summary>
     public Tensor Blocks => storage.Blocks;

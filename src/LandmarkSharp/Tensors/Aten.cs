@@ -196,13 +196,14 @@ public static unsafe class Aten
         stack.Call("aten::_foreach_mul_"u8, "Tensor"u8, 0);
     }
 
-    /// <summary>A CPU tensor over memory that the caller keeps while the tensor or a view of it lives.</summary>
+    /// <summary>A tensor over memory that the caller keeps while the tensor or a view of it lives.</summary>
     /// <param name="data">The address of the first element.</param>
     /// <param name="shape">The shape; elements lie in row-major order.</param>
     /// <param name="type">The type of the elements.</param>
     /// <param name="step">Elements from one index of the first dimension to the next; without gaps when null.</param>
+    /// <param name="device">Whose tensor it is; the CPU's when null. A card takes pinned memory of this machine too.</param>
     /// <exception cref="LandmarkException">More dimensions than a tensor has, or libtorch refuses.</exception>
-    public static Tensor FromBlob(nint data, ReadOnlySpan<long> shape, ScalarType type, long? step = null)
+    public static Tensor FromBlob(nint data, ReadOnlySpan<long> shape, ScalarType type, long? step = null, Device? device = null)
     {
         if (shape.Length > MaxRank)
             throw new LandmarkException($"A tensor has at most {MaxRank} dimensions, and {shape.Length} are asked.");
@@ -219,7 +220,7 @@ public static unsafe class Aten
         fixed (long* sizes = shape, steps = strides)
         {
             AtenStack.Check(AtenApi.aoti_torch_create_tensor_from_blob(
-                data, shape.Length, sizes, steps, 0, (int)type, (int)DeviceType.CPU, 0, &handle));
+                data, shape.Length, sizes, steps, 0, (int)type, (int)(device?.type ?? DeviceType.CPU), Math.Max(0, device?.index ?? 0), &handle));
         }
 
         return Tensor.UnsafeCreateTensor(handle);

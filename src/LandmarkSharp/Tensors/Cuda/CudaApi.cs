@@ -42,6 +42,12 @@ internal static unsafe partial class CudaApi
     [LibraryImport(Library, EntryPoint = "cuMemGetInfo_v2")]
     public static partial int cuMemGetInfo(out nuint free, out nuint total);
 
+    [LibraryImport(Library, EntryPoint = "cuMemHostRegister_v2")]
+    public static partial int cuMemHostRegister(nint host, nuint bytes, uint flags);
+
+    [LibraryImport(Library)]
+    public static partial int cuMemHostUnregister(nint host);
+
     [LibraryImport(Library)]
     public static partial int cuModuleLoadData(out nint module, byte* image);
 
