@@ -23,24 +23,28 @@ public sealed class PinnedStorageTests
         Needs.Kernels();
         // Passes that grow the memory, then tokens one by one.
         int[] passes = [.. Enumerable.Repeat(96, 12), .. Enumerable.Repeat(1, 40), 500, 1, 7];
+        using var scope = NewDisposeScope();
+        var length = passes.Sum();
+        Tensor Make(int heads) => randn([1, heads, length, 64]).to(type).to(Cuda);
+        var (queries, keys, values) = (Make(8), Make(2), Make(2));
         Assert.Equal(Read(false), Read(true));
 
         float[] Read(bool onHost)
         {
             using var scope = NewDisposeScope();
-            manual_seed(3);
             var rotary = new RotaryScaling().Create(64);
             using var memory = new BlockMemory(
                 1, 16, 512, rotary, new RetrievalOptions { TopK = 4, WindowBlocks = 3, Positions = positions, HostBlocks = onHost }, type, Cuda);
             List<float> outputs = [];
+            var at = 0;
             foreach (var pass in passes)
             {
-                for (var (left, count) = (pass, 0); left > 0; left -= count)
+                for (var (left, count) = (pass, 0); left > 0; left -= count, at += count)
                 {
                     count = Math.Min(left, memory.Room);
-                    Tensor Make(int heads) => randn([1, heads, count, 64]).to(type).to(Cuda);
+                    Tensor Part(Tensor all) => all.narrow(2, at, count).contiguous();
                     memory.Begin(count);
-                    var output = memory.Attend(0, Make(8), Make(2), Make(2));
+                    var output = memory.Attend(0, Part(queries), Part(keys), Part(values));
                     memory.End();
                     outputs.AddRange(output.to(ScalarType.Float32).cpu().contiguous().data<float>());
                 }
