@@ -16,7 +16,7 @@ gnuplot <<G
 $style
 set output '$out/perplexity.svg'
 set logscale xy; set xrange [480:17500]; set xtics (512, 1024, 2048, 4096, 8192, 16384)
-set ytics (25, 30, 35, 40, 50, 75, 100, 150); set yrange [30:*]
+set ytics (25, 30, 35, 40, 50, 75, 100, 150); set yrange [25:*]
 set xlabel 'tokens of context'; set ylabel 'perplexity of the same held-out tokens'
 set key top left
 plot '$work/perplexity' using 1:3 with linespoints pt 7 lw 2 lc '#c0392b' title 'fed plainly, past its window of 1024 positions', \
