@@ -33,7 +33,8 @@ public sealed partial class Session : IDisposable
         (this.engine, this.memory, this.opened, landmark) = (engine, memory, opened, engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
         Trace = NewTrace(records: false);
-        Name = saved?.Name;
+        (Name, Changes) = (saved?.Name, saved?.Changes);
+        if (saved is not null) versions.Add(saved.Version);
         text.AddRange(saved?.Held ?? []);
         Push(saved?.Waiting ?? [.. opened?.Tail ?? []]);
     }

@@ -69,6 +69,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>The complete documents, in the order in which sessions have read them: that of the files, and of each file's catalog.</summary>
     public IReadOnlyList<MemoryEntry> Documents { get; }
 
+    /// <summary>Which documents these are.</summary>
+    internal IReadOnlyList<DocumentVersion> Versions => [.. Documents.Select(d => d.Version)];
+
     /// <summary>The sessions that were saved, and can be gone on with.</summary>
     public IReadOnlyList<MemoryEntry> Sessions => [.. files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
 
