@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Memory.Files;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -20,6 +21,7 @@ public sealed class OpenMemory : IDisposable
     private readonly MemoryFile[] files;
     private readonly MemoryPart[] parts;
     private readonly SharedLandmarks landmarks;
+    private readonly SharedNodes[] nodes;               // by layer
     private readonly int[][] seen;                      // by layer: a bit for each block that was compared with its hash
 
     private OpenMemory(MemoryFile[] files, ScalarType landmarkType, long? hotBytes)
@@ -46,6 +48,7 @@ public sealed class OpenMemory : IDisposable
         }
         parts = [.. found];
         seen = [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
+        nodes = [.. seen.Select(_ => new SharedNodes(Model.Heads, Blocks))];
         Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
         if (hotBytes is { } bytes) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, bytes);
         landmarks = new SharedLandmarks(Model, Blocks, landmarkType);
@@ -80,6 +83,9 @@ public sealed class OpenMemory : IDisposable
 
     /// <summary>The tokens at the end of the last document that fill no block.</summary>
     public IReadOnlyList<int> Tail { get; } = [];
+
+    /// <summary>Bytes of what sessions with a hierarchical index have in common of it: the first that needs a part of it makes that.</summary>
+    public long IndexBytes => nodes.Sum(n => n.Bytes);
 
     /// <summary>How a layer of a block lies in its file.</summary>
     internal BlockPages Pages { get; }
@@ -166,6 +172,9 @@ public sealed class OpenMemory : IDisposable
         }
         blocks.MapLandmarks(landmarks.File, landmarks.Offset(layer), Blocks);
     }
+
+    /// <summary>The parts of a layer's index that sessions have in common.</summary>
+    internal SharedNodes Nodes(int layer) => nodes[layer];
 
     /// <summary>Compares a block with its hash, the first time it is asked for. For any number of threads.</summary>
     /// <exception cref="LandmarkException">It is damaged, or the disk refuses.</exception>

@@ -26,6 +26,9 @@ internal sealed class OpenedBlocks : IDisposable
         layers[layer] = blocks;
     }
 
+    /// <summary>The parts of a layer's index that all sessions of the memory have.</summary>
+    public SharedNodes Nodes(int layer) => memory.Nodes(layer);
+
     /// <summary>What to tell of blocks that a layer is about to read.</summary>
     public BlocksChosen Reader(int layer) => blocks =>
     {
