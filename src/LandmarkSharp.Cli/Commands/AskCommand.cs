@@ -112,6 +112,7 @@ internal sealed class AskCommand : LandmarkCommand
             keep_blocks = session.Trace.KeepBlocks,
             dropped_retrievals = session.Trace.DroppedShare,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
+            documents = about is ReadMemory ? session.Rank(passages: 0).Select(d => new { d.Name, d.Mass }) : null,
             passages = sources.Select(s => Sources.Told(s, cited)),
             trace = traced,
         });

@@ -11,7 +11,7 @@ internal static class MemoryCommand
 {
     public static Command Create() => new("memory", "Makes memories of documents, which are kept in a file.")
     {
-        new CreateFile(), new MemoryAddCommand(), new Remove(), new Show(), new Describe(), new Check(), new Compact(),
+        new CreateFile(), new MemoryAddCommand(), new MemorySearchCommand(), new Remove(), new Show(), new Describe(), new Check(), new Compact(),
         new HelpWithExamples(
             "landmark memory create books.memory", "landmark memory add books.memory moby-dick.txt", "landmark memory list books.memory").Option,
     };
