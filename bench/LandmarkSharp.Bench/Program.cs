@@ -7,6 +7,13 @@ using static TorchSharp.torch;
 // landmark-bench [MODEL] [SHORT] [LONG]: time per token after a short and a long text, and tokens read per second.
 // landmark-bench prefill POSITIONS [TEXT [K]]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
 // landmark-bench memory FILE [TOKENS [BLOCKS]]: a memory file, made of random numbers in segments of so many blocks, opened and read.
+// landmark-bench search TEXTS [FOLDER]: documents with facts among texts, in memories in FOLDER, ranked for questions about the facts.
+if (args.Length > 1 && args[0] == "search")
+{
+    using var searching = LandmarkEngine.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
+    new SearchHits(searching, args.Length > 2 ? args[2] : ".").Measure(args[1]);
+    return;
+}
 if (args.Length > 1 && args[0] == "memory")
 {
     MemoryTimes.Measure(args[1], args.Length > 2 ? int.Parse(args[2]) : 1 << 20, args.Length > 3 ? int.Parse(args[3]) : 256);

@@ -71,7 +71,8 @@ internal sealed class ReadText(string? path) : AskedText
 /// <summary>Memory files, in which documents were read before.</summary>
 /// <param name="paths">The files.</param>
 /// <param name="hotBytes">Bytes of blocks that are kept in memory; null for as many as the system likes.</param>
-internal sealed class ReadMemory(IReadOnlyList<string> paths, long? hotBytes) : AskedText
+/// <param name="begin">Begins a session with the open memory.</param>
+internal sealed class ReadMemory(IReadOnlyList<string> paths, long? hotBytes, Func<LandmarkEngine, OpenMemory, Session> begin) : AskedText
 {
     private OpenMemory? memory;
 
@@ -88,7 +89,7 @@ internal sealed class ReadMemory(IReadOnlyList<string> paths, long? hotBytes) : 
     {
         memory = engine.OpenMemory(paths, hotBytes);
         Tokens = memory.Documents.Sum(d => d.Tokens);
-        return engine.NewSession(memory);
+        return begin(engine, memory);
     }
 
     public override IReadOnlyList<Passage> Passages(LandmarkEngine engine, Session session, IEnumerable<long> blocks, bool placed) =>

@@ -29,6 +29,7 @@ internal sealed class AskCommand : LandmarkCommand
     {
         Description = "Show these passages in full, each with its place in the text, in tokens and in bytes.",
     };
+    private readonly KeptSession kept = new();
     private readonly AnswerTrace trace = new();
     private readonly SamplingOptions sampling = new(64);
     private readonly ModelOptions model = new();
@@ -38,6 +39,7 @@ internal sealed class AskCommand : LandmarkCommand
             "ask", "Answers a question about a text or a memory file, and shows the passages it read.",
             "ask --text notes.txt \"What is the code of the archive?\"", "ask \"Who owns the lighthouse?\" --json < notes.txt",
             "ask --memory books.memory \"Who owns the lighthouse?\" --cite --hot 64MiB",
+            "ask --memory books.memory \"And who lived there before?\" --session lighthouses",
             "ask --text notes.txt \"What is the code of the archive?\" --cite --trace archive.jsonl")
     {
         Arguments.Add(question);
@@ -46,6 +48,7 @@ internal sealed class AskCommand : LandmarkCommand
         Options.Add(hot);
         Options.Add(passages);
         Options.Add(cite);
+        kept.AddTo(this);
         trace.AddTo(this);
         sampling.AddTo(this);
         model.AddTo(this);
@@ -109,9 +112,11 @@ internal sealed class AskCommand : LandmarkCommand
             keep_blocks = session.Trace.KeepBlocks,
             dropped_retrievals = session.Trace.DroppedShare,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
+            documents = about is ReadMemory ? session.Rank(passages: 0).Select(d => new { d.Name, d.Mass }) : null,
             passages = sources.Select(s => Sources.Told(s, cited)),
             trace = traced,
         });
+        kept.Save(session, output);
         return Tool.Success;
     }
 
@@ -119,10 +124,13 @@ internal sealed class AskCommand : LandmarkCommand
     private AskedText About(ParseResult parsed)
     {
         var (path, paths) = (parsed.GetValue(text), parsed.GetValue(memory) ?? []);
+        kept.Read(parsed, paths);
         if (paths.Length == 0)
             return parsed.GetValue(hot) is null ? new ReadText(path)
                 : throw new LandmarkException("--hot bounds what is kept of a memory file, and a text is kept whole; leave it out, or give --memory.");
         if (path is not null) throw new LandmarkException("A question is about a text or a memory; leave out --text or --memory.");
-        return new ReadMemory(paths, parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null).Checked();
+        return new ReadMemory(
+            paths, parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null,
+            (engine, memory) => kept.Begin(engine, memory, parsed)).Checked();
     }
 }

@@ -11,7 +11,7 @@ internal static class MemoryCommand
 {
     public static Command Create() => new("memory", "Makes memories of documents, which are kept in a file.")
     {
-        new CreateFile(), new MemoryAddCommand(), new Remove(), new Show(), new Describe(), new Check(), new Compact(),
+        new CreateFile(), new MemoryAddCommand(), new MemorySearchCommand(), new Remove(), new Show(), new Describe(), new Check(), new Compact(),
         new HelpWithExamples(
             "landmark memory create books.memory", "landmark memory add books.memory moby-dick.txt", "landmark memory list books.memory").Option,
     };
@@ -56,28 +56,45 @@ internal static class MemoryCommand
     {
         private readonly Argument<string> file = FileArgument();
         private readonly Argument<string[]> names =
-            new("NAME") { Description = "Names of documents, as 'landmark memory list' shows them.", Arity = ArgumentArity.OneOrMore };
+            new("NAME") { Description = "Names of documents, as 'landmark memory list' shows them.", Arity = ArgumentArity.ZeroOrMore };
+        private readonly Option<string[]> session =
+            new("--session") { Description = "The name of a session to remove; may be given more than once.", HelpName = "NAME" };
 
         public Remove()
-            : base("remove", "Removes documents from a memory file.", "memory remove books.memory moby-dick.txt")
+            : base(
+                "remove", "Removes documents and sessions from a memory file.", "memory remove books.memory moby-dick.txt",
+                "memory remove books.memory --session lighthouses")
         {
             Arguments.Add(file);
             Arguments.Add(names);
+            Options.Add(session);
         }
 
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
         {
             var path = parsed.GetValue(file)!;
-            string[] given = [.. parsed.GetValue(names)!.Distinct()];
+            string[] given = [.. parsed.GetValue(names)!.Distinct()], sessions = [.. (parsed.GetValue(session) ?? []).Distinct()];
+            if (given.Length + sessions.Length == 0)
+                throw new LandmarkException("Nothing is named; give names of documents to remove, or of sessions by --session.");
             using (var writer = MemoryFileWriter.Open(path))
             {
                 foreach (var name in given) writer.Documents.Remove(name);
+                foreach (var name in sessions) writer.Sessions.Remove(name);
                 writer.Commit();
             }
             using var memory = MemoryFile.Open(path);
             var free = memory.Bytes - memory.UsedBytes;
-            output.Event(new { removed = given, documents = memory.Documents.Count, free_bytes = free });
-            output.Line($"{Plural(given.Length, "document")} removed; 'landmark memory compact' gives {ByteSize.Text(free)} back.");
+            output.Event(new
+            {
+                removed = given,
+                removed_sessions = sessions,
+                documents = memory.Documents.Count,
+                sessions = memory.Sessions.Count,
+                free_bytes = free,
+            });
+            var (documents, kept) = (Plural(given.Length, "document"), Plural(sessions.Length, "session"));
+            var removed = sessions.Length == 0 ? documents : given.Length == 0 ? kept : $"{documents} and {kept}";
+            output.Line($"{removed} removed; 'landmark memory compact' gives {ByteSize.Text(free)} back.");
             return Tool.Success;
         }
     }
@@ -100,11 +117,26 @@ internal static class MemoryCommand
             return Tool.Success;
         }
 
-        private static object Told(MemoryEntry entry) => new { entry.Name, entry.Complete, entry.Tokens, entry.Blocks, entry.Bytes, entry.From, replaced_by_tokens = entry.Next?.Tokens };
+        private static object Told(MemoryEntry entry) => new
+        {
+            entry.Name,
+            entry.Complete,
+            entry.Tokens,
+            entry.Blocks,
+            entry.Bytes,
+            entry.From,
+            replaced_by_tokens = entry.Next?.Tokens,
+            read = entry.Read?.Select(d => d.Name),
+        };
 
         private static void Table(string what, IReadOnlyList<MemoryEntry> entries, Output output) => output.Table(
             [what, "tokens", "blocks", "text", ""],
-            entries.Select(e => new[] { e.Name, $"{e.Tokens:N0}", $"{e.Blocks:N0}", ByteSize.Text(e.Bytes), e.Next is { } next ? $"{next.Tokens:N0} tokens of what replaces it" : e.Complete ? "" : "not complete" }));
+            entries.Select(e => new[] { e.Name, $"{e.Tokens:N0}", $"{e.Blocks:N0}", ByteSize.Text(e.Bytes), Note(e) }));
+
+        private static string Note(MemoryEntry entry) =>
+            entry.Next is { } next ? $"{next.Tokens:N0} tokens of what replaces it"
+            : !entry.Complete ? "not complete"
+            : entry.From is { } from ? $"went on from '{from}'" : "";
     }
 
     private sealed class Describe : LandmarkCommand

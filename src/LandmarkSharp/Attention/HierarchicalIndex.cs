@@ -11,7 +11,8 @@ namespace LandmarkSharp.Attention;
 /// <param name="groups">Key-value heads, G.</param>
 /// <param name="width">Width of a head, d.</param>
 /// <param name="effort">Opens so many times as many nodes.</param>
-internal sealed unsafe class HierarchicalIndex(int groups, int width, double effort) : ILandmarkIndex
+/// <param name="shared">Segments that other texts have too; null for none.</param>
+internal sealed unsafe class HierarchicalIndex(int groups, int width, double effort, SharedNodes? shared = null) : ILandmarkIndex
 {
     private const int Smallest = 1 << 10, Largest = 1 << 16, Merged = 4;        // blocks of a segment
     private const int Stripe = 256;                     // nodes whose keys stay in the second cache while all units look at theirs
@@ -26,14 +27,14 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
     private int covered, upperOpened, opened;
 
     /// <inheritdoc/>
-    public long Bytes => segments.Sum(g => g.Sum(s => s.Bytes));
+    public long Bytes => segments.Sum(g => g.Where(s => !IsShared(s.First, s.Count)).Sum(s => s.Bytes));
 
     /// <inheritdoc/>
     public int Cover(float* landmarks, nint step, int blocks)
     {
         var sizes = Sizes(blocks);
         if (sizes.Sum() == covered) return covered;
-        CpuParallel.For(groups, (long)blocks * width, g => Divide(segments[g], landmarks + (g * step), sizes));
+        CpuParallel.For(groups, (long)blocks * width, g => Divide(g, landmarks + (g * step), sizes));
         covered = sizes.Sum();
         var share = effort / Math.Pow(Math.Max(1, covered), 0.25);
         int Of(int nodes, double part) => (int)Math.Min(nodes, Math.Ceiling(nodes * share * part));
@@ -105,14 +106,20 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
     }
 
     /// <summary>Keeps the segments that stay, and makes those that follow.</summary>
-    private void Divide(List<KeyNodes> held, float* keys, List<int> sizes)
+    private void Divide(int group, float* keys, List<int> sizes)
     {
-        var (same, first) = (0, 0);
+        var (held, same, first) = (segments[group], 0, 0);
         for (; same < Math.Min(held.Count, sizes.Count) && held[same].Count == sizes[same]; same++) first += sizes[same];
         held.RemoveRange(same, held.Count - same);
         for (; same < sizes.Count; first += sizes[same++])
-            held.Add(new KeyNodes(keys + ((long)first * width), first, sizes[same], width));
+        {
+            var (from, count) = (first, sizes[same]);
+            KeyNodes Make() => new(keys + ((long)from * width), from, count, width);
+            held.Add(IsShared(from, count) ? shared!.Of(group, from, count, Make) : Make());
+        }
     }
+
+    private bool IsShared(long first, long count) => shared?.Has(first, count) ?? false;
 
     private static void Dots(float* forms, int rows, float* keys, int count, int width, float* scores, nint step, float* ahead = null) =>
         CpuRows.Float32.Dots(forms, rows, (byte*)keys, count, width, scores, step, (byte*)ahead);

@@ -9,7 +9,7 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal unsafe interface ILandmarkIndex : IDisposable
 {
-    /// <summary>Bytes it takes beside the landmark keys.</summary>
+    /// <summary>Bytes it takes beside the landmark keys, without what others have too.</summary>
     long Bytes { get; }
 
     /// <summary>Covers as many of the first blocks as it can, no more and no less.</summary>
@@ -40,10 +40,11 @@ internal static class LandmarkIndexes
     /// <param name="options">Which, and how hard it looks.</param>
     /// <param name="groups">Key-value heads.</param>
     /// <param name="width">Width of a head, d.</param>
-    public static ILandmarkIndex? Create(RetrievalOptions options, int groups, int width) => options.Index switch
+    /// <param name="shared">What a hierarchical one has in common with those of other texts; null for nothing.</param>
+    public static ILandmarkIndex? Create(RetrievalOptions options, int groups, int width, SharedNodes? shared = null) => options.Index switch
     {
         LandmarkIndex.Exact => null,
-        LandmarkIndex.Hierarchical => new HierarchicalIndex(groups, width, options.IndexEffort),
+        LandmarkIndex.Hierarchical => new HierarchicalIndex(groups, width, options.IndexEffort, shared),
         LandmarkIndex.FaissFlat or LandmarkIndex.FaissIvf or LandmarkIndex.FaissHnsw =>
             new FaissIndex(options.Index, groups, width, options.TopK, options.IndexEffort),
         _ => throw new LandmarkException($"The index {options.Index} is not known."),

@@ -15,7 +15,7 @@ internal sealed unsafe class KeyNodes
     private const int Turns = 4;                        // of the power iteration: the direction need not be exact
 
     private readonly int d;
-    private readonly float* source;
+    private float* source;                              // while they are ordered: whose keys they were may be gone before these
 
     /// <summary>Reorders keys.</summary>
     /// <param name="keys">[count, d].</param>
@@ -24,16 +24,20 @@ internal sealed unsafe class KeyNodes
     /// <param name="d">Width.</param>
     public KeyNodes(float* keys, int first, int count, int d)
     {
-        (this.d, Count) = (d, count);
+        (this.d, First, Count) = (d, first, count);
         source = keys;
         Blocks = new int[count];
         for (var i = 0; i < count; i++) Blocks[i] = i;
         Split(Blocks, new float[count], new float[3 * d]);
         Keys = Rows(count, d);
         for (var i = 0; i < count; i++) Key(Blocks[i]).CopyTo(Keys.AsSpan(i * d, d));
+        source = null;
         for (var i = 0; i < count; i++) Blocks[i] += first;
         (Nodes, Upper) = (Summed(Fan), Summed(Fan * Fan));
     }
+
+    /// <summary>The number of the first block.</summary>
+    public int First { get; }
 
     /// <summary>Keys.</summary>
     public int Count { get; }

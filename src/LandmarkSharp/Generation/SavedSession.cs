@@ -9,7 +9,10 @@ namespace LandmarkSharp.Generation;
 /// <param name="Waiting">Those after them, one at least: what they predict is not kept, so they are computed again.</param>
 /// <param name="Blocks">Blocks that are there.</param>
 /// <param name="Read">Reads a layer's into a memory, after so many that are there.</param>
-internal sealed record SavedSession(string Name, int[] Held, int[] Waiting, int Blocks, Action<int, LayerBlocks, long> Read)
+/// <param name="Version">Tells it from others of its name.</param>
+/// <param name="Changes">How the documents differ from those that it had read; null where it is not known what it had.</param>
+internal sealed record SavedSession(
+    string Name, int[] Held, int[] Waiting, int Blocks, Action<int, LayerBlocks, long> Read, DocumentVersion Version, DocumentChanges? Changes)
 {
     /// <summary>Finds one.</summary>
     /// <exception cref="LandmarkException">There is none of that name, or its tokens are damaged.</exception>
@@ -22,6 +25,7 @@ internal sealed record SavedSession(string Name, int[] Held, int[] Waiting, int 
         var blocks = (tokens.Length - 1) / memory.Model.BlockTokens;
         var held = blocks * memory.Model.BlockTokens;
         return new SavedSession(name, tokens[..held], tokens[held..], blocks, (layer, into, first) =>
-            SavedBlocks.Read(file, entry.Segments[0], layer, blocks, into, first));
+            SavedBlocks.Read(file, entry.Segments[0], layer, blocks, into, first),
+            entry.Version, entry.Read is { } read ? DocumentChanges.Between(read, memory.Versions) : null);
     }
 }

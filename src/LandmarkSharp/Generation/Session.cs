@@ -33,7 +33,8 @@ public sealed partial class Session : IDisposable
         (this.engine, this.memory, this.opened, landmark) = (engine, memory, opened, engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
         Trace = NewTrace(records: false);
-        Name = saved?.Name;
+        (Name, Changes) = (saved?.Name, saved?.Changes);
+        if (saved is not null) versions.Add(saved.Version);
         text.AddRange(saved?.Held ?? []);
         Push(saved?.Waiting ?? [.. opened?.Tail ?? []]);
     }
@@ -200,23 +201,27 @@ public sealed partial class Session : IDisposable
     /// <summary>Computes what waits, watching what it reads, and gives the logits of the next token, [V].</summary>
     private float[] NextLogits()
     {
-        if (memory is BlockMemory watched)
-        {
-            Trace.Recorder?.Begin(watched.InMemory);
-            watched.Observer = Trace.Add;
-        }
-        try
-        {
-            while (waiting.Count > 0) Run(Math.Min(memory.Room, waiting.Count));
-        }
-        finally
-        {
-            if (memory is BlockMemory done) done.Observer = null;
-        }
+        if (memory is BlockMemory watched) Trace.Recorder?.Begin(watched.InMemory);
+        RunWatched(Trace.Add);
         Trace.BlockCount = Blocks;
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
         return [.. engine.Decoder.Logits(last!).to(ScalarType.Float32).cpu().contiguous().data<float>()];
+    }
+
+    /// <summary>Computes what waits, and tells what it reads.</summary>
+    private void RunWatched(ReadObserver observer)
+    {
+        var watched = memory as BlockMemory;
+        try
+        {
+            watched?.Observer = observer;
+            while (waiting.Count > 0) Run(Math.Min(memory.Room, waiting.Count));
+        }
+        finally
+        {
+            watched?.Observer = null;
+        }
     }
 
     private void Push(ReadOnlySpan<int> tokens)

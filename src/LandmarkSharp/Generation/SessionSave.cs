@@ -7,8 +7,16 @@ namespace LandmarkSharp.Generation;
 /// <content>A session kept in a memory file.</content>
 public sealed partial class Session
 {
+    private readonly HashSet<DocumentVersion> versions = [];     // that it was opened from and saved as
+
     /// <summary>The name by which it was saved or opened last; null for none.</summary>
     public string? Name { get; private set; }
+
+    /// <summary>
+    /// Of a session that was saved before, how the memory's documents differ from those it had read then; null for one that was not, and
+    /// where it was not kept which those were.
+    /// </summary>
+    public DocumentChanges? Changes { get; }
 
     /// <summary>
     /// Saves what the session read and generated after the memory with which it began, in that memory's file or in another that is opened
@@ -18,8 +26,8 @@ public sealed partial class Session
     /// <param name="writer">The file's writer.</param>
     /// <param name="name">The name.</param>
     /// <exception cref="LandmarkException">
-    /// The session began with no memory or has read nothing, another one has the name, the file is another model's or keeps blocks as another
-    /// type, the model computes no numbers, or the disk refuses.
+    /// The session began with no memory or has read nothing, another one has the name or was saved by it meanwhile, the file is another
+    /// model's or keeps blocks as another type, the model computes no numbers, or the disk refuses.
     /// </exception>
     public void Save(MemoryFileWriter writer, string name)
     {
@@ -30,14 +38,20 @@ public sealed partial class Session
         while (waiting.Count > 0) Run(Math.Min(memory.Room, waiting.Count));
 
         if (name != Name || !writer.Sessions.Contains(name)) writer.Sessions.Add(name, Name);
-        else writer.Sessions.Replace(name);
+        else if (versions.Contains(Saved(writer, name).Version)) writer.Sessions.Replace(name);
+        else
+            throw new LandmarkException(
+                $"The session {MemoryDamage.Quote(name)} was saved by another since this one was opened; save this one by another name.");
         var all = Spelled();
         var whole = text.Count / landmark!.BlockTokens * landmark.BlockTokens;
         if (whole > 0) writer.Sessions.Append(name, Part(all, 0, whole), segment => SavedBlocks.Write(segment, (BlockMemory)memory, Opened));
         if (whole < text.Count) writer.Sessions.Append(name, Part(all, whole, text.Count), _ => { });
-        writer.Sessions.Complete(name);
+        writer.Sessions.Complete(name, opened.Versions);
+        versions.Add(Saved(writer, name).Version);
         Name = name;
     }
+
+    private static MemoryEntry Saved(MemoryFileWriter writer, string name) => writer.Sessions.All.Single(s => s.Name == name);
 
     /// <summary>What the session's own tokens spell. A character's bytes are those of its last token.</summary>
     private SegmentText Spelled()

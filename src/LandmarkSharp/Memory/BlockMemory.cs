@@ -119,7 +119,7 @@ public sealed class BlockMemory(
         var (keys, values) = (k.squeeze(0), v.squeeze(0));                                  // [G, T, d]
         var blocks = held[layer] ??= Layer(keys.shape[0], keys.shape[2]);
         Check(blocks, k, v);
-        var index = indexes[layer] ??= LandmarkIndexes.Create(options, (int)blocks.Groups, rotary.HeadDim);
+        var index = indexes[layer] ??= LandmarkIndexes.Create(options, (int)blocks.Groups, rotary.HeadDim, shared?.Nodes(layer));
         var (used, needed) = (Blocks(Positions), Blocks(Positions + count));
         blocks.Grow(Math.Max(needed, blocks.Capacity < needed ? reserved : 0), used);
         if (needed > used) blocks.Clear(used, needed - used);

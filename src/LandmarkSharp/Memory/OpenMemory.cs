@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LandmarkSharp.Attention;
 using LandmarkSharp.Memory.Files;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -20,7 +21,8 @@ public sealed class OpenMemory : IDisposable
     private readonly MemoryFile[] files;
     private readonly MemoryPart[] parts;
     private readonly SharedLandmarks landmarks;
-    private readonly int[][] seen;                      // by layer: a bit for each block that was compared with its hash
+    private readonly SharedNodes[] nodes;               // by layer
+    private readonly int[][] seen, expected;            // by layer: a bit for each block that was compared with its hash, and that will be read
 
     private OpenMemory(MemoryFile[] files, ScalarType landmarkType, long? hotBytes)
     {
@@ -45,7 +47,9 @@ public sealed class OpenMemory : IDisposable
             }
         }
         parts = [.. found];
-        seen = [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
+        int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
+        (seen, expected) = (Bits(), Bits());
+        nodes = [.. seen.Select(_ => new SharedNodes(Model.Heads, Blocks))];
         Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
         if (hotBytes is { } bytes) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, bytes);
         landmarks = new SharedLandmarks(Model, Blocks, landmarkType);
@@ -69,6 +73,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>The complete documents, in the order in which sessions have read them: that of the files, and of each file's catalog.</summary>
     public IReadOnlyList<MemoryEntry> Documents { get; }
 
+    /// <summary>Which documents these are.</summary>
+    internal IReadOnlyList<DocumentVersion> Versions => [.. Documents.Select(d => d.Version)];
+
     /// <summary>The sessions that were saved, and can be gone on with.</summary>
     public IReadOnlyList<MemoryEntry> Sessions => [.. files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
 
@@ -77,6 +84,9 @@ public sealed class OpenMemory : IDisposable
 
     /// <summary>The tokens at the end of the last document that fill no block.</summary>
     public IReadOnlyList<int> Tail { get; } = [];
+
+    /// <summary>Bytes of what sessions with a hierarchical index have in common of it: the first that needs a part of it makes that.</summary>
+    public long IndexBytes => nodes.Sum(n => n.Bytes);
 
     /// <summary>How a layer of a block lies in its file.</summary>
     internal BlockPages Pages { get; }
@@ -164,17 +174,31 @@ public sealed class OpenMemory : IDisposable
         blocks.MapLandmarks(landmarks.File, landmarks.Offset(layer), Blocks);
     }
 
+    /// <summary>The parts of a layer's index that sessions have in common.</summary>
+    internal SharedNodes Nodes(int layer) => nodes[layer];
+
+    /// <summary>Has the system begin to read a block, the first time it is asked for. For any number of threads.</summary>
+    internal void Expect(int layer, long block)
+    {
+        if (Has(expected[layer], block)) return;
+        Set(expected[layer], block);
+        var part = PartOf(block);
+        part.File.ExpectBlock(part.Stored, layer, (int)(block - part.First));
+    }
+
     /// <summary>Compares a block with its hash, the first time it is asked for. For any number of threads.</summary>
     /// <exception cref="LandmarkException">It is damaged, or the disk refuses.</exception>
     internal void Check(int layer, long block)
     {
-        ref var bits = ref seen[layer][block / 32];
-        var bit = 1 << (int)(block % 32);
-        if ((Volatile.Read(ref bits) & bit) != 0) return;
+        if (Has(seen[layer], block)) return;
         var part = PartOf(block);
         part.File.CheckBlock(part.Stored, layer, (int)(block - part.First));
-        Interlocked.Or(ref bits, bit);
+        Set(seen[layer], block);
     }
+
+    private static bool Has(int[] bits, long block) => (Volatile.Read(ref bits[block / 32]) & (1 << (int)(block % 32))) != 0;
+
+    private static void Set(int[] bits, long block) => Interlocked.Or(ref bits[block / 32], 1 << (int)(block % 32));
 
     private static int[] TailOf(MemoryFile file, MemorySegment segment)
     {

@@ -26,9 +26,15 @@ internal sealed class OpenedBlocks : IDisposable
         layers[layer] = blocks;
     }
 
+    /// <summary>The parts of a layer's index that all sessions of the memory have.</summary>
+    public SharedNodes Nodes(int layer) => memory.Nodes(layer);
+
     /// <summary>What to tell of blocks that a layer is about to read.</summary>
     public BlocksChosen Reader(int layer) => blocks =>
     {
+        // Each is waited for when it is compared with its hash: a disk is to have all of them to read by then.
+        foreach (var block in blocks)
+            if (block >= 0 && block < memory.Blocks) Expect(layer, block);
         foreach (var block in blocks)
             if (block >= 0 && block < memory.Blocks) Read(layer, block);
     };
@@ -54,6 +60,18 @@ internal sealed class OpenedBlocks : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => memory.Hot?.Leave(this);
+
+    private void Expect(int layer, long block)
+    {
+        try
+        {
+            memory.Expect(layer, block);
+        }
+        catch (ObjectDisposedException e)
+        {
+            wrong = e;
+        }
+    }
 
     private void Read(int layer, long block)
     {

@@ -37,7 +37,7 @@ public sealed class MemoryCommandTests(ToolModel model) : IClassFixture<ToolMode
         File.WriteAllText(one, "The key is in box 8. And more.");
         (await Add(one)).Says("There is another text by the name 'one.txt'");
         Assert.Equal(0, (await Add(one, "--replace")).Code);
-        Has((await Run("remove", Memory, "notes", "--json")).Json, "removed", "documents", "free_bytes");
+        Has((await Run("remove", Memory, "notes", "--json")).Json, "removed", "removed_sessions", "documents", "sessions", "free_bytes");
         Assert.Equal(["one.txt", "two.txt"], await Names());
 
         using (var engine = LandmarkEngine.Load(model.Path))

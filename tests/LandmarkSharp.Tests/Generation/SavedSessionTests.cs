@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tests.Memory.Files;
 using static TorchSharp.torch;
@@ -76,6 +77,96 @@ public sealed class SavedSessionTests : MemoryShelf
             Assert.Equal(said.Length + memory.Tail.Count, again.Tokens.Count);
             Assert.EndsWith(said.Trim(), string.Concat(again.Passages(Enumerable.Range(0, (int)again.Blocks).Select(b => (long)b)).Select(p => p.Text)).Trim(), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void ASessionSavedByAnotherMeanwhileIsNotLost()
+    {
+        var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(100)));
+        using var memory = Engine.OpenMemory([path]);
+        using var writer = MemoryFileWriter.Open(path);
+        using (var first = Engine.NewSession(memory))
+        {
+            first.Append("first. ", cancel: TestContext.Current.CancellationToken);
+            first.Save(writer, "a");
+            writer.Commit();
+        }
+        using var newest = Engine.OpenMemory([path]);
+        using var one = Engine.OpenSession(newest, "a");
+        using var other = Engine.OpenSession(newest, "a");
+        one.Append("second. ", cancel: TestContext.Current.CancellationToken);
+        other.Append("another. ", cancel: TestContext.Current.CancellationToken);
+        one.Save(writer, "a");
+        Refusals.Says(() => other.Save(writer, "a"), "The session 'a' was saved by another since this one was opened");
+        // What was taken back is as it was opened, and both may save it again.
+        writer.Rollback();
+        other.Save(writer, "a");
+        writer.Rollback();
+        one.Save(writer, "a");
+        writer.Commit();
+        using var last = Engine.OpenMemory([path]);
+        using var again = Engine.OpenSession(last, "a");
+        Assert.Equal(one.Tokens, again.Tokens);
+    }
+
+    [Fact]
+    public void ASessionKnowsHowItsDocumentsHaveChanged()
+    {
+        var (path, second) = (
+            Make("a", ScalarType.Float32, ("stays", MadeMemory.Text(100)), ("goes", MadeMemory.Text(40)), ("other", MadeMemory.Text(50))),
+            Make("b", ScalarType.Float32, ("stays", MadeMemory.Text(70, seed: 2))));
+        using (var memory = Engine.OpenMemory([path, second]))
+        using (var writer = MemoryFileWriter.Open(path))
+        using (var session = Engine.NewSession(memory))
+        {
+            Assert.Null(session.Changes);
+            session.Append("first. ", cancel: TestContext.Current.CancellationToken);
+            session.Save(writer, "s");
+            writer.Commit();
+        }
+        Assert.True(Changes(path, second).IsNone);
+        Assert.Equal("documents follow each other otherwise", Changes(second, path).ToString());
+        using (var writer = MemoryFileWriter.Open(path))
+        {
+            writer.Compact();
+            Assert.True(Changes(path, second).IsNone);
+            writer.Documents.Remove("goes");
+            writer.Documents.Replace("other");
+            var maker = new MemoryMaker(Engine, writer);
+            maker.Add("other", new StringReader(MadeMemory.Text(51, seed: 3)));
+            maker.Add("new", new StringReader("a new one"));
+            writer.Commit();
+        }
+        var found = Changes(path, second);
+        Assert.Equal(("new", "goes", "other", false), (Assert.Single(found.Added), Assert.Single(found.Removed), Assert.Single(found.Replaced), found.IsReordered));
+        Assert.Equal("'new' was added, and 'goes' was removed, and 'other' was replaced", found.ToString());
+        // Two documents of one name: one of them is not read now.
+        Assert.Equal(["goes", "stays"], Changes(path).Removed);
+
+        DocumentChanges Changes(params string[] paths)
+        {
+            using var memory = Engine.OpenMemory(paths);
+            using var session = Engine.OpenSession(memory, "s");
+            return session.Changes!;
+        }
+    }
+
+    /// <summary>A file in which it was not kept which documents a session had read.</summary>
+    [Fact]
+    public void WithoutARecordOfItsDocumentsASessionKnowsNoChanges()
+    {
+        var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(99)));
+        using (var writer = MemoryFileWriter.Open(path))
+        {
+            writer.Sessions.Add("s");
+            writer.Sessions.Append("s", new SegmentText([1, 2], [0, 1], "ab"u8.ToArray()), _ => { });
+            writer.Sessions.Complete("s");
+            writer.Commit();
+        }
+        using var memory = Engine.OpenMemory([path]);
+        using var session = Engine.OpenSession(memory, "s");
+        Assert.Null(session.Changes);
+        Assert.Equal([1, 2], session.Tokens);
     }
 
     [Fact]

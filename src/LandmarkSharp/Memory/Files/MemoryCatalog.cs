@@ -63,7 +63,8 @@ internal sealed record MemoryCatalog(IReadOnlyList<MemoryEntry> Documents, IRead
         entries is not null && entries.All(e => IsWritten(e) && (e.Next is null || (IsWritten(e.Next) && e.Complete && e.Next is { Complete: false, Next: null } && e.Next.Name == e.Name)))
         && entries.DistinctBy(e => e.Name, StringComparer.Ordinal).Count() == entries.Count;
 
-    private static bool IsWritten(MemoryEntry entry) => entry is { Name: not null, Segments: not null } && entry.Segments.All(s => s is not null);
+    private static bool IsWritten(MemoryEntry entry) => entry is { Name: not null, Segments: not null } && entry.Segments.All(s => s is not null)
+        && (entry.Read ?? []).All(d => d is { Name: not null });
 
     private static bool IsPossible(MemorySegment segment, MemoryHeader header, MemoryRoot root)
     {

@@ -39,8 +39,11 @@ public sealed class MemoryEntries
     public void Remove(string name) => entries.RemoveAt(Required(name));
 
     /// <summary>Notes that all of one is there.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="read">The documents that a session had read.</param>
     /// <exception cref="LandmarkException">There is none of that name.</exception>
-    public void Complete(string name) => Change(name, e => e.Written with { Complete = true });
+    public void Complete(string name, IReadOnlyList<DocumentVersion>? read = null) =>
+        Change(name, e => e.Written with { Complete = true, Read = read });
 
     /// <summary>
     /// Writes more of one that is not complete. Tokens are whole blocks, or fewer than a block's: a tail, whose keys and values are not

@@ -1,3 +1,5 @@
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
 
 namespace LandmarkSharp.Memory.Files;
@@ -12,9 +14,16 @@ public sealed record MemoryEntry(string Name, bool Complete, string? From, IRead
     /// <summary>What takes the place of one that is complete, as far as it is written; null where it is not being replaced.</summary>
     public MemoryEntry? Next { get; init; }
 
+    /// <summary>The documents that a session had read when it was saved, in their order; null for a document, and where that was not kept.</summary>
+    public IReadOnlyList<DocumentVersion>? Read { get; init; }
+
     /// <summary>The one that is written to: what takes its place, or itself.</summary>
     [JsonIgnore]
     public MemoryEntry Written => Next ?? this;
+
+    /// <summary>What tells it from others that had or will have its name.</summary>
+    [JsonIgnore]
+    public DocumentVersion Version => new(Name, XxHash3.HashToUInt64(MemoryMarshal.AsBytes<ulong>(Segments.Select(s => s.Check).ToArray())));
 
     /// <summary>Complete blocks.</summary>
     [JsonIgnore]

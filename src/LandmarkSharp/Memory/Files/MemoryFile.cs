@@ -184,6 +184,13 @@ public sealed class MemoryFile : IDisposable
     internal (SafeFileHandle File, long Offset) PagesOf(MemorySegment segment, int layer) =>
         (file.Handle, segment.Offset + Reader(segment).Layout.PagesAt(layer, 0));
 
+    /// <summary>Has the system begin to read keys and values of a block.</summary>
+    internal void ExpectBlock(MemorySegment segment, int layer, int block)
+    {
+        var layout = Reader(segment).Layout;
+        file.Expect(segment.Offset + layout.PagesAt(layer, block), layout.PagesAt(layer, 1) - layout.PagesAt(layer, 0));
+    }
+
     /// <summary>Reads keys and values of a block, and throws where they are not as they were written.</summary>
     /// <inheritdoc cref="MapBlock"/>
     internal void CheckBlock(MemorySegment segment, int layer, int block) => Reader(segment).CheckBlock(layer, block);

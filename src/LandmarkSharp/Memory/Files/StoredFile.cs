@@ -1,10 +1,13 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace LandmarkSharp.Memory.Files;
 
 /// <summary>A file that is read and written at offsets, by any number of threads; its failures are sentences.</summary>
-internal sealed class StoredFile : IDisposable
+internal sealed partial class StoredFile : IDisposable
 {
+    private const int WillNeed = 3;                     // POSIX_FADV_WILLNEED
+
     private StoredFile(string path, SafeFileHandle handle) => (Path, Handle) = (path, handle);
 
     /// <summary>The file, no link to it.</summary>
@@ -64,6 +67,12 @@ internal sealed class StoredFile : IDisposable
             throw new LandmarkException($"{Path} is cut short: it has no {bytes.Length} bytes at byte {offset}; restore it from a copy.");
     }
 
+    /// <summary>Has the system begin to read bytes that will be asked for soon; it may do without.</summary>
+    public void Expect(long offset, long bytes) => _ = posix_fadvise(Handle, offset, bytes, WillNeed);      // advice: what is not taken does no harm
+
     /// <inheritdoc/>
     public void Dispose() => Handle.Dispose();
+
+    [LibraryImport("libc.so.6")]
+    private static partial int posix_fadvise(SafeFileHandle file, long offset, long bytes, int advice);
 }

@@ -1,0 +1,51 @@
+namespace LandmarkSharp.Tests.Cli;
+
+/// <summary>Documents of memory files ranked by the tool.</summary>
+public sealed class MemorySearchCommandTests(ToolModel model) : IClassFixture<ToolModel>, IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public async Task DocumentsAreRanked()
+    {
+        var (one, two) = (await Memory("one", folder.Write("one.txt", "The door is blue. "), model.Text), await Memory("two", folder.Write("two.txt", "The key is in box 7. ")));
+        var found = (await Run("The key is in", one, two, "--json")).Json;
+        Assert.Equal(3, found.GetProperty("of").GetInt32());
+        var documents = found.GetProperty("documents").EnumerateArray().ToArray();
+        Assert.Equal(3, documents.Length);
+        Assert.Equal(documents.Select(d => d.GetProperty("mass").GetDouble()).OrderDescending(), documents.Select(d => d.GetProperty("mass").GetDouble()));
+        Assert.All(documents, d => Assert.Equal(
+            d.GetProperty("name").GetString(), Assert.Single(d.GetProperty("passages").EnumerateArray()).GetProperty("document").GetString()));
+        Assert.Single((await Run("The key is in", one, two, "--top", "1", "--layer", "1", "--head", "0", "--json")).Json.GetProperty("documents").EnumerateArray());
+        var shown = (await Run("The key is in", two)).Output.Replace("\u00A0", " ", StringComparison.Ordinal);
+        Assert.Matches(@"^\[1\] two\.txt \d+\.\d ?%\n +\d+\.\d ?%  two\.txt, tokens \d+ to \d+ ", shown);
+        // After an answer, those that it was read from.
+        var answer = (await LandmarkTool.Run("ask", "Which?", "--memory", one, "--memory", two, "--model", model.Path, "--max-tokens", "3", "--json")).Lines[^1];
+        var read = answer.GetProperty("documents").EnumerateArray().Select(d => d.GetProperty("name").GetString()).ToArray();
+        Assert.NotEmpty(read);
+        Assert.Subset(new HashSet<string?> { "one.txt", "text.txt", "two.txt" }, read.ToHashSet());
+    }
+
+    [Fact]
+    public async Task WhatCannotBeRankedIsRefused()
+    {
+        var memory = await Memory("a", model.Text);
+        (await Run("  ", memory)).Says("The question is empty; write it in quotes");
+        (await Run("Which?", memory, "--top", "0")).Says("The number of documents is 0; it must be 1 or more");
+        (await Run("Which?", memory, "--passages=-1")).Says("The number of passages is -1; it must be 0 or more");
+        (await Run("Which?", memory, "--layer", "9", "--json")).SaysAsJson("There is no layer 9; they are numbered from 0 to 1");
+        (await Run("Which?", memory, folder["none"])).Says($"There is no memory file {folder["none"]}; check the path");
+    }
+
+    private Task<ToolRun> Run(params string[] arguments) => LandmarkTool.Run(["memory", "search", .. arguments, "--model", model.Path]);
+
+    private async Task<string> Memory(string name, params string[] documents)
+    {
+        var path = folder[name];
+        Assert.Equal(0, (await LandmarkTool.Run("memory", "create", path, "--model", model.Path)).Code);
+        Assert.Equal(0, (await LandmarkTool.Run(["memory", "add", path, .. documents, "--model", model.Path])).Code);
+        return path;
+    }
+}
