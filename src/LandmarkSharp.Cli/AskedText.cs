@@ -71,10 +71,13 @@ internal sealed class ReadText(string? path) : AskedText
 /// <summary>Memory files, in which documents were read before.</summary>
 /// <param name="paths">The files.</param>
 /// <param name="hotBytes">Bytes of blocks that are kept in memory; null for as many as the system likes.</param>
+/// <param name="part">Picks what of the open memory is read; null for all.</param>
 /// <param name="begin">Begins a session with the open memory.</param>
-internal sealed class ReadMemory(IReadOnlyList<string> paths, long? hotBytes, Func<LandmarkEngine, OpenMemory, Session> begin) : AskedText
+internal sealed class ReadMemory(
+    IReadOnlyList<string> paths, long? hotBytes, Func<LandmarkEngine, OpenMemory, OpenMemory>? part, Func<LandmarkEngine, OpenMemory, Session> begin)
+    : AskedText
 {
-    private OpenMemory? memory;
+    private OpenMemory? memory, picked;
 
     public override string Name => string.Join(", ", paths);
 
@@ -89,7 +92,8 @@ internal sealed class ReadMemory(IReadOnlyList<string> paths, long? hotBytes, Fu
     {
         memory = engine.OpenMemory(paths, hotBytes);
         Tokens = memory.Documents.Sum(d => d.Tokens);
-        return begin(engine, memory);
+        picked = part?.Invoke(engine, memory);
+        return begin(engine, picked ?? memory);
     }
 
     public override IReadOnlyList<Passage> Passages(LandmarkEngine engine, Session session, IEnumerable<long> blocks, bool placed) =>
@@ -99,5 +103,9 @@ internal sealed class ReadMemory(IReadOnlyList<string> paths, long? hotBytes, Fu
         passage.Document is null
         || (passage.Document == memory!.Documents[^1].Name && passage.FirstToken + passage.Tokens > memory.Documents[^1].Tokens);
 
-    public override void Dispose() => memory?.Dispose();
+    public override void Dispose()
+    {
+        picked?.Dispose();
+        memory?.Dispose();
+    }
 }

@@ -26,6 +26,9 @@ internal sealed class KeptSession
     private string path = "";
     private bool isThere;
 
+    /// <summary>Whether one is to be kept.</summary>
+    public bool IsAsked => name is not null;
+
     public void AddTo(Command command)
     {
         command.Options.Add(session);

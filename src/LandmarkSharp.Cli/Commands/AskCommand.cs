@@ -23,6 +23,11 @@ internal sealed class AskCommand : LandmarkCommand
         Description = "Bytes of the memory's blocks kept in RAM, such as 64MiB; as many as the system likes when not given.",
         HelpName = "BYTES",
     };
+    private readonly Option<int?> focus = new("--focus")
+    {
+        Description = "Find the N blocks of the memory that the question reads most, and answer from these alone.",
+        HelpName = "N",
+    };
     private readonly Option<int> passages =
         new("--passages") { Description = "Passages to show.", DefaultValueFactory = _ => 4, HelpName = "N" };
     private readonly Option<bool> cite = new("--cite")
@@ -39,6 +44,7 @@ internal sealed class AskCommand : LandmarkCommand
             "ask", "Answers a question about a text or a memory file, and shows the passages it read.",
             "ask --text notes.txt \"What is the code of the archive?\"", "ask \"Who owns the lighthouse?\" --json < notes.txt",
             "ask --memory books.memory \"Who owns the lighthouse?\" --cite --hot 64MiB",
+            "ask --memory library.memory \"Who owns the lighthouse?\" --focus 64",
             "ask --memory books.memory \"And who lived there before?\" --session lighthouses",
             "ask --text notes.txt \"What is the code of the archive?\" --cite --trace archive.jsonl")
     {
@@ -46,6 +52,7 @@ internal sealed class AskCommand : LandmarkCommand
         Options.Add(text);
         Options.Add(memory);
         Options.Add(hot);
+        Options.Add(focus);
         Options.Add(passages);
         Options.Add(cite);
         kept.AddTo(this);
@@ -64,15 +71,15 @@ internal sealed class AskCommand : LandmarkCommand
         var options = sampling.Read(parsed, "\n");
         trace.Read(parsed);
         var folder = model.Folder(parsed);
-        using var about = About(parsed);
+        // The form in which models of ours are trained to be asked.
+        var prompt = $"\n\nQuestion: {asked}\nAnswer:";
+        using var about = About(parsed, prompt);
         using var engine = model.Load(parsed);
         if (cited) AnswerTrace.RequireLandmarks(engine, folder, cite);
         options = trace.Begin(options, engine, folder);
 
         var clock = Stopwatch.StartNew();
         using var session = about.Begin(engine, output, cancel);
-        // The form in which models of ours are trained to be asked.
-        var prompt = $"\n\nQuestion: {asked}\nAnswer:";
         session.Append(prompt, cancel: cancel);
         var (seconds, first) = (clock.Elapsed.TotalSeconds, (double?)null);
         var answer = new StringBuilder();
@@ -121,16 +128,21 @@ internal sealed class AskCommand : LandmarkCommand
     }
 
     /// <summary>The text or the memory that is asked about.</summary>
-    private AskedText About(ParseResult parsed)
+    private AskedText About(ParseResult parsed, string prompt)
     {
-        var (path, paths) = (parsed.GetValue(text), parsed.GetValue(memory) ?? []);
+        var (path, paths, again) = (parsed.GetValue(text), parsed.GetValue(memory) ?? [], parsed.GetValue(focus));
         kept.Read(parsed, paths);
         if (paths.Length == 0)
-            return parsed.GetValue(hot) is null ? new ReadText(path)
-                : throw new LandmarkException("--hot bounds what is kept of a memory file, and a text is kept whole; leave it out, or give --memory.");
+            return parsed.GetValue(hot) is not null
+                ? throw new LandmarkException("--hot bounds what is kept of a memory file, and a text is kept whole; leave it out, or give --memory.")
+                : again is not null ? throw new LandmarkException("--focus is of a memory file; leave it out, or give --memory.")
+                : new ReadText(path);
         if (path is not null) throw new LandmarkException("A question is about a text or a memory; leave out --text or --memory.");
+        if (again is < 1) throw new LandmarkException($"--focus {again} leaves nothing to answer from; give the number of blocks, at least 1.");
+        if (again is not null && kept.IsAsked) throw new LandmarkException("A session that is kept has read all of the memory; leave out --focus or --session.");
         return new ReadMemory(
             paths, parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null,
+            again is { } most ? (engine, memory) => engine.Focus(memory, prompt, most) : null,
             (engine, memory) => kept.Begin(engine, memory, parsed)).Checked();
     }
 }

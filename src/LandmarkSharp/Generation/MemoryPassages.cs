@@ -37,7 +37,7 @@ internal static class MemoryPassages
     private static Passage OfDocument(OpenMemory memory, long block)
     {
         var (part, length) = (memory.PartOf(block), memory.Model.BlockTokens);
-        var first = (int)(block - part.First) * length;
+        var first = part.Within(block) * length;
         var tokens = Math.Min(length, part.Stored.Tokens - first);
         var found = memory.TextOf(part.Document, part.Segment, first, tokens);
         return new Passage(block, found.FirstToken, tokens, found.Text, FirstByte: found.FirstByte, Document: part.Document.Name);

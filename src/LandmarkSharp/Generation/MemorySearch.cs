@@ -56,14 +56,15 @@ public static class MemorySearch
         return Ranked(engine, memory, memory.Tail, sum.Blocks, options.Passages);
     }
 
-    /// <summary>What a question's last positions read of a memory.</summary>
-    internal static TokenReads Reads(LandmarkEngine engine, OpenMemory memory, string text, int positions, CancellationToken cancel = default)
+    /// <summary>What a question's last positions read of a memory, or all of its tokens.</summary>
+    internal static TokenReads Reads(LandmarkEngine engine, OpenMemory memory, string text, int? positions = null, CancellationToken cancel = default)
     {
         if (string.IsNullOrWhiteSpace(text)) throw new LandmarkException("The question is empty; write it in quotes.");
         using var session = engine.NewSession(memory);
         session.Append(Before(memory, engine.Retrieval!.WindowBlocks), cancel: cancel);
+        var before = session.Tokens.Count;
         session.Append($"\n\n{text.Trim()}", cancel: cancel);
-        return session.ReadsOfLast(positions, cancel);
+        return session.ReadsOfLast(positions ?? session.Tokens.Count - before, cancel);
     }
 
     /// <summary>Groups blocks by the documents that they are of; those of a session's own text are of none.</summary>

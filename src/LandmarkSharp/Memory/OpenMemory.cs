@@ -20,48 +20,24 @@ public sealed class OpenMemory : IDisposable
 {
     private readonly MemoryFile[] files;
     private readonly MemoryPart[] parts;
+    private readonly ScalarType landmarkType;
+    private readonly OpenMemory? whole;                 // that this is a part of, which has the files
     private readonly SharedLandmarks landmarks;
     private readonly SharedNodes[] nodes;               // by layer
     private readonly int[][] seen, expected;            // by layer: a bit for each block that was compared with its hash, and that will be read
 
-    private OpenMemory(MemoryFile[] files, ScalarType landmarkType, long? hotBytes)
+    private OpenMemory(
+        MemoryFile[] files, IReadOnlyList<MemoryPart> parts, IReadOnlyList<int> tail, ScalarType landmarkType, long? hotBytes, OpenMemory? whole = null)
     {
-        this.files = files;
+        (this.files, this.parts, this.landmarkType, this.whole) = (files, [.. parts], landmarkType, whole);
+        (Blocks, Tail) = (parts.Sum(p => (long)p.Blocks), tail);
         Documents = [.. files.SelectMany(f => f.Documents.Where(d => d.Complete))];
-        List<MemoryPart> found = [];
-        foreach (var file in files)
-        {
-            foreach (var document in file.Documents.Where(d => d.Complete))
-            {
-                var isLast = ReferenceEquals(document, Documents[^1]);
-                for (var i = 0; i < document.Segments.Count; i++)
-                {
-                    var segment = document.Segments[i];
-                    if (isLast && i == document.Segments.Count - 1) Tail = TailOf(file, segment);
-                    else if (segment.Blocks == 0)
-                        throw new LandmarkException($"The end of the document {MemoryDamage.Quote(document.Name)} has no keys and values; add it again.");
-                    var blocks = segment.Blocks - (isLast && segment.IsFilled(file.Model) ? 1 : 0);
-                    if (blocks > 0) found.Add(new MemoryPart(file, document, i, Blocks, blocks));
-                    Blocks += blocks;
-                }
-            }
-        }
-        parts = [.. found];
         int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
         (seen, expected) = (Bits(), Bits());
         nodes = [.. seen.Select(_ => new SharedNodes(Model.Heads, Blocks))];
         Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
         if (hotBytes is { } bytes) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, bytes);
         landmarks = new SharedLandmarks(Model, Blocks, landmarkType);
-        try
-        {
-            for (var layer = 0; layer < Model.Layers; layer++) ReadLandmarks(layer, landmarkType);
-        }
-        catch
-        {
-            landmarks.Dispose();
-            throw;
-        }
     }
 
     /// <summary>The model that it belongs to.</summary>
@@ -120,7 +96,10 @@ public sealed class OpenMemory : IDisposable
                 if (!file.Documents.Any(d => d.Complete))
                     throw new LandmarkException($"{path} has no complete document; add one, or let one that is being added be finished.");
             }
-            return new OpenMemory([.. files], landmarkType, hotBytes);
+            var (parts, tail) = MemoryPart.Of(files);
+            var opened = new OpenMemory([.. files], parts, tail, landmarkType, hotBytes);
+            opened.FillLandmarks(opened.ReadLandmarks);
+            return opened;
         }
         catch
         {
@@ -142,10 +121,27 @@ public sealed class OpenMemory : IDisposable
     internal MemoryText TextOf(MemoryEntry document, int segment, int first, int count) =>
         MemoryText.Read(FileOf(document), document, segment, first, count);
 
+    /// <summary>Some blocks of this memory, as a memory of their own: as if the documents held nothing else. To be disposed before this one.</summary>
+    /// <param name="blocks">Their numbers, in any order.</param>
+    internal OpenMemory Of(IEnumerable<long> blocks)
+    {
+        List<MemoryPart> some = [];
+        List<long> numbers = [.. blocks.Distinct().Order()];
+        foreach (var block in numbers)
+        {
+            var part = PartOf(block);
+            some.Add(part with { First = some.Count, From = part.From + (int)(block - part.First), Blocks = 1 });
+        }
+        var focused = new OpenMemory(files, some, Tail, landmarkType, hotBytes: null, whole: this);
+        focused.FillLandmarks(layer => focused.landmarks.Copy(landmarks, layer, numbers));
+        return focused;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
         landmarks.Dispose();
+        if (whole is not null) return;
         foreach (var file in files) file.Dispose();
     }
 
@@ -169,7 +165,7 @@ public sealed class OpenMemory : IDisposable
         foreach (var part in parts)
         {
             var (file, offset) = part.File.PagesOf(part.Stored, layer);
-            blocks.Map(part.First, file, offset, part.Blocks);
+            blocks.Map(part.First, file, offset + (part.From * Pages.Bytes), part.Blocks);
         }
         blocks.MapLandmarks(landmarks.File, landmarks.Offset(layer), Blocks);
     }
@@ -183,7 +179,7 @@ public sealed class OpenMemory : IDisposable
         if (Has(expected[layer], block)) return;
         Set(expected[layer], block);
         var part = PartOf(block);
-        part.File.ExpectBlock(part.Stored, layer, (int)(block - part.First));
+        part.File.ExpectBlock(part.Stored, layer, part.Within(block));
     }
 
     /// <summary>Compares a block with its hash, the first time it is asked for. For any number of threads.</summary>
@@ -192,7 +188,7 @@ public sealed class OpenMemory : IDisposable
     {
         if (Has(seen[layer], block)) return;
         var part = PartOf(block);
-        part.File.CheckBlock(part.Stored, layer, (int)(block - part.First));
+        part.File.CheckBlock(part.Stored, layer, part.Within(block));
         Set(seen[layer], block);
     }
 
@@ -200,22 +196,29 @@ public sealed class OpenMemory : IDisposable
 
     private static void Set(int[] bits, long block) => Interlocked.Or(ref bits[block / 32], 1 << (int)(block % 32));
 
-    private static int[] TailOf(MemoryFile file, MemorySegment segment)
+    private void FillLandmarks(Action<int> fill)
     {
-        var whole = (segment.Blocks - (segment.IsFilled(file.Model) ? 1 : 0)) * file.Model.BlockTokens;
-        return segment.Tokens == whole ? [] : file.ReadText(segment).Tokens[whole..];
+        try
+        {
+            for (var layer = 0; layer < Model.Layers; layer++) fill(layer);
+        }
+        catch
+        {
+            landmarks.Dispose();
+            throw;
+        }
     }
 
-    private void ReadLandmarks(int layer, ScalarType type)
+    private void ReadLandmarks(int layer)
     {
-        var row = (int)(Model.HeadDim * type.ElementSize());
+        var row = (int)(Model.HeadDim * landmarkType.ElementSize());
         foreach (var part in parts)
         {
             using var scope = NewDisposeScope();
             var stored = part.Stored.Blocks;                                                // the last one may be left out
             var keys = new float[Model.Heads * stored * Model.HeadDim];
             part.File.ReadLandmarks(layer, [part.Stored], keys);                            // [G, n, d]
-            var bytes = type == ScalarType.Float32 ? MemoryMarshal.AsBytes<float>(keys) : tensor(keys).to(type).bytes;
+            var bytes = landmarkType == ScalarType.Float32 ? MemoryMarshal.AsBytes<float>(keys) : tensor(keys).to(landmarkType).bytes;
             for (var head = 0; head < Model.Heads; head++)
                 landmarks.Write(layer, head, part.First * row, bytes.Slice(head * stored * row, part.Blocks * row));
         }

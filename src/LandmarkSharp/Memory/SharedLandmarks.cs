@@ -14,7 +14,7 @@ internal sealed partial class SharedLandmarks : IDisposable
 {
     private const uint CloseOnExec = 1;                 // MFD_CLOEXEC
 
-    private readonly long headBytes, heads;
+    private readonly long headBytes, heads, row;
 
     /// <summary>Sets memory aside.</summary>
     /// <param name="model">Layers, heads and their width.</param>
@@ -23,7 +23,8 @@ internal sealed partial class SharedLandmarks : IDisposable
     /// <exception cref="LandmarkException">The system refuses.</exception>
     public SharedLandmarks(MemoryModel model, long blocks, ScalarType type)
     {
-        (heads, headBytes) = (model.Heads, BlockPages.Padded(blocks * model.HeadDim * type.ElementSize()));
+        (heads, row) = (model.Heads, model.HeadDim * type.ElementSize());
+        headBytes = BlockPages.Padded(blocks * row);
         var file = memfd_create("landmarks", CloseOnExec);
         if (file < 0)
             throw new LandmarkException(
@@ -46,6 +47,18 @@ internal sealed partial class SharedLandmarks : IDisposable
     /// <param name="keys">Their bytes.</param>
     public void Write(int layer, int head, long first, ReadOnlySpan<byte> keys) =>
         RandomAccess.Write(File, keys, Offset(layer) + (head * headBytes) + first);
+
+    /// <summary>Copies keys of some blocks of others, to follow each other here.</summary>
+    public void Copy(SharedLandmarks others, int layer, IReadOnlyList<long> blocks)
+    {
+        Span<byte> key = new byte[row];
+        for (var head = 0; head < heads; head++)
+            for (var i = 0; i < blocks.Count; i++)
+            {
+                RandomAccess.Read(others.File, key, others.Offset(layer) + (head * others.headBytes) + (blocks[i] * row));
+                Write(layer, head, (long)i * row, key);
+            }
+    }
 
     /// <inheritdoc/>
     public void Dispose() => File.Dispose();

@@ -87,6 +87,7 @@ public sealed class AskSessionTests(ToolModel model) : IClassFixture<ToolModel>,
         var memory = await Memory("a.memory", model.Text);
         (await LandmarkTool.Run("ask", "Which?", "--text", model.Text, "--model", model.Path, "--session", "a"))
             .Says("A session is kept in a memory file; give one by --memory");
+        (await Ask(memory, "Which?", "--focus", "3", "--session", "a")).Says("leave out --focus or --session");
         (await Ask(memory, "Which?", "--fork", "a")).Says("--fork is of a session that is there; give it by --session");
         (await Ask(memory, "Which?", "--session", "a", "--fork", "b")).Says("There is no session 'a' to fork; check the name");
         (await Ask(memory, "Which?", "--session", "")).Says("A session needs a name; give one");

@@ -28,6 +28,20 @@ public sealed class MemorySearchCommandTests(ToolModel model) : IClassFixture<To
         Assert.Subset(new HashSet<string?> { "one.txt", "text.txt", "two.txt" }, read.ToHashSet());
     }
 
+    /// <summary>An answer from few blocks, which are told as they stand in the documents.</summary>
+    [Fact]
+    public async Task AnAnswerIsReadFromFewBlocks()
+    {
+        var memory = await Memory("one", folder.Write("one.txt", string.Concat(Enumerable.Repeat("The door is blue. ", 60))), model.Text);
+        async Task<System.Text.Json.JsonElement> Ask(params string[] more) =>
+            (await LandmarkTool.Run(["ask", "Which?", "--memory", memory, "--model", model.Path, "--max-tokens", "3", "--json", "--cite", "--passages", "99", .. more])).Lines[^1];
+        var few = await Ask("--focus", "2");
+        var cited = few.GetProperty("passages").EnumerateArray().Where(p => p.TryGetProperty("document", out var d) && d.GetString() == "one.txt").ToArray();
+        Assert.InRange(few.GetProperty("passages").EnumerateArray().Count(), 1, 4);     // and the end of the last document, and what was asked
+        Assert.All(cited, p => Assert.Contains(p.GetProperty("text").GetString()!, string.Concat(Enumerable.Repeat("The door is blue. ", 60)), StringComparison.Ordinal));
+        Assert.Equal((await Ask()).GetProperty("tokens").GetInt64(), few.GetProperty("tokens").GetInt64());
+    }
+
     [Fact]
     public async Task WhatCannotBeRankedIsRefused()
     {
