@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads a long text with ten codes hidden in it into a memory file and asks for each; says how much a token took at 300,000 tokens and at
+# Reads a long text with ten codes hidden in it into a memory file and asks for each, from all blocks and with --focus; says how much a token took at 300,000 tokens and at
 # the end, in seconds of all processors, which what else runs changes little. What was stopped goes on. Needs `jq`.
 # usage: eng/memory-needles.sh LANDMARK TEXTS FOLDER BYTES [options of 'landmark memory add', such as --index hierarchical --hot 64MiB]
 #        LANDMARK: the tool's program; TEXTS: a folder of *.txt, read one after the other and again until there are BYTES;
@@ -37,10 +37,13 @@ awk -v hz="$(getconf CLK_TCK)" '
   }
   { n++; token[n] = $1; tick[n] = $2 }
   END { e = token[n]; early = took(250e3, 350e3); late = took(e - 100e3, e); printf "a token took %.3f ms of processors at 300,000 tokens, %.3f at %d: %.2f times\n", early, late, e, late / early }' "$folder/ticks"
-right=0
-for i in "${!things[@]}"; do
-  answer=$("$landmark" ask --memory "$memory" "What is the code of the ${things[$i]}?" --json | jq -r 'select(.event == "answer") | .answer')
-  [[ $answer == *$(code "$i")* ]] && right=$((right + 1))
-  echo "${things[$i]}: $answer, hidden: $(code "$i")"
+for how in "" "--focus 32"; do
+  right=0
+  for i in "${!things[@]}"; do
+    # shellcheck disable=SC2086
+    answer=$("$landmark" ask --memory "$memory" "What is the code of the ${things[$i]}?" $how --json | jq -r 'select(.event == "answer") | .answer')
+    [[ $answer == "$(code "$i")"* ]] && right=$((right + 1))
+    echo "${things[$i]}: $answer, hidden: $(code "$i")"
+  done
+  echo "${how:-all blocks}: $right of ${#things[@]} right"
 done
-echo "$right of ${#things[@]} right"
