@@ -26,9 +26,6 @@ public sealed class ChatTemplate
     /// <summary>The names of the templates; a checkpoint with one has it as <c>default</c>.</summary>
     public IReadOnlyCollection<string> Names => [.. programs.Keys];
 
-    /// <summary>Where <c>strftime_now</c> has the time from: some templates tell the model the date.</summary>
-    public TimeProvider Clock { get; init; } = TimeProvider.System;
-
     /// <summary>Reads the templates of a checkpoint, or gives null where it has none.</summary>
     /// <remarks>
     /// As in transformers, <c>chat_template.jinja</c> and <c>additional_chat_templates/*.jinja</c> come before the
@@ -52,19 +49,21 @@ public sealed class ChatTemplate
     /// <param name="tools">The functions that the model may call, a JSON list in OpenAI's form, or null.</param>
     /// <param name="variables">What the template may ask for besides, such as <c>enable_thinking</c> or <c>documents</c>.</param>
     /// <param name="name">Which of the templates; by default <c>tool_use</c> where there are tools and it is there, else <c>default</c>.</param>
+    /// <param name="clock">Where the time comes from, by default the system's: some templates tell the model the date.</param>
     /// <exception cref="LandmarkException">The template refuses the messages, or cannot be rendered; the message says why.</exception>
     public ChatPrompt Render(
         IReadOnlyList<ChatMessage> messages,
         bool addGenerationPrompt = true,
         JsonElement? tools = null,
         IReadOnlyDictionary<string, JsonElement>? variables = null,
-        string? name = null)
+        string? name = null,
+        TimeProvider? clock = null)
     {
         variables ??= new Dictionary<string, JsonElement>();
         if (variables.Keys.FirstOrDefault(Reserved.Contains) is { } reserved)
             throw new LandmarkException($"'{reserved}' is no variable of a chat template's caller; give it as the argument of that name.");
         var given = messages.Select(m => m.Json).Concat(variables.Values).Concat(tools is { } list ? [list] : []);
-        var meter = new Meter(given.Sum(json => (long)JsonMarshal.GetRawUtf8Value(json).Length), Clock);
+        var meter = new Meter(given.Sum(json => (long)JsonMarshal.GetRawUtf8Value(json).Length), clock ?? TimeProvider.System);
 
         var names = new Dictionary<string, object?>(StringComparer.Ordinal) { ["documents"] = null };
         foreach (var (token, spelling) in specialTokens) names[token] = TaintedText.Own(spelling);

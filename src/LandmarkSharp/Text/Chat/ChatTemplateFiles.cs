@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using LandmarkSharp.Text.Chat.Jinja;
 
@@ -19,8 +20,19 @@ internal static class ChatTemplateFiles
                 AddTemplates(template, Path.Combine(folder, TokenizerSettings.Config), programs);
         });
         foreach (var (name, file) in Files(folder))
-            programs[name] = TemplateProgram.Parse(File.ReadAllText(file), $"The chat template '{file}'");
+            programs[name] = TemplateProgram.Parse(Encoding.UTF8.GetString(TokenizerFiles.ReadFile(file)!), $"The chat template '{file}'");
         return programs.Count == 0 ? null : new ChatTemplate(programs, tokens);
+    }
+
+    /// <summary>Copies the files that hold nothing but templates.</summary>
+    public static void Copy(string from, string folder)
+    {
+        foreach (var (_, file) in Files(from))
+        {
+            var copy = Path.Combine(folder, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy, overwrite: true);
+        }
     }
 
     private static bool HasFiles(string folder) => Files(folder).Any();
@@ -42,8 +54,8 @@ internal static class ChatTemplateFiles
         else if (template.ValueKind == JsonValueKind.Array)
             foreach (var item in template.EnumerateArray())
             {
-                var name = item.GetProperty("name").GetString()!;
-                programs[name] = TemplateProgram.Parse(item.GetProperty("template").GetString()!, $"The chat template '{name}' in '{file}'");
+                var name = item.GetProperty("name").GetString() ?? throw new FormatException("A chat template has no name");
+                programs[name] = TemplateProgram.Parse(item.GetProperty("template").GetString() ?? "", $"The chat template '{name}' in '{file}'");
             }
         else if (template.ValueKind != JsonValueKind.Null)
             throw new LandmarkException($"'{file}' is damaged: chat_template is neither a string nor a list; fetch the file again.");
@@ -58,6 +70,4 @@ internal static class ChatTemplateFiles
             else tokens.Remove(field.Name);
         }
     }
-
-
 }

@@ -9,9 +9,9 @@ internal static class Access
     public static object? Attribute(Meter meter, object? owner, string name)
     {
         if (owner is Undefined undefined) throw JinjaException.Failed(undefined.Reason);
-        if (owner is IAttributes attributes) return attributes.TryGet(name, out var value) ? value : Missing(owner, name);
+        if (owner is IAttributes attributes) return attributes.TryGet(name, out var value) ? value : Missing(owner, $"'{name}'");
         return Methods.Find(meter, owner, name)
-            ?? (owner is Mapping mapping && mapping.TryGet(TaintedText.Own(name), out var item) ? item : Missing(owner, name));
+            ?? (owner is Mapping mapping && mapping.TryGet(TaintedText.Own(name), out var item) ? item : Missing(owner, $"'{name}'"));
     }
 
     public static object? Item(Meter meter, object? owner, object? index)
@@ -22,22 +22,30 @@ internal static class Access
         if (Numbers.IsInteger(index, out var place))
         {
             if (owner is Items { Kind: ItemsKind.List or ItemsKind.Tuple or ItemsKind.Range } items)
-                return At(items.Count, ref place) ? items[(int)place] : Missing(owner, $"{place}");
+                return At(items.Count, ref place) ? items[(int)place] : Missing(owner, $"item {place}");
             if (owner is TaintedText text)
             {
                 meter.SpendOn(text);
                 var starts = text.CharacterStarts();
-                if (!At(starts?.Length - 1 ?? text.Value.Length, ref place)) return Missing(owner, $"{place}");
+                if (!At(starts?.Length - 1 ?? text.Value.Length, ref place)) return Missing(owner, $"item {place}");
                 return starts is null ? text.Part((int)place, 1) : text.Part(starts[place], starts[place + 1] - starts[place]);
             }
         }
-        if (index is not TaintedText name) return Missing(owner, Python.TypeName(index));
-        if (owner is IAttributes attributes) return attributes.TryGet(name.Value, out var attribute) ? attribute : Missing(owner, name.Value);
-        return Methods.Find(meter, owner, name.Value) ?? Missing(owner, name.Value);
+        if (index is not TaintedText name) return Missing(owner, $"item under {Python.TypeName(index)}");
+        if (owner is IAttributes attributes) return attributes.TryGet(name.Value, out var attribute) ? attribute : Missing(owner, $"'{name.Value}'");
+        return Methods.Find(meter, owner, name.Value) ?? Missing(owner, $"'{name.Value}'");
     }
 
-    /// <summary>A value as a dictionary's key, or null where it cannot be one.</summary>
+    /// <summary>A value as a dictionary's key, or null where no dictionary here has such a key.</summary>
     public static object? Key(object? value) => value is TaintedText or long or double or bool ? value : null;
+
+    /// <summary>The same, where looking for a list or dictionary is an error.</summary>
+    public static object? HashableKey(object? value) => value switch
+    {
+        Mapping or Items { Kind: ItemsKind.List or ItemsKind.View } => throw JinjaException.Failed($"{Python.TypeName(value)} is no key"),
+        Items { Kind: ItemsKind.Tuple } tuple when tuple.Read().Any(item => HashableKey(item) is null) => null,
+        _ => Key(value),
+    };
 
     /// <summary>All that going through a value gives: characters, items, keys.</summary>
     public static IReadOnlyList<object?> Iterate(Meter meter, object? value)
@@ -59,5 +67,5 @@ internal static class Access
         return place >= 0 && place < count;
     }
 
-    private static Undefined Missing(object? owner, string name) => new($"{Python.TypeName(owner)} has no '{name}'");
+    private static Undefined Missing(object? owner, string what) => new($"{Python.TypeName(owner)} has no {what}");
 }

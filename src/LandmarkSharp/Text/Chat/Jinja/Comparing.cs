@@ -56,6 +56,7 @@ internal static class Comparing
             (TaintedText x, TaintedText y) => Order(x.Value, y.Value),
             (Items { Kind: ItemsKind.List or ItemsKind.Tuple } x, Items y) when x.Kind == y.Kind => Order(x, y),
             (Undefined undefined, _) => throw JinjaException.Failed(undefined.Reason),
+            (Items { Kind: ItemsKind.View }, Items { Kind: ItemsKind.View }) => throw JinjaException.Unsupported("an order of dictionaries' views"),
             (_, Undefined undefined) => throw JinjaException.Failed(undefined.Reason),
             _ => throw JinjaException.Failed($"{Python.TypeName(left)} and {Python.TypeName(right)} have no order"),
         };
@@ -83,7 +84,7 @@ internal static class Comparing
     private static bool Contains(object? whole, object? part) => (whole, part) switch
     {
         (TaintedText text, TaintedText inner) => text.Value.Contains(inner.Value, StringComparison.Ordinal),
-        (Mapping mapping, _) => Access.Key(part) is { } key && mapping.TryGet(key, out _),
+        (Mapping mapping, _) => Access.HashableKey(part) is { } key && mapping.TryGet(key, out _),
         (Items items, _) => items.Read().Any(item => Equal(item, part)),
         (Undefined, _) => false,
         _ => throw JinjaException.Failed($"{Python.TypeName(part)} cannot be looked for in {Python.TypeName(whole)}"),

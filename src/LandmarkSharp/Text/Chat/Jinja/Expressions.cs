@@ -45,7 +45,9 @@ internal sealed class Collection(int line, ItemsKind kind, IReadOnlyList<Express
 internal sealed class Pairs(int line, IReadOnlyList<(Expression Key, Expression Value)> pairs) : Expression(line)
 {
     protected override object? Compute(Frame frame) =>
-        new Mapping(pairs.Select(p => (Access.Key(p.Key.Value(frame)) ?? throw JinjaException.Unsupported("none as a key"), p.Value.Value(frame))));
+        new Mapping(pairs.Select(p => (Key(p.Key.Value(frame)), p.Value.Value(frame))));
+
+    private static object Key(object? value) => Access.HashableKey(value) ?? throw JinjaException.Unsupported($"{Python.TypeName(value)} as a key");
 }
 
 /// <summary><c>a if b else c</c>.</summary>

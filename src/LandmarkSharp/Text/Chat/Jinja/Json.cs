@@ -8,11 +8,23 @@ namespace LandmarkSharp.Text.Chat.Jinja;
 internal static class Json
 {
     /// <summary>A value from outside: all its strings carry that mark.</summary>
-    /// <exception cref="LandmarkException">A number does not fit.</exception>
-    public static object? Read(JsonElement json) => json.ValueKind switch
+    /// <exception cref="LandmarkException">A number does not fit, or a string is none.</exception>
+    public static object? Read(JsonElement json)
     {
-        JsonValueKind.Object => new Mapping(json.EnumerateObject().Select(p => ((object)TaintedText.Given(p.Name), Read(p.Value)))),
-        JsonValueKind.Array => Items.List([.. json.EnumerateArray().Select(Read)]),
+        try
+        {
+            return Value(json);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new LandmarkException("A string in a message has half a surrogate pair; send text that is Unicode.", e);
+        }
+    }
+
+    private static object? Value(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Object => new Mapping(json.EnumerateObject().Select(p => ((object)TaintedText.Given(p.Name), Value(p.Value)))),
+        JsonValueKind.Array => Items.List([.. json.EnumerateArray().Select(Value)]),
         JsonValueKind.String => TaintedText.Given(json.GetString()!),
         JsonValueKind.True => true,
         JsonValueKind.False => false,

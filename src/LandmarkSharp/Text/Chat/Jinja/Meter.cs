@@ -11,7 +11,7 @@ namespace LandmarkSharp.Text.Chat.Jinja;
 internal sealed class Meter(long givenCharacters, TimeProvider clock)
 {
     // A template goes over its messages a few times; the rest is for its own text.
-    private long left = 20_000_000 + (100 * givenCharacters);
+    private long left = 5_000_000 + (100 * givenCharacters);
 
     /// <summary>The line of the template that was last at work.</summary>
     public int Line { get; private set; }

@@ -29,7 +29,7 @@ internal static class Methods
                 return new Undefined($"{Python.TypeName(owner)} may not be changed, as '{name}' would do");
             case Mapping mapping when OfDictionaries.Contains(name):
                 return Method(meter, owner, name, arguments => OfMapping(mapping, name, arguments));
-            case Items items when (items.Kind == ItemsKind.List ? OfLists : OfTuples).Contains(name):
+            case Items items when items.Kind <= ItemsKind.Range && (items.Kind == ItemsKind.List ? OfLists : OfTuples).Contains(name):
                 return Method(meter, owner, name, arguments => OfItems(items, name, arguments));
             case long or double or bool when OfNumbers.Contains(name):
             case Function { IsMacro: true } when OfMacros.Contains(name):
@@ -52,7 +52,7 @@ internal static class Methods
             case "get":
                 var (key, otherwise) = (arguments.Required("key"), arguments.Optional("default"));
                 arguments.Done();
-                return Access.Key(key) is { } known && mapping.TryGet(known, out var value) ? value : otherwise;
+                return Access.HashableKey(key) is { } known && mapping.TryGet(known, out var value) ? value : otherwise;
             case "copy":
                 arguments.Done();
                 return mapping;

@@ -64,5 +64,7 @@ internal static class Operators
     }
 
     private static JinjaException Wrong(string name, object? left, object? right) =>
-        JinjaException.Failed($"'{name}' is not for {Python.TypeName(left)} and {Python.TypeName(right)}");
+        left is Items { Kind: ItemsKind.View } || right is Items { Kind: ItemsKind.View }
+            ? JinjaException.Unsupported($"'{name}' of a dictionary's view")
+            : JinjaException.Failed($"'{name}' is not for {Python.TypeName(left)} and {Python.TypeName(right)}");
 }

@@ -55,7 +55,9 @@ internal static class Python
                 into.Append(Numbers.Text(number));
                 break;
             case TaintedText text:
+                if (text.Markup) into.Append("Markup(");
                 into.Append(Quote(text.Value), text.IsGiven);
+                if (text.Markup) into.Append(")");
                 break;
             case Undefined:
                 into.Append("Undefined");

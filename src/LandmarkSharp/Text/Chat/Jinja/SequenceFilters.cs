@@ -77,10 +77,10 @@ internal static class SequenceFilters
         var (reverse, caseSensitive) = (arguments.Flag("reverse"), arguments.Flag("case_sensitive"));
         var attribute = arguments.Optional("attribute");
         var items = Access.Iterate(meter, value);
-        if (attribute is not TaintedText names || !names.Value.Contains(','))
-            return Items.List(Sorting.By(items, item => Key(meter, item, attribute, caseSensitive), reverse));
-        var several = names.Value.Split(',').Select(TaintedText.Own).ToArray();
-        return Items.List(Sorting.By(items, item => Items.List([.. several.Select(name => Key(meter, item, name, caseSensitive))]), reverse));
+        if (attribute is null) return Items.List(Sorting.By(items, item => Key(meter, item, null, caseSensitive), reverse));
+        // Several may stand between commas: what is equal in the first is sorted by the next.
+        object[] names = attribute is TaintedText text ? [.. text.Value.Split(',').Select(TaintedText.Own)] : [attribute];
+        return Items.List(Sorting.By(items, item => Items.List([.. names.Select(name => Key(meter, item, name, caseSensitive))]), reverse));
     }
 
     private static Items Unique(Meter meter, object? value, Arguments arguments)
@@ -91,8 +91,8 @@ internal static class SequenceFilters
         foreach (var item in Access.Iterate(meter, value))
         {
             var key = Key(meter, item, attribute, caseSensitive);
-            if (key is not null && Access.Key(key) is null) throw JinjaException.Failed($"{Python.TypeName(key)} cannot be told from others");
-            first.TryAdd((key is null, key switch { null => 0.0, _ when Numbers.IsNumber(key, out var number) => number, _ => key }), item);
+            if (key is not null && Access.HashableKey(key) is null) throw JinjaException.Unsupported($"the filter 'unique' of {Python.TypeName(key)}");
+            first.TryAdd((key is null, key is null ? 0.0 : Numbers.IsNumber(key, out var number) ? number : key), item);
         }
         return Items.Generator([.. first.Values]);
     }
@@ -127,7 +127,7 @@ internal static class SequenceFilters
         {
             var attribute = arguments.Required("attribute");
             var otherwise = arguments.Optional("default");
-            return [.. items.Select(item => Of(meter, item, attribute) is var found && found is Undefined && otherwise is not null ? otherwise : found)];
+            return [.. items.Select(item => Of(meter, item, attribute, otherwise))];
         }
         var name = arguments.Text("filter").Value;
         var (rest, named) = (arguments.Rest(), arguments.NamedRest());
@@ -153,11 +153,17 @@ internal static class SequenceFilters
         Sorting.Folded(meter, attribute is null ? item : Of(meter, item, attribute), caseSensitive);
 
     // 'a.b.0' is the item 0 of b of a.
-    private static object? Of(Meter meter, object? item, object? attribute)
+    private static object? Of(Meter meter, object? item, object? attribute, object? otherwise = null)
     {
-        if (attribute is not TaintedText path) return Access.Item(meter, item, attribute);
-        foreach (var step in path.Value.Split('.'))
-            item = Access.Item(meter, item, step.Length > 0 && step.All(char.IsAsciiDigit) && long.TryParse(step, out var place) ? place : TaintedText.Own(step));
+        object?[] steps = attribute is TaintedText path ? [.. path.Value.Split('.').Select(Step)] : [attribute];
+        foreach (var step in steps)
+        {
+            item = Access.Item(meter, item, step);
+            if (item is Undefined && otherwise is not null) item = otherwise;
+        }
         return item;
+
+        static object Step(string name) =>
+            name.Length > 0 && name.All(char.IsAsciiDigit) && long.TryParse(name, out var place) ? place : TaintedText.Own(name);
     }
 }

@@ -17,7 +17,7 @@ internal static class Slicing
                 var picked = new TextBuilder(meter);
                 foreach (var i in Places(from, to, by)) picked.Append(text.Part(Place(i), Place(i + 1) - Place(i)));
                 return text.Markup ? picked.ToText().AsMarkup() : picked.ToText();
-            case Items { Kind: ItemsKind.List or ItemsKind.Tuple } items:
+            case Items { Kind: ItemsKind.List or ItemsKind.Tuple or ItemsKind.Range } items:
                 var (first, last, stride) = Bounds(items.Count, start, end, step);
                 return new Items(items.Kind, [.. Places(first, last, stride).Select(i => items[i])]);
             case Undefined undefined:

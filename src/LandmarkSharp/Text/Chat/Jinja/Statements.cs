@@ -100,16 +100,18 @@ internal sealed class Loop(int line, Target target, Expression items, Expression
     {
         var all = Access.Iterate(frame.Meter, items.Value(frame));
         if (filter is not null) all = [.. all.Where(item => Passes(frame, item))];
-        if (all.Count == 0) return otherwise?.Execute(frame.Inner()) ?? Flow.Next;
-        var state = new LoopState(all);
+        var (state, completed) = (new LoopState(all), false);
         for (; state.Index < all.Count; state.Index++)
         {
             var turn = frame.Inner();
             turn.Set("loop", state);
             target.Set(turn, all[state.Index]);
-            if (body.Execute(turn) == Flow.Break) break;
+            var flow = body.Execute(turn);
+            completed |= flow == Flow.Next;
+            if (flow == Flow.Break) break;
         }
-        return Flow.Next;
+        // As Jinja has it, turns that were left by 'break' or 'continue' count as none.
+        return completed ? Flow.Next : otherwise?.Execute(frame.Inner()) ?? Flow.Next;
     }
 
     private bool Passes(Frame frame, object? item)

@@ -82,10 +82,14 @@ internal sealed class TaintedText : IEquatable<TaintedText>
     /// <summary>How many characters there are.</summary>
     public int Count => CharacterStarts() is { } starts ? starts.Length - 1 : Value.Length;
 
-    /// <summary>Each character as a text.</summary>
-    public IReadOnlyList<object?> Characters() => CharacterStarts() is { } starts
-        ? [.. starts.Zip(starts.Skip(1), (start, end) => Part(start, end - start))]
-        : [.. Enumerable.Range(0, Value.Length).Select(i => Part(i, 1))];
+    /// <summary>Each character as a text, safe HTML or not.</summary>
+    public IReadOnlyList<object?> Characters()
+    {
+        var plain = new TaintedText(Value, given);
+        return CharacterStarts() is { } starts
+            ? [.. starts.Zip(starts.Skip(1), (start, end) => plain.Part(start, end - start))]
+            : [.. Enumerable.Range(0, Value.Length).Select(i => plain.Part(i, 1))];
+    }
 
     public bool Equals(TaintedText? other) => other is not null && Value == other.Value;
 

@@ -23,28 +23,30 @@ internal static class Tests
             "iterable" => value is Items or Mapping or TaintedText or Undefined,
             "sequence" => value is Items { Kind: ItemsKind.List or ItemsKind.Tuple or ItemsKind.Range } or Mapping or TaintedText or Undefined,
             "callable" => value is Function or Undefined,
-            "odd" => Integer(value, "%", 2L) is 1L,
-            "even" => Integer(value, "%", 2L) is 0L,
-            "divisibleby" => Integer(value, "%", arguments.Required("num")) is 0L,
+            "odd" => Rest(arguments.Meter, value, 2L, 1L),
+            "even" => Rest(arguments.Meter, value, 2L, 0L),
+            "divisibleby" => Rest(arguments.Meter, value, arguments.Required("num"), 0L),
             "lower" or "upper" => HasCase(Python.Text(arguments.Meter, value).Value, name == "upper"),
-            "eq" or "equalto" => Comparing.Holds("==", value, arguments.Required("other")),
-            "ne" => Comparing.Holds("!=", value, arguments.Required("other")),
-            "lt" or "lessthan" => Comparing.Holds("<", value, arguments.Required("other")),
-            "le" => Comparing.Holds("<=", value, arguments.Required("other")),
-            "gt" or "greaterthan" => Comparing.Holds(">", value, arguments.Required("other")),
-            "ge" => Comparing.Holds(">=", value, arguments.Required("other")),
+            "eq" or "equalto" or "==" => Comparing.Holds("==", value, arguments.Required("other")),
+            "ne" or "!=" => Comparing.Holds("!=", value, arguments.Required("other")),
+            "lt" or "lessthan" or "<" => Comparing.Holds("<", value, arguments.Required("other")),
+            "le" or "<=" => Comparing.Holds("<=", value, arguments.Required("other")),
+            "gt" or "greaterthan" or ">" => Comparing.Holds(">", value, arguments.Required("other")),
+            "ge" or ">=" => Comparing.Holds(">=", value, arguments.Required("other")),
             "in" => Comparing.Holds("in", value, arguments.Required("seq")),
-            "sameas" => arguments.Required("other") is var other && value is null or bool ? Equals(value, other)
-                : throw JinjaException.Unsupported("the test 'sameas' of anything but true, false and none"),
+            "sameas" => Same(value, arguments.Required("other")),
             _ => throw JinjaException.Unsupported($"the test '{name}'"),
         };
         arguments.Done();
         return passes;
     }
 
-    private static object? Integer(object? value, string operation, object? with) =>
-        Numbers.IsInteger(value, out _) && Numbers.IsInteger(with, out _) ? Numbers.Compute(operation, value, with)
-            : throw JinjaException.Failed($"{Python.TypeName(value)} is divided by {Python.TypeName(with)}");
+    private static bool Rest(Meter meter, object? value, object? divisor, long rest) =>
+        Comparing.Equal(Operators.Compute(meter, "%", value, divisor), rest);
+
+    // Whether other values are one object depends on how Python keeps them.
+    private static bool Same(object? value, object? other) => value is null or bool || other is null or bool ? Equals(value, other)
+        : throw JinjaException.Unsupported("the test 'sameas' of anything but true, false and none");
 
     // At least one letter, and none of the other case.
     private static bool HasCase(string text, bool upper) =>
