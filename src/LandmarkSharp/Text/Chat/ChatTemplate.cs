@@ -60,6 +60,9 @@ public sealed class ChatTemplate
         TimeProvider? clock = null)
     {
         variables ??= new Dictionary<string, JsonElement>();
+        if (tools is { ValueKind: JsonValueKind.Null or JsonValueKind.Undefined }) tools = null;
+        if (tools is { ValueKind: not JsonValueKind.Array })
+            throw new LandmarkException("The tools are no list; give a list of functions in OpenAI's form.");
         if (variables.Keys.FirstOrDefault(Reserved.Contains) is { } reserved)
             throw new LandmarkException($"'{reserved}' is no variable of a chat template's caller; give it as the argument of that name.");
         var given = messages.Select(m => m.Json).Concat(variables.Values).Concat(tools is { } list ? [list] : []);

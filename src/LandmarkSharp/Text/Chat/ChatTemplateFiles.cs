@@ -55,7 +55,8 @@ internal static class ChatTemplateFiles
             foreach (var item in template.EnumerateArray())
             {
                 var name = item.GetProperty("name").GetString() ?? throw new FormatException("A chat template has no name");
-                programs[name] = TemplateProgram.Parse(item.GetProperty("template").GetString() ?? "", $"The chat template '{name}' in '{file}'");
+                var text = item.GetProperty("template").GetString() ?? throw new FormatException("A chat template has no text");
+                programs[name] = TemplateProgram.Parse(text, $"The chat template '{name}' in '{file}'");
             }
         else if (template.ValueKind != JsonValueKind.Null)
             throw new LandmarkException($"'{file}' is damaged: chat_template is neither a string nor a list; fetch the file again.");

@@ -9,6 +9,12 @@ public sealed class ChatTemplateTests : IDisposable
 {
     private static readonly ChatMessage[] Hello = [new("user", "hello")];
 
+    private const string Nested =
+        "{% set ns = namespace(a=[], b=[]) %}{% for i in range(99999) %}{% set ns.a, ns.b = [ns.a], [ns.b] %}{% endfor %}";
+
+    private const string Doubled =
+        "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set ns.a, ns.b = [ns.a, ns.a], [ns.b, ns.b] %}{% endfor %}";
+
     private readonly TemporaryFolder folder = new();
 
     public void Dispose() => folder.Dispose();
@@ -58,6 +64,7 @@ public sealed class ChatTemplateTests : IDisposable
     [Theory]
     [InlineData("""{"chat_template":7}""", "neither a string nor a list")]
     [InlineData("""{"chat_template":[{"template":"x"}]}""", "cannot be read as JSON of its kind")]
+    [InlineData("""{"chat_template":[{"name":"x","template":null}]}""", "cannot be read as JSON of its kind")]
     [InlineData("""{"chat_template":[{"name":null,"template":"x"}]}""", "cannot be read as JSON of its kind")]
     [InlineData("""{"chat_template":"{% if %}"}""", "The chat template in '")]
     public void DamagedFilesAreNamed(string config, string part)
@@ -120,10 +127,15 @@ public sealed class ChatTemplateTests : IDisposable
     [InlineData("{{ ('a' * 9000)|replace('', 'b' * 9000) }}", "more is to be done")]
     [InlineData("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "more is to be done")]
     [InlineData("{% set t = 'a' * 1000000 %}{% for a in range(9999) %}{{ 'b' in t }}{% endfor %}", "more is to be done")]
+    [InlineData("{% set t = 'a' * 400000 %}{{ (t[1:] + 'b' + t) in (t * 9) }}", "more is to be done")]
+    [InlineData(Doubled + "{{ ns.a|tojson }}", "more is to be done")]
+    [InlineData(Doubled + "{{ ns.a == ns.b }}", "more is to be done")]
+    [InlineData(Doubled + "{{ [ns.a, ns.b]|sort }}", "more is to be done")]
     [InlineData("{{ range(1000000) }}", "a range of more than 100,000 numbers")]
     [InlineData("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "so deep a nesting")]
-    [InlineData("{% set ns = namespace(a=[]) %}{% for i in range(99999) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a }}", "so deep a nesting")]
-    [InlineData("{% set ns = namespace(a=[]) %}{% for i in range(99999) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a|tojson }}", "so deep a nesting")]
+    [InlineData(Nested + "{{ ns.a }}", "so deep a nesting")]
+    [InlineData(Nested + "{{ ns.a|tojson }}", "so deep a nesting")]
+    [InlineData(Nested + "{{ ns.a == ns.b }}", "so deep a nesting")]
     public void TemplatesEnd(string template, string part) => Fails(part, () => ChatTemplate.Parse(template).Render(Hello));
 
     [Theory]
@@ -133,9 +145,9 @@ public sealed class ChatTemplateTests : IDisposable
     [InlineData("[", "]")]
     public void DeepNestingIsRefusedNotFatal(string open, string close)
     {
-        string Nested(int depth) => "{{ " + string.Concat(Enumerable.Repeat(open, depth)) + "1" + string.Concat(Enumerable.Repeat(close, depth)) + " }}";
-        Fails("so deep a nesting is not supported", () => ChatTemplate.Parse(Nested(200_000)));
-        Assert.NotEmpty(ChatTemplate.Parse(Nested(100)).Render(Hello).Text);
+        string Deep(int depth) => "{{ " + string.Concat(Enumerable.Repeat(open, depth)) + "1" + string.Concat(Enumerable.Repeat(close, depth)) + " }}";
+        Fails("so deep a nesting is not supported", () => ChatTemplate.Parse(Deep(200_000)));
+        Assert.NotEmpty(ChatTemplate.Parse(Deep(100)).Render(Hello).Text);
         Fails("so deep a nesting is not supported", () =>
             ChatTemplate.Parse("{{ 1" + string.Concat(Enumerable.Repeat(" + 1", 200_000)) + " }}").Render(Hello));
     }
@@ -160,6 +172,7 @@ public sealed class ChatTemplateTests : IDisposable
         Fails("content of a message from 'user' is neither", () => From("""{"role":"user","content":["x"]}"""));
         Fails("half a surrogate pair", () => ChatTemplate.Parse("{{ messages[0].content }}").Render([From("""{"role":"user","content":"\ud800"}""")]));
         Fails("more than 64 bits", () => ChatTemplate.Parse("x").Render([From("""{"role":"user","n":99999999999999999999}""")]));
+        Fails("The tools are no list", () => ChatTemplate.Parse("x").Render(Hello, tools: JsonSerializer.SerializeToElement("f")));
         var variables = new Dictionary<string, JsonElement> { ["tools"] = default };
         Fails("'tools' is no variable", () => ChatTemplate.Parse("x").Render(Hello, variables: variables));
         Assert.Equal("[{'type': 'text', 'text': 'é'}]", ChatTemplate.Parse("{{ messages[0].content }}").Render(

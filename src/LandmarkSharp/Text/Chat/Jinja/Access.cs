@@ -32,7 +32,7 @@ internal static class Access
             }
         }
         if (index is not TaintedText name) return Missing(owner, $"item under {Python.TypeName(index)}");
-        if (owner is IAttributes attributes) return attributes.TryGet(name.Value, out var attribute) ? attribute : Missing(owner, $"'{name.Value}'");
+        if (owner is IAttributes attributes && attributes.TryGet(name.Value, out var attribute)) return attribute;
         return Methods.Find(meter, owner, name.Value) ?? Missing(owner, $"'{name.Value}'");
     }
 
@@ -43,7 +43,7 @@ internal static class Access
     public static object? HashableKey(object? value) => value switch
     {
         Mapping or Items { Kind: ItemsKind.List or ItemsKind.View } => throw JinjaException.Failed($"{Python.TypeName(value)} is no key"),
-        Items { Kind: ItemsKind.Tuple } tuple when tuple.Read().Any(item => HashableKey(item) is null) => null,
+        Items { Kind: ItemsKind.Tuple } => throw JinjaException.Unsupported("a tuple as a key"),
         _ => Key(value),
     };
 

@@ -1,6 +1,9 @@
 namespace LandmarkSharp.Text.Chat.Jinja;
 
-/// <summary>What counts as true, equal, smaller and inside: as in Python.</summary>
+/// <summary>
+/// What counts as true, equal, smaller and inside: as in Python. All that is looked at counts as work, for a few lists that
+/// hold each other twice have more paths through them than can be gone.
+/// </summary>
 internal static class Comparing
 {
     public static bool Truth(object? value) => value switch
@@ -15,57 +18,66 @@ internal static class Comparing
         _ => true,
     };
 
-    public static bool Equal(object? left, object? right)
+    /// <summary>Whether <c>left operator right</c> holds.</summary>
+    public static bool Holds(Meter meter, string name, object? left, object? right) => name switch
+    {
+        "==" => Equal(meter, left, right),
+        "!=" => !Equal(meter, left, right),
+        "<" => Order(meter, left, right) < 0,
+        "<=" => Order(meter, left, right) is < 0 or 0,
+        ">" => Order(meter, left, right) is 1,
+        ">=" => Order(meter, left, right) is 0 or 1,
+        "in" => Contains(meter, right, left),
+        _ => !Contains(meter, right, left),
+    };
+
+    public static bool Equal(Meter meter, object? left, object? right)
     {
         Meter.Descend();
+        meter.Spend(left is TaintedText text ? text.Value.Length : 1);
         return (left, right) switch
         {
-            (null, null) => true,
-            (Items a, Items b) => ReferenceEquals(a, b) || (a.Kind == b.Kind && a.Kind is not (ItemsKind.View or ItemsKind.Generator)
-                && a.Count == b.Count && Enumerable.Range(0, a.Count).All(i => Equal(a[i], b[i]))),
+            (Items { Kind: ItemsKind.View }, Items { Kind: ItemsKind.View }) =>
+                throw JinjaException.Unsupported("an equality of dictionaries' views"),
+            (Items a, Items b) => ReferenceEquals(a, b) || (a.Kind == b.Kind && a.Kind != ItemsKind.Generator
+                && a.Count == b.Count && Enumerable.Range(0, a.Count).All(i => Equal(meter, a[i], b[i]))),
             (Mapping a, Mapping b) => ReferenceEquals(a, b) || (a.Count == b.Count
-                && a.Pairs.All(p => b.TryGet(p.Key, out var other) && Equal(p.Value, other))),
-            _ when Numbers.IsNumber(left, out var a) && Numbers.IsNumber(right, out var b) => a == b
-                && (!Numbers.IsInteger(left, out var c) || !Numbers.IsInteger(right, out var d) || c == d),
-            (Namespace or LoopState, _) => ReferenceEquals(left, right),
-            _ => left?.Equals(right) ?? false,
+                && a.Pairs.All(p => b.TryGet(p.Key, out var other) && Equal(meter, p.Value, other))),
+            _ => EqualAtoms(left, right),
         };
     }
 
-    /// <summary>Whether <c>left operator right</c> holds.</summary>
-    public static bool Holds(string name, object? left, object? right) => name switch
+    /// <summary>The same for values that hold no others; true, 1 and 1.0 are equal.</summary>
+    public static bool EqualAtoms(object? left, object? right)
     {
-        "==" => Equal(left, right),
-        "!=" => !Equal(left, right),
-        "<" => Order(left, right) < 0,
-        "<=" => Order(left, right) is < 0 or 0,
-        ">" => Order(left, right) is 1,
-        ">=" => Order(left, right) is 0 or 1,
-        "in" => Contains(right, left),
-        _ => !Contains(right, left),
-    };
+        if (Numbers.IsInteger(left, out var a) && Numbers.IsInteger(right, out var b)) return a == b;
+        if (Numbers.IsNumber(left, out var x) && Numbers.IsNumber(right, out var y)) return x == y;
+        return left is Namespace or LoopState ? ReferenceEquals(left, right) : Equals(left, right);
+    }
 
     /// <summary>−1, 0 or 1, or 2 where a number is none (NaN), for which nothing holds.</summary>
-    public static int Order(object? left, object? right)
+    public static int Order(Meter meter, object? left, object? right)
     {
         Meter.Descend();
+        meter.Spend(left is TaintedText text ? text.Value.Length : 1);
         if (Numbers.IsInteger(left, out var c) && Numbers.IsInteger(right, out var d)) return c.CompareTo(d);
         if (Numbers.IsNumber(left, out var a) && Numbers.IsNumber(right, out var b)) return a < b ? -1 : a > b ? 1 : a == b ? 0 : 2;
         return (left, right) switch
         {
             (TaintedText x, TaintedText y) => Order(x.Value, y.Value),
-            (Items { Kind: ItemsKind.List or ItemsKind.Tuple } x, Items y) when x.Kind == y.Kind => Order(x, y),
+            (Items { Kind: ItemsKind.List or ItemsKind.Tuple } x, Items y) when x.Kind == y.Kind => Order(meter, x, y),
+            (Items { Kind: ItemsKind.View }, Items { Kind: ItemsKind.View }) =>
+                throw JinjaException.Unsupported("an order of dictionaries' views"),
             (Undefined undefined, _) => throw JinjaException.Failed(undefined.Reason),
-            (Items { Kind: ItemsKind.View }, Items { Kind: ItemsKind.View }) => throw JinjaException.Unsupported("an order of dictionaries' views"),
             (_, Undefined undefined) => throw JinjaException.Failed(undefined.Reason),
             _ => throw JinjaException.Failed($"{Python.TypeName(left)} and {Python.TypeName(right)} have no order"),
         };
     }
 
-    private static int Order(Items left, Items right)
+    private static int Order(Meter meter, Items left, Items right)
     {
         for (var i = 0; i < Math.Min(left.Count, right.Count); i++)
-            if (!Equal(left[i], right[i])) return Order(left[i], right[i]);
+            if (!Equal(meter, left[i], right[i])) return Order(meter, left[i], right[i]);
         return left.Count.CompareTo(right.Count);
     }
 
@@ -81,12 +93,16 @@ internal static class Comparing
         return left.Length.CompareTo(right.Length);
     }
 
-    private static bool Contains(object? whole, object? part) => (whole, part) switch
+    private static bool Contains(Meter meter, object? whole, object? part)
     {
-        (TaintedText text, TaintedText inner) => text.Value.Contains(inner.Value, StringComparison.Ordinal),
-        (Mapping mapping, _) => Access.HashableKey(part) is { } key && mapping.TryGet(key, out _),
-        (Items items, _) => items.Read().Any(item => Equal(item, part)),
-        (Undefined, _) => false,
-        _ => throw JinjaException.Failed($"{Python.TypeName(part)} cannot be looked for in {Python.TypeName(whole)}"),
-    };
+        meter.SpendOn(part);
+        return (whole, part) switch
+        {
+            (TaintedText text, TaintedText inner) => Cutting.Find(meter, text, inner) >= 0,
+            (Mapping mapping, _) => Access.HashableKey(part) is { } key && mapping.TryGet(key, out _),
+            (Items items, _) => items.Read().Any(item => Equal(meter, item, part)),
+            (Undefined, _) => false,
+            _ => throw JinjaException.Failed($"{Python.TypeName(part)} cannot be looked for in {Python.TypeName(whole)}"),
+        };
+    }
 }

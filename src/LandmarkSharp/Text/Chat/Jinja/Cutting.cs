@@ -9,7 +9,7 @@ internal static class Cutting
     public static TaintedText Strip(TaintedText text, TaintedText? characters, bool start = true, bool end = true)
     {
         var value = text.Value.AsSpan();
-        var stripped = characters is null ? null : characters.Characters().Select(c => ((TaintedText)c!).Value).ToHashSet(StringComparer.Ordinal);
+        var stripped = characters?.Characters().Select(c => ((TaintedText)c!).Value).ToHashSet(StringComparer.Ordinal);
         bool Goes(ReadOnlySpan<char> one) => stripped?.Contains(one.ToString()) ?? PythonSpace.Is(one[0]);
         var (from, to) = (0, value.Length);
         while (start && from < to)
@@ -28,16 +28,17 @@ internal static class Cutting
     }
 
     /// <summary>The pieces between a separator or, without one, between white space, where empty ones do not count.</summary>
+    /// <param name="meter">The rendering's.</param>
     /// <param name="text">The text.</param>
     /// <param name="separator">The separator, or null.</param>
     /// <param name="most">How many cuts at most; below 0 any number.</param>
     /// <param name="fromEnd">Whether the last cuts are made, where not all are.</param>
-    public static IReadOnlyList<object?> Split(TaintedText text, TaintedText? separator, int most, bool fromEnd)
+    public static IReadOnlyList<object?> Split(Meter meter, TaintedText text, TaintedText? separator, int most, bool fromEnd)
     {
         if (separator is null) return Words(text, most, fromEnd);
         var length = separator.Value.Length;
         if (length == 0) throw JinjaException.Failed("a string is split at nothing");
-        var cuts = Places(text.Value, separator.Value, fromEnd).ToList();
+        var cuts = Places(meter, text, separator, fromEnd).ToList();
         if (most >= 0 && cuts.Count > most) cuts = fromEnd ? cuts[^most..] : cuts[..most];
         var (pieces, from) = (new List<object?>(cuts.Count + 1), 0);
         foreach (var cut in cuts)
@@ -70,10 +71,10 @@ internal static class Cutting
     }
 
     /// <summary>What stands before a separator, the separator, and what stands after it.</summary>
-    public static object?[] Partition(TaintedText text, TaintedText separator, bool last)
+    public static object?[] Partition(Meter meter, TaintedText text, TaintedText separator, bool last)
     {
         if (separator.Value.Length == 0) throw JinjaException.Failed("a string is split at nothing");
-        var place = last ? text.Value.LastIndexOf(separator.Value, StringComparison.Ordinal) : text.Value.IndexOf(separator.Value, StringComparison.Ordinal);
+        var place = Find(meter, text, separator, last);
         if (place < 0) return last ? [TaintedText.Empty, TaintedText.Empty, text] : [text, TaintedText.Empty, TaintedText.Empty];
         var after = place + separator.Value.Length;
         return [text.Part(0, place), text.Part(place, separator.Value.Length), text.Part(after, text.Value.Length - after)];
@@ -82,7 +83,7 @@ internal static class Cutting
     public static TaintedText Replace(Meter meter, TaintedText text, TaintedText old, TaintedText with, int most)
     {
         var (replaced, done) = (new TextBuilder(meter), 0);
-        foreach (var place in Places(text.Value, old.Value).Take(most < 0 ? int.MaxValue : most))
+        foreach (var place in Places(meter, text, old).Take(most < 0 ? int.MaxValue : most))
         {
             replaced.Append(text.Part(done, place - done)).Append(with);
             done = place + old.Value.Length;
@@ -90,9 +91,18 @@ internal static class Cutting
         return replaced.Append(text.Part(done, text.Value.Length - done)).ToText();
     }
 
-    /// <summary>Where a string stands in another, without overlap; nothing stands before each character and at the end.</summary>
-    public static IEnumerable<int> Places(string value, string wanted, bool fromEnd = false)
+    /// <summary>Where a text first or last stands in another, or −1.</summary>
+    public static int Find(Meter meter, TaintedText text, TaintedText wanted, bool last = false)
     {
+        meter.SpendOnSearch(text, wanted);
+        return last ? text.Value.LastIndexOf(wanted.Value, StringComparison.Ordinal) : text.Value.IndexOf(wanted.Value, StringComparison.Ordinal);
+    }
+
+    /// <summary>Where a text stands in another, without overlap; nothing stands before each character and at the end.</summary>
+    public static IEnumerable<int> Places(Meter meter, TaintedText text, TaintedText looked, bool fromEnd = false)
+    {
+        meter.SpendOnSearch(text, looked);
+        var (value, wanted) = (text.Value, looked.Value);
         if (wanted.Length == 0)
         {
             for (var i = 0; i <= value.Length; i++)
@@ -101,7 +111,7 @@ internal static class Cutting
         else if (fromEnd)
         {
             var places = new Stack<int>();
-            for (var i = value.Length; i >= wanted.Length && (i = value.LastIndexOf(wanted, i - 1, StringComparison.Ordinal)) >= 0;) places.Push(i);
+            for (var i = value.Length; i > 0 && (i = value.LastIndexOf(wanted, i - 1, StringComparison.Ordinal)) >= 0;) places.Push(i);
             foreach (var place in places) yield return place;
         }
         else

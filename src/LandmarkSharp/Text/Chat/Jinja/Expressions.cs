@@ -47,7 +47,8 @@ internal sealed class Pairs(int line, IReadOnlyList<(Expression Key, Expression 
     protected override object? Compute(Frame frame) =>
         new Mapping(pairs.Select(p => (Key(p.Key.Value(frame)), p.Value.Value(frame))));
 
-    private static object Key(object? value) => Access.HashableKey(value) ?? throw JinjaException.Unsupported($"{Python.TypeName(value)} as a key");
+    private static object Key(object? value) =>
+        Access.HashableKey(value) ?? throw JinjaException.Unsupported($"{Python.TypeName(value)} as a key");
 }
 
 /// <summary><c>a if b else c</c>.</summary>
@@ -83,9 +84,7 @@ internal sealed class Comparison(int line, Expression first, IReadOnlyList<(stri
         foreach (var (name, operand) in steps)
         {
             var right = operand.Value(frame);
-            frame.Meter.SpendOn(left);
-            frame.Meter.SpendOn(right);
-            if (!Comparing.Holds(name, left, right)) return false;
+            if (!Comparing.Holds(frame.Meter, name, left, right)) return false;
             left = right;
         }
         return true;

@@ -24,7 +24,7 @@ internal static class Filters
             "length" or "count" => Length(value),
             "int" => Integer(value, arguments.Optional("default", 0L), arguments),
             "float" => Float(value, arguments.Optional("default", 0.0)),
-            "abs" => Comparing.Order(value, 0L) < 0 ? Numbers.Signed(value, -1) : Numbers.Signed(value, 1),
+            "abs" => Comparing.Order(meter, value, 0L) < 0 ? Numbers.Signed(value, -1) : Numbers.Signed(value, 1),
             _ => SequenceFilters.Apply(name, value, arguments),
         };
         arguments.Done();
@@ -53,7 +53,7 @@ internal static class Filters
     private static TaintedText Replace(Meter meter, TaintedText text, Arguments arguments)
     {
         var (old, with) = (Python.Text(meter, arguments.Required("old")), Python.Text(meter, arguments.Required("new")));
-        return Cutting.Replace(meter, text, old, with, arguments.Optional("count") is { } count && Numbers.IsInteger(count, out var most) ? (int)most : -1);
+        return Cutting.Replace(meter, text, old, with, arguments.Integer("count", -1));
     }
 
     private static TaintedText Indent(Meter meter, object? value, Arguments arguments)
@@ -96,8 +96,9 @@ internal static class Filters
             Undefined undefined => throw JinjaException.Failed(undefined.Reason),
             double number when double.IsInfinity(number) => throw JinjaException.Failed("infinity is no whole number"),
             double number => Whole(number) ?? otherwise,
-            TaintedText text => Numbers.Parse(text.Value, whole: true) ?? (Numbers.Parse(text.Value, whole: false) is double number ? Whole(number) : null) ?? otherwise,
-            _ => Numbers.IsInteger(value, out var whole) ? whole : otherwise,
+            TaintedText text when Numbers.Parse(text.Value, whole: true) is { } whole => whole,
+            TaintedText text => (Numbers.Parse(text.Value, whole: false) is double number ? Whole(number) : null) ?? otherwise,
+            _ => Numbers.IsInteger(value, out var integer) ? integer : otherwise,
         };
     }
 

@@ -56,7 +56,8 @@ internal static class Functions
             ? number : throw JinjaException.Failed($"range is given {Python.TypeName(a)}")).ToArray();
         arguments.Done();
         if (numbers.Length is 0 or > 3) throw JinjaException.Failed($"range is given {numbers.Length} numbers");
-        var (from, to, by) = (numbers.Length == 1 ? 0 : numbers[0], numbers.Length == 1 ? numbers[0] : numbers[1], numbers.Length == 3 ? numbers[2] : 1);
+        var (from, to) = numbers.Length == 1 ? (0, numbers[0]) : (numbers[0], numbers[1]);
+        var by = numbers.Length == 3 ? numbers[2] : 1;
         if (by == 0) throw JinjaException.Failed("range has a step of 0");
         var items = new List<object?>();
         for (Int128 i = from; by > 0 ? i < to : i > to; i += by)

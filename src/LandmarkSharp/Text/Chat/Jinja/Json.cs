@@ -82,10 +82,12 @@ internal static class Json
                     Block("[", "]", items.Read(), depth, item => Write(item, depth + 1));
                     break;
                 case Mapping mapping:
-                    IReadOnlyList<KeyValuePair<object, object?>> pairs = sorted ? Sorting.By([.. mapping.Pairs], p => p.Key) : [.. mapping.Pairs];
+                    KeyValuePair<object, object?>[] pairs = [.. mapping.Pairs];
+                    if (sorted) pairs = Sorting.By(meter, pairs, p => p.Key);
                     Block("{", "}", pairs, depth, pair =>
                     {
-                        into.Append(Quote(pair.Key is TaintedText text ? text.Value : Plain(pair.Key)), pair.Key is TaintedText { IsGiven: true });
+                        if (pair.Key is TaintedText key) into.Append(Quote(key.Value), key.IsGiven);
+                        else into.Append(Quote(Plain(pair.Key)));
                         into.Append(keySeparator);
                         Write(pair.Value, depth + 1);
                     });

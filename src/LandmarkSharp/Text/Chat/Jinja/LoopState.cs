@@ -38,6 +38,6 @@ internal sealed class LoopState(IReadOnlyList<object?> items) : IAttributes
     {
         var (values, before) = (arguments.Rest(), last);
         last = values;
-        return before is null || !Comparing.Equal(Items.Tuple(before), Items.Tuple(values));
+        return before is null || !Comparing.Equal(arguments.Meter, Items.Tuple(before), Items.Tuple(values));
     }
 }

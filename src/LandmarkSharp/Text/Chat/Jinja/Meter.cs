@@ -42,6 +42,9 @@ internal sealed class Meter(long givenCharacters, TimeProvider clock)
         _ => 1,
     });
 
+    /// <summary>Counts a search, which may come to look at each place of a text as often as what is looked for is long.</summary>
+    public void SpendOnSearch(TaintedText text, TaintedText wanted) => Spend(text.Value.Length * (1L + (wanted.Value.Length / 256)));
+
     /// <summary>Ends the rendering where macros or values are nested so deep that the stack would not hold.</summary>
     public static void Descend()
     {

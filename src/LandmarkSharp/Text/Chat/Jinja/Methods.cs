@@ -3,7 +3,8 @@ namespace LandmarkSharp.Text.Chat.Jinja;
 /// <summary>The methods of Python's values; those that would change a value may not be used by chat templates anywhere.</summary>
 internal static class Methods
 {
-    private static readonly HashSet<string> OfDictionaries = [.. "clear copy fromkeys get items keys pop popitem setdefault update values".Split(' ')];
+    private static readonly HashSet<string> OfDictionaries =
+        [.. "clear copy fromkeys get items keys pop popitem setdefault update values".Split(' ')];
 
     private static readonly HashSet<string> OfLists = [.. "append clear copy count extend index insert pop remove reverse sort".Split(' ')];
 
@@ -23,7 +24,7 @@ internal static class Methods
         switch (owner)
         {
             case TaintedText text:
-                return TextMethods.Names.Contains(name) ? Method(meter, owner, name, arguments => TextMethods.Call(text, name, arguments)) : null;
+                return !TextMethods.Names.Contains(name) ? null : Method(meter, owner, name, arguments => TextMethods.Call(text, name, arguments));
             case Mapping when OfDictionaries.Contains(name) && Changing.Contains(name):
             case Items { Kind: ItemsKind.List } when OfLists.Contains(name) && Changing.Contains(name):
                 return new Undefined($"{Python.TypeName(owner)} may not be changed, as '{name}' would do");
@@ -52,6 +53,7 @@ internal static class Methods
             case "get":
                 var (key, otherwise) = (arguments.Required("key"), arguments.Optional("default"));
                 arguments.Done();
+                arguments.Meter.SpendOn(key);
                 return Access.HashableKey(key) is { } known && mapping.TryGet(known, out var value) ? value : otherwise;
             case "copy":
                 arguments.Done();
@@ -79,7 +81,7 @@ internal static class Methods
             case "count" or "index":
                 var wanted = arguments.Required("value");
                 arguments.Done();
-                var places = Enumerable.Range(0, items.Count).Where(i => Comparing.Equal(items[i], wanted));
+                var places = Enumerable.Range(0, items.Count).Where(i => Comparing.Equal(arguments.Meter, items[i], wanted));
                 return name == "count" ? (long)places.Count()
                     : places.Cast<int?>().FirstOrDefault() is { } place ? (long)place : throw JinjaException.Failed("'index' finds nothing");
             default:

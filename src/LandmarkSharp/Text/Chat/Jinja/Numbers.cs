@@ -64,13 +64,15 @@ internal static class Numbers
         var all = parts[0].Replace(".", "");
         var point = parts[0].IndexOf('.') is >= 0 and var place ? place : all.Length;
         var zeros = all.Length - all.TrimStart('0').Length;
-        var exponent = point - 1 - zeros + (parts.Length > 1 ? int.Parse(parts[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) : 0);
+        var power = parts.Length > 1 ? int.Parse(parts[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) : 0;
+        var exponent = point - 1 - zeros + power;
         var digits = all.Trim('0');
         var sign = number < 0 ? "-" : "";
         if (exponent is < -4 or >= 16)
             return $"{sign}{digits[0]}{(digits.Length > 1 ? "." : "")}{digits[1..]}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}";
         if (exponent < 0) return $"{sign}0.{new string('0', -exponent - 1)}{digits}";
-        return digits.Length > exponent + 1 ? $"{sign}{digits[..(exponent + 1)]}.{digits[(exponent + 1)..]}" : $"{sign}{digits.PadRight(exponent + 1, '0')}.0";
+        var (before, after) = (digits.PadRight(exponent + 2, '0')[..(exponent + 1)], digits.PadRight(exponent + 2, '0')[(exponent + 1)..]);
+        return $"{sign}{before}.{after}";
     }
 
     /// <summary>The number that a text spells, or null: digits, a sign, single underscores between digits, white space around.</summary>
@@ -79,9 +81,7 @@ internal static class Numbers
         var trimmed = text.Trim();
         if (trimmed.StartsWith('_') || trimmed.EndsWith('_') || trimmed.Contains("__")) return null;
         var plain = trimmed.Replace("_", "");
-        if (whole)
-            return plain.TrimStart('+', '-').Length is > 0 and < 19 && long.TryParse(plain, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
-                ? number : null;
+        if (whole) return plain.Length < 19 && long.TryParse(plain, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : null;
         return plain.All(c => char.IsAsciiDigit(c) || c is '+' or '-' or '.' or 'e' or 'E')
             && double.TryParse(plain, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) ? real : null;
     }

@@ -39,7 +39,8 @@ internal static class Operators
     }
 
     private static TaintedText Escaped(Meter meter, TaintedText text) => text.Markup ? text : text.Map(meter, part =>
-        new StringBuilder(part).Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("'", "&#39;").Replace("\"", "&#34;").ToString());
+        new StringBuilder(part).Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;")
+            .Replace("'", "&#39;").Replace("\"", "&#34;").ToString());
 
     private static object Repeat(Meter meter, object? value, long times)
     {

@@ -11,7 +11,9 @@ internal static class SequenceFilters
             "list" => Items.List(Access.Iterate(meter, value)),
             "first" => Access.Iterate(meter, value) is { Count: > 0 } items ? items[0] : new Undefined("there is no first item"),
             "last" => Last(meter, value),
-            "reverse" => value is TaintedText text ? Slicing.Slice(meter, text, null, null, -1L) : Items.Generator([.. Access.Iterate(meter, value).Reverse()]),
+            "reverse" when value is TaintedText => Slicing.Slice(meter, value, null, null, -1L),
+            "reverse" when value is Items { Kind: ItemsKind.Generator } => Items.List([.. Access.Iterate(meter, value).Reverse()]),
+            "reverse" => Items.Generator([.. Access.Iterate(meter, value).Reverse()]),
             "join" => Join(meter, value, arguments),
             "items" => Pairs(value),
             "dictsort" => DictSort(value, arguments),
@@ -69,7 +71,10 @@ internal static class SequenceFilters
             ? text.Value : throw JinjaException.Failed("dictsort sorts by 'key' or 'value'");
         var reverse = arguments.Flag("reverse");
         return Items.List(Sorting.By(
-            mapping.Tuples(), pair => Sorting.Folded(arguments.Meter, ((Items)pair!)[by == "key" ? 0 : 1], caseSensitive), reverse));
+            arguments.Meter,
+            mapping.Tuples(),
+            pair => Sorting.Folded(arguments.Meter, ((Items)pair!)[by == "key" ? 0 : 1], caseSensitive),
+            reverse));
     }
 
     private static Items Sort(Meter meter, object? value, Arguments arguments)
@@ -77,10 +82,10 @@ internal static class SequenceFilters
         var (reverse, caseSensitive) = (arguments.Flag("reverse"), arguments.Flag("case_sensitive"));
         var attribute = arguments.Optional("attribute");
         var items = Access.Iterate(meter, value);
-        if (attribute is null) return Items.List(Sorting.By(items, item => Key(meter, item, null, caseSensitive), reverse));
+        if (attribute is null) return Items.List(Sorting.By(meter, items, item => Key(meter, item, null, caseSensitive), reverse));
         // Several may stand between commas: what is equal in the first is sorted by the next.
         object[] names = attribute is TaintedText text ? [.. text.Value.Split(',').Select(TaintedText.Own)] : [attribute];
-        return Items.List(Sorting.By(items, item => Items.List([.. names.Select(name => Key(meter, item, name, caseSensitive))]), reverse));
+        return Items.List(Sorting.By(meter, items, item => Items.List([.. names.Select(name => Key(meter, item, name, caseSensitive))]), reverse));
     }
 
     private static Items Unique(Meter meter, object? value, Arguments arguments)
@@ -91,7 +96,8 @@ internal static class SequenceFilters
         foreach (var item in Access.Iterate(meter, value))
         {
             var key = Key(meter, item, attribute, caseSensitive);
-            if (key is not null && Access.HashableKey(key) is null) throw JinjaException.Unsupported($"the filter 'unique' of {Python.TypeName(key)}");
+            if (key is not null && Access.HashableKey(key) is null)
+                throw JinjaException.Unsupported($"the filter 'unique' of {Python.TypeName(key)}");
             first.TryAdd((key is null, key is null ? 0.0 : Numbers.IsNumber(key, out var number) ? number : key), item);
         }
         return Items.Generator([.. first.Values]);
@@ -107,7 +113,7 @@ internal static class SequenceFilters
         foreach (var item in items.Skip(1))
         {
             var key = Key(meter, item, attribute, caseSensitive);
-            if (Comparing.Order(key, bestKey) == (greatest ? 1 : -1)) (best, bestKey) = (item, key);
+            if (Comparing.Order(meter, key, bestKey) == (greatest ? 1 : -1)) (best, bestKey) = (item, key);
         }
         return best;
     }

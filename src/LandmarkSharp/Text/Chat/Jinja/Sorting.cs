@@ -3,15 +3,14 @@ namespace LandmarkSharp.Text.Chat.Jinja;
 /// <summary>Sorting by Python's order; what is equal stays in its order, also backwards.</summary>
 internal static class Sorting
 {
-    private static readonly Comparer<object?> Order = Comparer<object?>.Create(Comparing.Order);
-
     /// <summary>The items in the order of their keys.</summary>
     /// <exception cref="JinjaException">Some keys have no order among them.</exception>
-    public static T[] By<T>(IReadOnlyList<T> items, Func<T, object?> key, bool reverse = false)
+    public static T[] By<T>(Meter meter, IReadOnlyList<T> items, Func<T, object?> key, bool reverse = false)
     {
+        var order = Comparer<object?>.Create((left, right) => Comparing.Order(meter, left, right));
         try
         {
-            return [.. reverse ? items.OrderByDescending(key, Order) : items.OrderBy(key, Order)];
+            return [.. reverse ? items.OrderByDescending(key, order) : items.OrderBy(key, order)];
         }
         catch (InvalidOperationException e) when (e.InnerException is JinjaException inner)
         {

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace LandmarkSharp.Text.Chat.Jinja;
 
@@ -44,8 +43,18 @@ internal sealed class TaintedText : IEquatable<TaintedText>
     public TaintedText Part(int start, int length)
     {
         if (length == Value.Length) return this;
-        var inside = given.Select(s => new Stretch(Math.Max(s.Start, start) - start, Math.Min(s.End, start + length) - start));
-        return new TaintedText(Value.Substring(start, length), [.. inside.Where(s => s.End > s.Start)], Markup);
+        // The first stretch that ends in the part or after it: there may be as many stretches as characters.
+        var (low, high, end) = (0, given.Length, start + length);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (given[middle].End > start) high = middle;
+            else low = middle + 1;
+        }
+        var inside = new List<Stretch>();
+        for (; low < given.Length && given[low].Start < end; low++)
+            inside.Add(new Stretch(Math.Max(given[low].Start, start) - start, Math.Min(given[low].End, end) - start));
+        return new TaintedText(Value.Substring(start, length), [.. inside], Markup);
     }
 
     /// <summary>The text with each stretch, own or given, put through a function of characters alone.</summary>
@@ -98,32 +107,4 @@ internal sealed class TaintedText : IEquatable<TaintedText>
     public override int GetHashCode() => Value.GetHashCode(StringComparison.Ordinal);
 
     public override string ToString() => Value;
-}
-
-/// <summary>Puts a text together from pieces, within the work that a rendering may do.</summary>
-internal sealed class TextBuilder(Meter meter)
-{
-    private readonly StringBuilder text = new();
-    private readonly List<Stretch> given = [];
-
-    public TextBuilder Append(string piece, bool isGiven = false)
-    {
-        meter.Spend(piece.Length);
-        if (isGiven && piece.Length > 0)
-        {
-            var (start, end) = (text.Length, text.Length + piece.Length);
-            if (given.Count > 0 && given[^1].End == start) given[^1] = given[^1] with { End = end };
-            else given.Add(new Stretch(start, end));
-        }
-        text.Append(piece);
-        return this;
-    }
-
-    public TextBuilder Append(TaintedText piece)
-    {
-        foreach (var (part, isGiven) in piece.Runs()) Append(part, isGiven);
-        return this;
-    }
-
-    public TaintedText ToText() => TaintedText.With(text.ToString(), given);
 }

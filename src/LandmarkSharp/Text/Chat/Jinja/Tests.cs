@@ -27,13 +27,13 @@ internal static class Tests
             "even" => Rest(arguments.Meter, value, 2L, 0L),
             "divisibleby" => Rest(arguments.Meter, value, arguments.Required("num"), 0L),
             "lower" or "upper" => HasCase(Python.Text(arguments.Meter, value).Value, name == "upper"),
-            "eq" or "equalto" or "==" => Comparing.Holds("==", value, arguments.Required("other")),
-            "ne" or "!=" => Comparing.Holds("!=", value, arguments.Required("other")),
-            "lt" or "lessthan" or "<" => Comparing.Holds("<", value, arguments.Required("other")),
-            "le" or "<=" => Comparing.Holds("<=", value, arguments.Required("other")),
-            "gt" or "greaterthan" or ">" => Comparing.Holds(">", value, arguments.Required("other")),
-            "ge" or ">=" => Comparing.Holds(">=", value, arguments.Required("other")),
-            "in" => Comparing.Holds("in", value, arguments.Required("seq")),
+            "eq" or "equalto" or "==" => Comparing.Holds(arguments.Meter, "==", value, arguments.Required("other")),
+            "ne" or "!=" => Comparing.Holds(arguments.Meter, "!=", value, arguments.Required("other")),
+            "lt" or "lessthan" or "<" => Comparing.Holds(arguments.Meter, "<", value, arguments.Required("other")),
+            "le" or "<=" => Comparing.Holds(arguments.Meter, "<=", value, arguments.Required("other")),
+            "gt" or "greaterthan" or ">" => Comparing.Holds(arguments.Meter, ">", value, arguments.Required("other")),
+            "ge" or ">=" => Comparing.Holds(arguments.Meter, ">=", value, arguments.Required("other")),
+            "in" => Comparing.Holds(arguments.Meter, "in", value, arguments.Required("seq")),
             "sameas" => Same(value, arguments.Required("other")),
             _ => throw JinjaException.Unsupported($"the test '{name}'"),
         };
@@ -42,7 +42,7 @@ internal static class Tests
     }
 
     private static bool Rest(Meter meter, object? value, object? divisor, long rest) =>
-        Comparing.Equal(Operators.Compute(meter, "%", value, divisor), rest);
+        Comparing.Equal(meter, Operators.Compute(meter, "%", value, divisor), rest);
 
     // Whether other values are one object depends on how Python keeps them.
     private static bool Same(object? value, object? other) => value is null or bool || other is null or bool ? Equals(value, other)
@@ -50,5 +50,5 @@ internal static class Tests
 
     // At least one letter, and none of the other case.
     private static bool HasCase(string text, bool upper) =>
-        text.Any(char.IsLetter) && text.Any(c => upper ? char.IsUpper(c) : char.IsLower(c)) && !text.Any(c => upper ? char.IsLower(c) : char.IsUpper(c));
+        upper ? text.Any(char.IsUpper) && !text.Any(char.IsLower) : text.Any(char.IsLower) && !text.Any(char.IsUpper);
 }

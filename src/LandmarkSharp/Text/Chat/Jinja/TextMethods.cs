@@ -29,13 +29,13 @@ internal static class TextMethods
                 ? text.Part(prefix.Length, text.Value.Length - prefix.Length) : text,
             "removesuffix" => arguments.Text("suffix").Value is { Length: > 0 } suffix && text.Value.EndsWith(suffix, StringComparison.Ordinal)
                 ? text.Part(0, text.Value.Length - suffix.Length) : text,
-            "split" or "rsplit" => Items.List(Cutting.Split(text, arguments.OptionalText("sep"), arguments.Integer("maxsplit", -1), name == "rsplit")),
+            "split" or "rsplit" => Items.List(Split(text, arguments, name == "rsplit")),
             "splitlines" => Items.List([.. PythonSpace.Lines(text.Value).Select(l => text.Part(l.Start, l.Length))]),
-            "partition" or "rpartition" => Items.Tuple(Cutting.Partition(text, arguments.Text("sep"), name == "rpartition")),
+            "partition" or "rpartition" => Items.Tuple(Cutting.Partition(meter, text, arguments.Text("sep"), name == "rpartition")),
             "replace" => Cutting.Replace(meter, text, arguments.Text("old"), arguments.Text("new"), arguments.Integer("count", -1)),
             "join" => Joined(meter, text, arguments.Required("iterable")),
-            "find" or "rfind" or "index" or "rindex" => Found(text, arguments.Text("sub"), name),
-            "count" => (long)Cutting.Places(text.Value, arguments.Text("sub").Value).Count(),
+            "find" or "rfind" or "index" or "rindex" => Found(meter, text, arguments.Text("sub"), name),
+            "count" => (long)Cutting.Places(meter, text, arguments.Text("sub")).Count(),
             "isdigit" or "isdecimal" or "isnumeric" when text.Value.All(char.IsAscii) => text.Value.Length > 0 && text.Value.All(char.IsAsciiDigit),
             "isspace" => text.Value.Length > 0 && text.Value.All(PythonSpace.Is),
             "isascii" => text.Value.All(char.IsAscii),
@@ -77,10 +77,12 @@ internal static class TextMethods
         _ => throw JinjaException.Failed($"a string cannot {(atStart ? "start" : "end")} with {Python.TypeName(affix)}"),
     };
 
-    private static object Found(TaintedText text, TaintedText wanted, string name)
+    private static IReadOnlyList<object?> Split(TaintedText text, Arguments arguments, bool fromEnd) =>
+        Cutting.Split(arguments.Meter, text, arguments.OptionalText("sep"), arguments.Integer("maxsplit", -1), fromEnd);
+
+    private static object Found(Meter meter, TaintedText text, TaintedText wanted, string name)
     {
-        var place = name[0] == 'r' ? text.Value.LastIndexOf(wanted.Value, StringComparison.Ordinal)
-            : text.Value.IndexOf(wanted.Value, StringComparison.Ordinal);
+        var place = Cutting.Find(meter, text, wanted, last: name[0] == 'r');
         if (place < 0 && name.EndsWith("index", StringComparison.Ordinal)) throw JinjaException.Failed($"'{name}' finds nothing");
         return place < 0 ? -1L : text.Part(0, place).Count;
     }

@@ -80,7 +80,7 @@ internal sealed class Mapping
     {
         public static readonly KeyComparer Instance = new();
 
-        public new bool Equals(object? x, object? y) => Comparing.Equal(x, y);
+        public new bool Equals(object? x, object? y) => Comparing.EqualAtoms(x, y);
 
         public int GetHashCode([DisallowNull] object obj) => obj switch
         {
