@@ -124,7 +124,7 @@ VARIABLES = {"n": 3, "m": -7, "f": 2.5, "big": 1e20, "t": True, "s": "Hello Worl
              "ld": [{"name": "x", "v": 1, "o": {"k": "q"}}, {"name": "Y", "v": 2}, {"name": "z", "v": None}]}
 ATOMS = [*VARIABLES, "missing", "true", "none", "0", "2", "-1", "1.5", "0.1", "'a'", "'o'", "\"it's\"", "'x\\ny'", "[]", "{}", "()", "[1, 'a', none]", "(1, 2)",
          "{'k': 'v', 'n': 2}", "'é'", "'  pad '", "1e16", "1e-5", "123456789.125", "'a-b c'", "range(4)", "'12'", "' 7 '", "'3.9'", "'a,b,,c'", "','",
-         "(d.items())", "(ls|map('upper'))", "namespace(a=1)", "dict(a=1, b=[2])", "(s|safe)", "'<b>'"]
+         "(d.items()|list)", "(ls|map('upper'))", "namespace(a=1)", "dict(a=1, b=[2])", "(s|safe)", "'<b>'"]
 OPERATORS = "+ - * / // % ~ == != < <= > >= in and or".split() + ["not in"]
 FILTERS = r"""trim upper lower length string int float list first last join join(',\x20') tojson tojson(indent=2) tojson(ensure_ascii=true) tojson(sort_keys=true)
 tojson(separators=(',',':')) default('D') default('D',true) d(boolean=true) capitalize title replace('a','bb') replace('','-') replace('l','L',1) reverse|list

@@ -32,7 +32,7 @@ public sealed class ChatTemplate
     /// <c>chat_template</c> of <c>tokenizer_config.json</c>; the special tokens are those that the files name.
     /// </remarks>
     /// <param name="modelFolder">The checkpoint's folder.</param>
-    /// <exception cref="LandmarkException">A file is damaged, or a template uses a statement that is not known.</exception>
+    /// <exception cref="LandmarkException">There is no such folder, a file is damaged, or a template uses a statement that is not known.</exception>
     public static ChatTemplate? Load(string modelFolder) => ChatTemplateFiles.Load(modelFolder);
 
     /// <summary>Reads a template from its text.</summary>

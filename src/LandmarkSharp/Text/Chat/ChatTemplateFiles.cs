@@ -11,6 +11,8 @@ internal static class ChatTemplateFiles
 
     public static ChatTemplate? Load(string folder)
     {
+        if (!Directory.Exists(folder))
+            throw new LandmarkException($"There is no model folder '{folder}'; give the folder of a checkpoint.");
         var (tokens, programs) = (new Dictionary<string, string>(), new Dictionary<string, TemplateProgram>());
         TokenizerSettings.ReadFile(Path.Combine(folder, TokenizerSettings.SpecialTokens), map => AddTokens(map, tokens));
         TokenizerSettings.ReadFile(Path.Combine(folder, TokenizerSettings.Config), config =>

@@ -22,6 +22,7 @@ public sealed class ChatTemplateTests : IDisposable
     [Fact]
     public void ACheckpointMayHaveNone()
     {
+        Fails("There is no model folder", () => ChatTemplate.Load(folder["missing"]));
         Assert.Null(ChatTemplate.Load(folder.Path));
         folder.Write("tokenizer_config.json", """{"bos_token":"<s>","chat_template":null}""");
         Assert.Null(ChatTemplate.Load(folder.Path));
