@@ -23,13 +23,18 @@ internal sealed class AddedTokens
     public int LongestOrdinary => ordinary.LongestLength;
 
     /// <summary>Splits a text; empty stretches are left out.</summary>
-    public IEnumerable<Segment> Split(string text, bool parseSpecial)
+    /// <param name="text">The text.</param>
+    /// <param name="parseSpecial">Whether special tokens are found too.</param>
+    /// <param name="given">Stretches, in order, where they are not, nor where they reach into one.</param>
+    public IEnumerable<Segment> Split(string text, bool parseSpecial, IReadOnlyList<Range>? given = null)
     {
         var matcher = parseSpecial ? all : ordinary;
+        bool Counts(int id, int start, int end) => !byId[id].Special || !Touches(given!, start, end);
+        Func<int, int, int, bool>? counts = given is { Count: > 0 } ? Counts : null;
         var done = 0;
         for (var from = 0; !matcher.IsEmpty && from < text.Length;)
         {
-            var (start, length, id) = matcher.Next(text, from);
+            var (start, length, id) = matcher.Next(text, from, counts);
             if (length == 0) break;
             var token = byId[id];
             var end = start + length;
@@ -42,6 +47,19 @@ internal sealed class AddedTokens
             from = done = end;
         }
         if (done < text.Length) yield return new Segment(done, text.Length, null);
+    }
+
+    private static bool Touches(IReadOnlyList<Range> given, int start, int end)
+    {
+        // The first that ends after the start.
+        var (low, high) = (0, given.Count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (given[middle].End.Value > start) high = middle;
+            else low = middle + 1;
+        }
+        return low < given.Count && given[low].Start.Value < end;
     }
 
     private static bool IsWordAt(string text, int at) =>

@@ -22,25 +22,29 @@ internal sealed class LiteralMatcher
     public int LongestLength { get; }
 
     /// <summary>The literal that starts exactly at <paramref name="at"/>, or a length of 0.</summary>
-    public (int Length, int Id) MatchAt(ReadOnlySpan<char> text, int at)
+    /// <param name="text">The text.</param>
+    /// <param name="at">Where.</param>
+    /// <param name="counts">Whether the literal with an id counts from a place up to another; without it, all do.</param>
+    public (int Length, int Id) MatchAt(ReadOnlySpan<char> text, int at, Func<int, int, int, bool>? counts = null)
     {
         if (!byFirst.TryGetValue(text[at], out var candidates)) return (0, -1);
         foreach (var (literal, id) in candidates)
         {
-            if (text[at..].StartsWith(literal, StringComparison.Ordinal)) return (literal.Length, id);
+            if (text[at..].StartsWith(literal, StringComparison.Ordinal) && counts?.Invoke(id, at, at + literal.Length) != false)
+                return (literal.Length, id);
         }
         return (0, -1);
     }
 
     /// <summary>The first literal at or after <paramref name="from"/>, or a length of 0.</summary>
-    public (int Start, int Length, int Id) Next(ReadOnlySpan<char> text, int from)
+    public (int Start, int Length, int Id) Next(ReadOnlySpan<char> text, int from, Func<int, int, int, bool>? counts = null)
     {
         for (var at = from; at < text.Length; at++)
         {
             var skip = text[at..].IndexOfAny(firsts);
             if (skip < 0) break;
             at += skip;
-            var (length, id) = MatchAt(text, at);
+            var (length, id) = MatchAt(text, at, counts);
             if (length > 0) return (at, length, id);
         }
         return (text.Length, 0, -1);

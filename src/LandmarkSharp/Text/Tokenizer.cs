@@ -128,9 +128,17 @@ public sealed class Tokenizer
 
     internal int LongestAddedToken => addedTokens.LongestOrdinary;
 
-    internal IEnumerable<Fragment> Fragments(string text, bool atStart, bool parseSpecial)
+    /// <summary>The tokens of a text in which special tokens are read, but not where others wrote it.</summary>
+    internal int[] EncodeGiven(string text, IReadOnlyList<Range> given)
     {
-        foreach (var (start, end, token) in addedTokens.Split(text, parseSpecial))
+        var ids = new List<int>((text.Length / 3) + 4);
+        foreach (var fragment in Fragments(text, atStart: true, parseSpecial: true, given)) Append(fragment, ids);
+        return [.. ids];
+    }
+
+    internal IEnumerable<Fragment> Fragments(string text, bool atStart, bool parseSpecial, IReadOnlyList<Range>? given = null)
+    {
+        foreach (var (start, end, token) in addedTokens.Split(text, parseSpecial, given))
         {
             if (token is not null)
             {

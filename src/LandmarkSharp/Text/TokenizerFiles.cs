@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LandmarkSharp.Text.Chat;
 
 namespace LandmarkSharp.Text;
 
@@ -23,6 +24,7 @@ internal static class TokenizerFiles
         var from = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
         foreach (var name in (string[])[.. isFolder ? Names : [], .. Beside])
             if (File.Exists(Path.Combine(from, name))) File.Copy(Path.Combine(from, name), Path.Combine(folder, name), overwrite: true);
+        ChatTemplateFiles.Copy(from, folder);
         NameClass(folder);
     }
 

@@ -116,7 +116,7 @@ internal sealed class TokenizerSettings
     }
 
     // A token is written as its text, or as an object that holds it.
-    private static string? Text(JsonElement value) => value.ValueKind switch
+    internal static string? Text(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString(),
         JsonValueKind.Object when value.TryGetProperty("content", out var content) => content.GetString(),
@@ -128,7 +128,7 @@ internal sealed class TokenizerSettings
             ? value.GetBoolean()
             : null;
 
-    private static void ReadFile(string path, Action<JsonElement> read)
+    internal static void ReadFile(string path, Action<JsonElement> read)
     {
         if (TokenizerFiles.ReadFile(path) is not { } bytes) return;
         try
