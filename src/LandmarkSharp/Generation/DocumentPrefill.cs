@@ -45,11 +45,11 @@ internal sealed class DocumentPrefill : IDisposable
             cancel.ThrowIfCancellationRequested();
             count = Math.Min(memory.Room, ids.Length - at);
             Pass(ids.AsSpan(at, count));
-            ProcessMemory.GiveBackFreed();
             filed.Write(segment, first);
             read((at + count) / landmark.BlockLength * landmark.BlockTokens);
         }
         SavedBlocks.WriteLandmarks(segment, memory, first);
+        ProcessMemory.GiveBackFreed();
     }
 
     /// <inheritdoc/>
