@@ -174,18 +174,28 @@ public sealed partial class Session : IDisposable
         for (var n = 1; n <= options.MaxTokens; n++)
         {
             cancel.ThrowIfCancellationRequested();
-            var id = sampler.Next(NextLogits(), text);
-            var reads = Trace.Recorder?.Take();
+            var logits = NextLogits();
+            var likely = options.LogProbabilities is { } count ? TokenLogProbabilities.Of(logits, landmark?.OwnTokens ?? [], count) : null;
+            var id = sampler.Next(logits, text);
+            var (reads, probabilities) = (Trace.Recorder?.Take(), likely?.Invoke(id));
             if (options.StopAtEndOfText && EndsText(id))
             {
-                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText) { Reads = reads };
+                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText)
+                {
+                    Reads = reads,
+                    LogProbabilities = probabilities,
+                };
                 yield break;
             }
             Push([id]);
             var shown = filter.Push(decoder.Push(id));
             var full = n == options.MaxTokens && !filter.Stopped;
             if (full) shown += filter.Push(decoder.Flush()) + filter.Flush();
-            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null) { Reads = reads };
+            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null)
+            {
+                Reads = reads,
+                LogProbabilities = probabilities,
+            };
             if (filter.Stopped) yield break;
         }
     }
