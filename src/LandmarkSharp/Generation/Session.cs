@@ -44,6 +44,9 @@ public sealed partial class Session : IDisposable
     /// </summary>
     public IReadOnlyList<int> Tokens => text;
 
+    /// <summary>How many of <see cref="Tokens"/> have keys and values; the last ones wait.</summary>
+    public int Computed => text.Count - Waiting;
+
     /// <summary>
     /// Blocks of what was read and generated so far, those of a memory with which the session began and the unfinished one counted; 0 for a
     /// model without landmarks.
