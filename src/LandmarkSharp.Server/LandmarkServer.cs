@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Api;
 using LandmarkSharp.Server.Chat;
@@ -36,8 +37,7 @@ public sealed class LandmarkServer : IAsyncDisposable
     /// <param name="model">Its name.</param>
     /// <param name="options">Where to listen, and how much to take on.</param>
     /// <param name="logging">What becomes of notes; they are written nowhere when not given.</param>
-    /// <exception cref="LandmarkException">An option makes no sense.</exception>
-    /// <exception cref="IOException">The port is taken.</exception>
+    /// <exception cref="LandmarkException">An option makes no sense, or the port is taken.</exception>
     public static async Task<LandmarkServer> Start(
         LandmarkEngine engine, string model, ServerOptions options, Action<ILoggingBuilder>? logging = null)
     {
@@ -65,7 +65,7 @@ public sealed class LandmarkServer : IAsyncDisposable
         app.Use(next => http => new RequestGuard(log).Pass(http, next));
         app.UseRouting();
         new Endpoints(engine, model, new QuestionTemplate(), scheduler, options, new Answering(scheduler, options, log)).Map(app);
-        await app.StartAsync();
+        await Listen(app, options);
         scheduler.Start();
         var server = new LandmarkServer(app, scheduler, log, options);
         log.Listening(model, server.Address.ToString());
@@ -89,6 +89,20 @@ public sealed class LandmarkServer : IAsyncDisposable
         log.Stopping(options.GraceSeconds);
         await Scheduler.Stop(TimeSpan.FromSeconds(options.GraceSeconds));
         await app.StopAsync();
+    }
+
+    private static async Task Listen(WebApplication app, ServerOptions options)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            await app.DisposeAsync();
+            var taken = e is IOException ? "is taken by another program" : "may not be listened on";
+            throw new LandmarkException($"The port {options.Port} of {options.Address} {taken}; choose another, or 0 for any that is free.", e);
+        }
     }
 
     /// <inheritdoc/>

@@ -21,7 +21,11 @@ internal static class NeutralFields
         ["metadata"] = ["{}"],
         ["modalities"] = ["[\"text\"]"],
         ["name"] = [],
+        ["parallel_tool_calls"] = ["true", "false"],
+        ["prediction"] = [],
         ["presence_penalty"] = ["0"],
+        ["prompt_cache_key"] = [],
+        ["reasoning_effort"] = [],
         ["refusal"] = [],
         ["response_format"] = ["{\"type\":\"text\"}"],
         ["service_tier"] = ["\"auto\"", "\"default\""],
@@ -30,6 +34,7 @@ internal static class NeutralFields
         ["tool_calls"] = ["[]"],
         ["tool_choice"] = ["\"none\"", "\"auto\""],
         ["tools"] = ["[]"],
+        ["verbosity"] = [],
     };
 
     /// <summary>Names for whoever is behind a client: they change no answer.</summary>

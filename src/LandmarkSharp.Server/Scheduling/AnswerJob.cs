@@ -22,8 +22,7 @@ internal sealed class AnswerJob(
     /// <summary>Tokens of a prompt that are read in a turn: about as long as some ten tokens of an answer take.</summary>
     private const int Piece = 384;
 
-    private readonly Channel<AnswerToken> tokens =
-        Channel.CreateUnbounded<AnswerToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly Channel<AnswerToken> tokens = Channel.CreateUnbounded<AnswerToken>();
     private IEnumerator<bool>? turns;
     private Session? session;
 
