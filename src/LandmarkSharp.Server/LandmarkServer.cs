@@ -13,7 +13,7 @@ namespace LandmarkSharp.Server;
 /// <example>
 /// <code>
 /// using var engine = LandmarkEngine.Load("models/landmark-10m");
-/// await using var server = await LandmarkServer.Start(engine, "landmark-10m", new ServerOptions());
+/// await using var server = await LandmarkServer.Start(engine, "landmark-10m", new ServerOptions(), new QuestionTemplate());
 /// Console.WriteLine(server.Address);
 /// </code>
 /// </example>
@@ -36,10 +36,11 @@ public sealed class LandmarkServer : IAsyncDisposable
     /// <param name="engine">The model, which must not be disposed before the server.</param>
     /// <param name="model">Its name.</param>
     /// <param name="options">Where to listen, and how much to take on.</param>
+    /// <param name="template">How the model is told a conversation; null refuses conversations.</param>
     /// <param name="logging">What becomes of notes; they are written nowhere when not given.</param>
     /// <exception cref="LandmarkException">An option makes no sense, or the port is taken.</exception>
     public static async Task<LandmarkServer> Start(
-        LandmarkEngine engine, string model, ServerOptions options, Action<ILoggingBuilder>? logging = null)
+        LandmarkEngine engine, string model, ServerOptions options, IChatTemplate? template, Action<ILoggingBuilder>? logging = null)
     {
         options.Checked();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -64,7 +65,7 @@ public sealed class LandmarkServer : IAsyncDisposable
         var scheduler = new Scheduler(engine, options, log);
         app.Use(next => http => new RequestGuard(log).Pass(http, next));
         app.UseRouting();
-        new Endpoints(engine, model, new QuestionTemplate(), scheduler, options, new Answering(scheduler, options, log)).Map(app);
+        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log)).Map(app);
         await Listen(app, options);
         scheduler.Start();
         var server = new LandmarkServer(app, scheduler, log, options);
@@ -79,7 +80,8 @@ public sealed class LandmarkServer : IAsyncDisposable
     {
         if (json) logging.AddJsonConsole();
         else logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
-        logging.AddFilter("Microsoft", LogLevel.Warning);
+        // What fails at the start is told by who started it.
+        logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 

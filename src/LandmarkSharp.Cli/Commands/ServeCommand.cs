@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LandmarkSharp.Server;
+using LandmarkSharp.Server.Chat;
 
 namespace LandmarkSharp.Cli.Commands;
 
@@ -42,13 +43,16 @@ internal sealed class ServeCommand : LandmarkCommand
         var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory());
         var folder = Path.GetFullPath(model.Folder(parsed));
         using var engine = model.Load(parsed);
+        var template = ChatTemplates.Of(folder);
+        if (template is null)
+            Tool.Warn("The model has a chat template, which is not read, so conversations are refused; completions are answered.", parsed);
         Serve(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder))).GetAwaiter().GetResult();
         return Tool.Success;
 
         async Task Serve(string name)
         {
             await using var server = await LandmarkServer.Start(
-                engine, name, options, logging => LandmarkServer.LogToStandardError(logging, output.IsJson));
+                engine, name, options, template, logging => LandmarkServer.LogToStandardError(logging, output.IsJson));
             output.Line($"Serving {Spectre.Console.Markup.Escape(name)} on {server.Address}v1");
             output.Event(new { @event = "listening", model = name, address = server.Address });
             await Task.Delay(Timeout.Infinite, cancel).ContinueWith(_ => { }, TaskScheduler.Default);

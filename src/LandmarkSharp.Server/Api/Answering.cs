@@ -21,6 +21,8 @@ internal sealed record AnswerPlan(int[][] Prompts, int Answers, GenerationOption
 /// <param name="log">Told of every answer.</param>
 internal sealed class Answering(Scheduler scheduler, ServerOptions options, ServerLog log)
 {
+    private const int MostAnswers = 128;
+
     /// <summary>Answers a request.</summary>
     /// <param name="http">The request.</param>
     /// <param name="plan">What it asks for.</param>
@@ -33,6 +35,8 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             throw RequestException.Field(
                 field, $"The text has {tooLong.Length:N0} tokens, and this server reads up to {options.MaxPromptTokens:N0}; send a shorter one.",
                 "context_length_exceeded");
+        if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
+            throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
         // A connection is a client, until there are keys.
         var job = new AnswerJob(http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel);
         scheduler.Submit(job);

@@ -1,7 +1,7 @@
 namespace LandmarkSharp.Server.Chat;
 
 /// <summary>How a model is told a conversation.</summary>
-internal interface IChatTemplate
+public interface IChatTemplate
 {
     /// <summary>Strings before which an answer ends, besides the model's own end of a text.</summary>
     IReadOnlyList<string> Stop { get; }
@@ -14,7 +14,7 @@ internal interface IChatTemplate
 }
 
 /// <summary>Who speaks.</summary>
-internal enum ChatRole
+public enum ChatRole
 {
     /// <summary>Who gives the model its task, or its text.</summary>
     System,
@@ -29,4 +29,4 @@ internal enum ChatRole
 /// <summary>What was said by one.</summary>
 /// <param name="Role">Who.</param>
 /// <param name="Text">What.</param>
-internal sealed record ChatTurn(ChatRole Role, string Text);
+public sealed record ChatTurn(ChatRole Role, string Text);

@@ -7,7 +7,7 @@ namespace LandmarkSharp.Server.Chat;
 /// <c>Question: …</c> and <c>Answer: …</c> in turn. What the system says is a text to read. Of what a user says the last paragraph is
 /// the question, and paragraphs before it are a text to read.
 /// </summary>
-internal sealed class QuestionTemplate : IChatTemplate
+public sealed class QuestionTemplate : IChatTemplate
 {
     /// <inheritdoc/>
     public IReadOnlyList<string> Stop { get; } = ["\n"];

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using LandmarkSharp.Server.Chat;
 
 namespace LandmarkSharp.Tests.Server;
 
@@ -14,6 +15,7 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
     [InlineData(Completions, "\"prompt\":\"a\",\"top_p\":0", "top_p")]
     [InlineData(Completions, "\"prompt\":\"a\",\"n\":0", "n")]
     [InlineData(Completions, "\"prompt\":\"a\",\"n\":1.5", "n")]
+    [InlineData(Completions, "\"prompt\":[\"a\",\"b\"],\"n\":65", "n")]
     [InlineData(Completions, "\"prompt\":\"a\",\"max_tokens\":0", "max_tokens")]
     [InlineData(Completions, "\"prompt\":\"a\",\"max_tokens\":1000000", "max_tokens")]
     [InlineData(Completions, "\"prompt\":\"a\",\"max_tokens\":99999999999", "max_tokens")]
@@ -71,6 +73,18 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
              "modalities":["text"],"service_tier":"auto","stream_options":null,"logprobs":false,"seed":null,"reasoning_effort":null}
             """);
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task AModelWhoseTemplateIsNotReadTakesNoConversations()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.IsType<QuestionTemplate>(ChatTemplates.Of(folder.Path));
+        folder.Write("tokenizer_config.json", """{"chat_template":"{{ messages }}"}""");
+        await using var server = await TestServer.Start(model.Engine, ChatTemplates.Of(folder.Path));
+        using var response = await server.Post(Chat, $$"""{"model":"{{ServedModel.Name}}","messages":[{"role":"user","content":"a"}]}""");
+        Assert.Equal((HttpStatusCode.BadRequest, "model", "no_template"), Known(await TestServer.Error(response)));
+        Assert.Equal(1, (await server.Complete("\"prompt\":\"a\",\"max_tokens\":1")).GetProperty("choices").GetArrayLength());
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server;
+using LandmarkSharp.Server.Chat;
 using OpenAI;
 using OpenAI.Chat;
 
@@ -19,7 +20,7 @@ public sealed class ServedModel : IDisposable
     public LandmarkEngine Engine { get; } = LandmarkEngine.Load(Path.Combine(AppContext.BaseDirectory, "models", Name));
 
     /// <summary>A server of the model.</summary>
-    internal Task<TestServer> Start(Action<ServerOptions>? change = null) => TestServer.Start(Engine, change);
+    internal Task<TestServer> Start(Action<ServerOptions>? change = null) => TestServer.Start(Engine, new QuestionTemplate(), change);
 
     /// <summary>What the model's own session says, greedily.</summary>
     internal string Own(string prompt, int tokens, params string[] stop)
@@ -54,11 +55,11 @@ internal sealed class TestServer : IAsyncDisposable
 
     public ChatClient Chat { get; }
 
-    public static async Task<TestServer> Start(LandmarkEngine engine, Action<ServerOptions>? change = null)
+    public static async Task<TestServer> Start(LandmarkEngine engine, IChatTemplate? template, Action<ServerOptions>? change = null)
     {
         var options = new ServerOptions { Port = 0, GraceSeconds = 1 };
         change?.Invoke(options);
-        return new TestServer(await LandmarkServer.Start(engine, ServedModel.Name, options));
+        return new TestServer(await LandmarkServer.Start(engine, ServedModel.Name, options, template));
     }
 
     /// <summary>Posts JSON.</summary>
