@@ -47,9 +47,10 @@ public sealed class ServerOptions
     public ServerOptions Checked()
     {
         if (new ServerOptionsValidator().Validate(null, this) is not { Failed: true } wrong) return this;
-        var sentence = wrong.Failures!.First().Split(": ", 2)[^1];
-        throw new LandmarkException(sentence.Contains(';', StringComparison.Ordinal) ? sentence
-            : $"{sentence.Replace($"The field {nameof(ServerOptions)}.", "The server's option ", StringComparison.Ordinal).TrimEnd('.')}; choose another number.");
+        // What the framework says names the class, and not what to do.
+        var sentence = wrong.Failures!.First().Split(": ", 2)[^1].TrimEnd('.')
+            .Replace($"The field {nameof(ServerOptions)}.", "The server's option ", StringComparison.Ordinal);
+        throw new LandmarkException(sentence.Contains(';', StringComparison.Ordinal) ? $"{sentence}." : $"{sentence}; choose another number.");
     }
 }
 

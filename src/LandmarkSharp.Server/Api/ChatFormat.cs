@@ -32,6 +32,10 @@ internal sealed class ChatFormat(Tokenizer tokenizer, string model, bool trimsSt
 
     private ChatLogprobs? Logprobs(IReadOnlyList<GeneratedToken> tokens) => tokens.All(t => t.LogProbabilities is null) ? null
         : new ChatLogprobs([.. tokens.Select(t => new ChatLogprob(
-            TokenText.Of(Tokenizer, t.Id), t.LogProbabilities!.Own, TokenText.Numbers(Tokenizer, t.Id),
-            [.. t.LogProbabilities.Likeliest.Select(l => new ChatLikely(TokenText.Of(Tokenizer, l.Id), l.LogProbability, TokenText.Numbers(Tokenizer, l.Id)))]))]);
+            Spelled(t.Id), t.LogProbabilities!.Own, Bytes(t.Id),
+            [.. t.LogProbabilities.Likeliest.Select(l => new ChatLikely(Spelled(l.Id), l.LogProbability, Bytes(l.Id)))]))]);
+
+    private string Spelled(int token) => TokenText.Of(Tokenizer, token);
+
+    private int[] Bytes(int token) => TokenText.Numbers(Tokenizer, token);
 }

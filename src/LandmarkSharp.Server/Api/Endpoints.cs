@@ -36,7 +36,8 @@ internal sealed class Endpoints(
         var request = await RequestBody.Read(http, Protocol.Json.CompletionRequest, cancel);
         Served(request.Model);
         var sampling = request.Sampling(options);
-        return await answering.Answer(http, Plan(request, request.Prompts(engine), sampling, new CompletionFormat(engine.Tokenizer, model)), "prompt", cancel);
+        var plan = Plan(request, request.Prompts(engine), sampling, new CompletionFormat(engine.Tokenizer, model));
+        return await answering.Answer(http, plan, "prompt", cancel);
     }
 
     private async Task<IResult> Chat(HttpContext http, CancellationToken cancel)
@@ -49,8 +50,7 @@ internal sealed class Endpoints(
             throw RequestException.Field(
                 "model", $"The model '{model}' has a chat template, which this server does not read; use /v1/completions.", "no_template");
         var prompt = Rendered(template, turns);
-        // A template that ends in a word leaves the space after it to the answer.
-        var format = new ChatFormat(engine.Tokenizer, model, trimsStart: prompt.Length > 0 && !char.IsWhiteSpace(prompt[^1]));
+        var format = new ChatFormat(engine.Tokenizer, model, trimsStart: ChatTemplates.EndsInWord(prompt));
         int[][] prompts = [PromptTokens.Of(engine, prompt, "messages")];
         return await answering.Answer(
             http, Plan(request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format), "messages", cancel);

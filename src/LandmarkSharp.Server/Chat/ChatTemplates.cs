@@ -12,6 +12,9 @@ public static class ChatTemplates
         File.Exists(Path.Combine(folder, "chat_template.jinja")) || HasTemplate(Path.Combine(folder, "tokenizer_config.json"))
             ? null : new QuestionTemplate();
 
+    /// <summary>Whether a prompt ends in a word, so that the space at an answer's beginning belongs to the prompt.</summary>
+    internal static bool EndsInWord(string prompt) => prompt.Length > 0 && !char.IsWhiteSpace(prompt[^1]);
+
     private static bool HasTemplate(string path)
     {
         if (!File.Exists(path)) return false;

@@ -1,6 +1,7 @@
 using CsCheck;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Models;
 using LandmarkSharp.Tests.Memory;
 using LandmarkSharp.Tests.Memory.Files;
 using TorchSharp;
@@ -12,10 +13,10 @@ public sealed class SessionForkTests : MemoryShelf
 {
     [Fact]
     public void AForkEqualsAFreshSessionWhereverItLeaves() =>
-        Gen.Select(Gen.Int[1, 6], Gen.Int[1, 90], Gen.Int[0, 12], Gen.Int[0, 1000]).Sample(
-            (block, count, said, at) =>
+        Gen.Select(Gen.Int[1, 6], Gen.Enum<LandmarkLoss>(), Gen.Int[1, 90], Gen.Int[0, 12], Gen.Int[0, 1000]).Sample(
+            (block, policy, count, said, at) =>
             {
-                using var engine = TinyEngine.Create(TinyModel.Config(block));
+                using var engine = TinyEngine.Create(TinyModel.Config(block, loss: policy));
                 using var session = engine.NewSession();
                 session.Append(TinyModel.Tokens(count));
                 Ids(session, said);

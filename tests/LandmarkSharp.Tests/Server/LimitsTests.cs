@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using OpenAI.Chat;
 
 namespace LandmarkSharp.Tests.Server;
@@ -64,7 +65,10 @@ public sealed class LimitsTests(ServedModel model) : IClassFixture<ServedModel>
     public async Task AStreamThatDoesNotEndInTimeEndsWithAnError()
     {
         await using var server = await model.Start(o => (o.GraceSeconds, o.MaxAnswerTokens) = (0, 100_000));
-        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Content = new StringContent(Endless, new System.Net.Http.Headers.MediaTypeHeaderValue("application/json")) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions")
+        {
+            Content = new StringContent(Endless, new MediaTypeHeaderValue("application/json")),
+        };
         using var response = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         await server.Server.Stop();
         var last = (await response.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries)[^1];

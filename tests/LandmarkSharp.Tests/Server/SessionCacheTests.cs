@@ -31,7 +31,8 @@ public sealed class SessionCacheTests : IDisposable
     public void ATextThatDiffersForksAtAWholeBlock(int length, int common)
     {
         using var cache = new SessionCache(engine, long.MaxValue);
-        int[] first = TinyModel.Tokens(length), second = [.. first[..common], .. common < length ? new[] { (first[common] + 1) % 39, 7, 8 } : Array.Empty<int>()];
+        var first = TinyModel.Tokens(length);
+        int[] second = common < length ? [.. first[..common], (first[common] + 1) % 39, 7, 8] : first;
         var session = Read(cache, first, 0);
         cache.Return(session);
         var fork = Read(cache, second, (Math.Min(common, second.Length) - 1) / 4 * 4);
