@@ -6,6 +6,7 @@ using LandmarkSharp.Server.Scheduling;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Logging.Console;
+using OpenTelemetry.Metrics;
 
 namespace LandmarkSharp.Server;
 
@@ -21,10 +22,11 @@ public sealed class LandmarkServer : IAsyncDisposable
 {
     private readonly WebApplication app;
     private readonly ServerLog log;
+    private readonly ServerMetrics metrics;
     private readonly ServerOptions options;
 
-    private LandmarkServer(WebApplication app, Scheduler scheduler, ServerLog log, ServerOptions options) =>
-        (this.app, Scheduler, this.log, this.options) = (app, scheduler, log, options);
+    private LandmarkServer(WebApplication app, Scheduler scheduler, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
+        (this.app, Scheduler, this.log, this.metrics, this.options) = (app, scheduler, log, metrics, options);
 
     /// <summary>Where it listens.</summary>
     public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
@@ -60,15 +62,19 @@ public sealed class LandmarkServer : IAsyncDisposable
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
             json.SerializerOptions.PropertyNamingPolicy = ApiJson.Default.Options.PropertyNamingPolicy;
         });
+        builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .AddMeter(ServerMetrics.Name, "Microsoft.AspNetCore.Hosting").AddPrometheusExporter());
         var app = builder.Build();
         var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
         var scheduler = new Scheduler(engine, options, log);
         app.Use(next => http => new RequestGuard(log).Pass(http, next));
         app.UseRouting();
-        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log)).Map(app);
+        app.MapPrometheusScrapingEndpoint();
+        var metrics = new ServerMetrics(scheduler);
+        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics)).Map(app);
         await Listen(app, options);
         scheduler.Start();
-        var server = new LandmarkServer(app, scheduler, log, options);
+        var server = new LandmarkServer(app, scheduler, log, metrics, options);
         log.Listening(model, server.Address.ToString());
         return server;
     }
@@ -110,6 +116,7 @@ public sealed class LandmarkServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        metrics.Dispose();
         Scheduler.Dispose();
         await app.DisposeAsync();
     }

@@ -19,7 +19,8 @@ internal sealed record AnswerPlan(int[][] Prompts, int Answers, GenerationOption
 /// <param name="scheduler">Computes.</param>
 /// <param name="options">How long prompts may be.</param>
 /// <param name="log">Told of every answer.</param>
-internal sealed class Answering(Scheduler scheduler, ServerOptions options, ServerLog log)
+/// <param name="metrics">Counts them.</param>
+internal sealed class Answering(Scheduler scheduler, ServerOptions options, ServerLog log, ServerMetrics metrics)
 {
     private const int MostAnswers = 128;
 
@@ -41,16 +42,19 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
         var job = new AnswerJob(http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel);
         scheduler.Submit(job);
         AnswerSoFar[] answers = [.. Enumerable.Range(0, plan.Prompts.Length * plan.Answers).Select(_ => new AnswerSoFar())];
-        void Log() => log.Answered(http.Request.Path, job.PromptTokens, job.Reused, answers.Sum(a => a.Tokens.Count), clock.ElapsedMilliseconds);
-        if (plan.Streams)
+        // What fails before the first token has a status of its own, whether it streams or not.
+        await job.Tokens.WaitToReadAsync(cancel);
+        metrics.Began(clock.Elapsed);
+        void Ended()
         {
-            // What fails before the first token still has a status of its own.
-            await job.Tokens.WaitToReadAsync(cancel);
-            return TypedResults.ServerSentEvents(Events(job, plan, answers, Log, cancel));
+            var tokens = answers.Sum(a => a.Tokens.Count);
+            log.Answered(http.Request.Path, job.PromptTokens, job.Reused, tokens, clock.ElapsedMilliseconds);
+            metrics.Answered(job, tokens);
         }
+        if (plan.Streams) return TypedResults.ServerSentEvents(Events(job, plan, answers, Ended, cancel));
         await foreach (var (choice, token) in job.Tokens.ReadAllAsync(cancel)) Add(answers[choice], token, plan.Format);
         cancel.ThrowIfCancellationRequested();
-        Log();
+        Ended();
         return TypedResults.Text(plan.Format.Whole(answers, Tokens(job, answers)), "application/json");
     }
 

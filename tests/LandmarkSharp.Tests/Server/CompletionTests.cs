@@ -120,10 +120,27 @@ public sealed class CompletionTests(ServedModel model) : IClassFixture<ServedMod
         Assert.Equal("ok", TestServer.Parse(await server.Http.GetStringAsync("healthz")).GetProperty("status").GetString());
         var document = TestServer.Parse(await server.Http.GetStringAsync("openapi/v1.json"));
         Assert.Equal(
-            ["/v1/completions", "/v1/chat/completions", "/v1/models", "/v1/models/{id}", "/healthz"],
-            document.GetProperty("paths").EnumerateObject().Select(p => p.Name));
+            ["/healthz", "/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{id}"],
+            document.GetProperty("paths").EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal));
         var fields = document.GetProperty("components").GetProperty("schemas").GetProperty("ChatRequest").GetProperty("properties");
         Assert.True(fields.TryGetProperty("max_completion_tokens", out _));
+    }
+
+    [Fact]
+    public async Task WhatWasDoneIsCounted()
+    {
+        await using var server = await model.Start();
+        await server.Complete("\"prompt\":\"The sea\",\"max_tokens\":3");
+        using var refused = await server.Post("v1/completions", "{}");
+        var counted = await server.Http.GetStringAsync("metrics");
+        double Value(string name, string labels = "") => counted.Split('\n')
+            .Where(line => line.StartsWith(name, StringComparison.Ordinal) && line.Contains(labels, StringComparison.Ordinal))
+            .Sum(line => double.Parse(line[(line.LastIndexOf('}') + 1)..].Trim().Split(' ')[0]));
+        // Servers of other tests in this process are counted with it.
+        Assert.True(Value("landmark_tokens_generated_total") >= 3);
+        Assert.True(Value("landmark_first_token_seconds_count") >= 1);
+        Assert.True(Value("http_server_request_duration_seconds_count", "status_code=\"400\"") >= 1);
+        Assert.DoesNotContain("The sea", counted, StringComparison.Ordinal);
     }
 
     private static (string Text, string Finish) Only(JsonElement answer)
