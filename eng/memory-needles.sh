@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Reads a long text with ten codes hidden in it into a memory file and asks for each, from all blocks and with --focus; says how much a token took at 300,000 tokens and at
-# the end, in seconds of all processors, which what else runs changes little. What was stopped goes on. Needs `jq`.
+# Reads a long text with ten codes hidden in it into a memory file and asks for each, from all blocks and with --focus; says how much a
+# token took at 300,000 tokens and at the end, in seconds of all processors, which what else runs changes little. What was stopped goes on.
+# Needs `jq`.
 # usage: eng/memory-needles.sh LANDMARK TEXTS FOLDER BYTES [options of 'landmark memory add', such as --index hierarchical --hot 64MiB]
 #        LANDMARK: the tool's program; TEXTS: a folder of *.txt, read one after the other and again until there are BYTES;
 #        FOLDER: for the text and the memory

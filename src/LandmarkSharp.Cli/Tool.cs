@@ -18,6 +18,7 @@ internal static class Tool
             new RecallCommand(),
             new AskCommand(),
             new GenerateCommand(),
+            new ServeCommand(),
             new TraceCommand(),
             new PerplexityCommand(),
             new FidelityCommand(),

@@ -1,8 +1,13 @@
 using LandmarkSharp.Attention;
+using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
+using LandmarkSharp.Server;
+using LandmarkSharp.Server.Scheduling;
+using LandmarkSharp.Tests.Generation;
 using LandmarkSharp.Tests.Memory;
 using LandmarkSharp.Tests.Tensors;
 using LandmarkSharp.Training;
+using Microsoft.Extensions.Logging.Abstractions;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -51,6 +56,26 @@ public sealed class NativeMemoryTests
         Assert.Equal(before, Tensor.TotalCount);
         foreach (var type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
             Checkpoint.Save(decoder, folder.Path, type);
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public async Task AServersSessionsLeaveNothing()
+    {
+        using var engine = TinyEngine.Create(TinyModel.Config(3));
+        var before = Count();
+        using (var scheduler = new Scheduler(engine, new ServerOptions(), new ServerLog(NullLogger<ServerLog>.Instance)))
+        {
+            scheduler.Start();
+            AnswerJob[] jobs = [.. Enumerable.Range(0, 6).Select(i =>
+                new AnswerJob("a", [TinyModel.Tokens(100 + (i / 2 * 100))], 2, new GenerationOptions { MaxTokens = 5 }, default))];
+            foreach (var job in jobs) scheduler.Submit(job);
+            foreach (var job in jobs)
+                await foreach (var _ in job.Tokens.ReadAllAsync())
+                {
+                }
+            Assert.True(scheduler.State.CachedBytes > 0);
+        }
         Assert.Equal(before, Tensor.TotalCount);
     }
 

@@ -42,6 +42,12 @@ public sealed record GenerationOptions
     /// </summary>
     public bool RecordReads { get; init; }
 
+    /// <summary>
+    /// With how many of the likeliest tokens each token's <see cref="GeneratedToken.LogProbabilities"/> come: 0 for its own alone; null for
+    /// none.
+    /// </summary>
+    public int? LogProbabilities { get; init; }
+
     /// <summary>These options, when they make sense.</summary>
     /// <exception cref="LandmarkException">A number is out of range, or a stop string is empty.</exception>
     public GenerationOptions Checked()
@@ -58,6 +64,7 @@ public sealed record GenerationOptions
         Require(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty),
             $"The repetition penalty is {RepetitionPenalty}; it must be above 0.");
         Require(RepetitionWindow >= 0, $"The repetition window is {RepetitionWindow}; it must be 0 or more.");
+        Require(LogProbabilities is null or >= 0, $"The number of the likeliest tokens is {LogProbabilities}; it must be 0 or more.");
         Require(Stop.All(s => s.Length > 0), "A stop string is empty; leave it out.");
         return this;
     }
@@ -84,4 +91,7 @@ public readonly record struct GeneratedToken(int Id, string Text, FinishReason? 
 {
     /// <summary>What the token was read from; null unless <see cref="GenerationOptions.RecordReads"/> asks for it.</summary>
     public TokenReads? Reads { get; init; }
+
+    /// <summary>How likely the token was; null unless <see cref="GenerationOptions.LogProbabilities"/> asks for it.</summary>
+    public TokenLogProbabilities? LogProbabilities { get; init; }
 }

@@ -149,7 +149,7 @@ public sealed class LandmarkEngine : IDisposable
     /// </exception>
     public Session OpenSession(OpenMemory memory, string name) => NewSession(memory, SavedSession.Find(memory, name));
 
-    private Session NewSession(OpenMemory memory, SavedSession? saved)
+    internal Session NewSession(OpenMemory memory, SavedSession? saved)
     {
         if (memory.Model != this.MemoryModel() || Retrieval!.WindowIsCall || (Retrieval.BlockType ?? memory.Type) != memory.Type)
             throw new LandmarkException("The memory was opened for another model, or for one that reads otherwise; open it with this one.");
@@ -201,7 +201,7 @@ public sealed class LandmarkEngine : IDisposable
 
     /// <summary>Throws where a token is no text's: outside the vocabulary, or one of the model's own.</summary>
     /// <exception cref="LandmarkException">One is; the message says which.</exception>
-    internal void RequireRegular(ReadOnlySpan<int> tokens)
+    public void RequireRegular(ReadOnlySpan<int> tokens)
     {
         foreach (var token in tokens)
         {

@@ -3,16 +3,16 @@ using LandmarkSharp.Memory.Files;
 
 namespace LandmarkSharp.Generation;
 
-/// <summary>A session as it lies in a memory file.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Held">Its tokens whose keys and values are there.</param>
+/// <summary>A session as it lies in a memory file, or as it stands in another that goes on.</summary>
+/// <param name="Name">Its name; null for none.</param>
+/// <param name="Held">Its tokens whose keys and values are there: whole blocks.</param>
 /// <param name="Waiting">Those after them, one at least: what they predict is not kept, so they are computed again.</param>
 /// <param name="Blocks">Blocks that are there.</param>
 /// <param name="Read">Reads a layer's into a memory, after so many that are there.</param>
-/// <param name="Version">Tells it from others of its name.</param>
+/// <param name="Version">Tells it from others of its name in a memory file; null for one that lies in none.</param>
 /// <param name="Changes">How the documents differ from those that it had read; null where it is not known what it had.</param>
 internal sealed record SavedSession(
-    string Name, int[] Held, int[] Waiting, int Blocks, Action<int, LayerBlocks, long> Read, DocumentVersion Version, DocumentChanges? Changes)
+    string? Name, int[] Held, int[] Waiting, int Blocks, Action<int, LayerBlocks, long> Read, DocumentVersion? Version = null, DocumentChanges? Changes = null)
 {
     /// <summary>Finds one.</summary>
     /// <exception cref="LandmarkException">There is none of that name, or its tokens are damaged.</exception>

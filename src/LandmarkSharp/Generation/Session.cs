@@ -45,6 +45,9 @@ public sealed partial class Session : IDisposable
     /// </summary>
     public IReadOnlyList<int> Tokens => text;
 
+    /// <summary>How many of <see cref="Tokens"/> have keys and values; the last ones wait.</summary>
+    public int Computed => text.Count - Waiting;
+
     /// <summary>
     /// Blocks of what was read and generated so far, those of a memory with which the session began and the unfinished one counted; 0 for a
     /// model without landmarks.
@@ -175,18 +178,28 @@ public sealed partial class Session : IDisposable
         for (var n = 1; n <= options.MaxTokens; n++)
         {
             cancel.ThrowIfCancellationRequested();
-            var id = sampler.Next(NextLogits(), text);
-            var reads = Trace.Recorder?.Take();
+            var logits = NextLogits();
+            var likely = options.LogProbabilities is { } count ? TokenLogProbabilities.Of(logits, landmark?.OwnTokens ?? [], count) : null;
+            var id = sampler.Next(logits, text);
+            var (reads, probabilities) = (Trace.Recorder?.Take(), likely?.Invoke(id));
             if (options.StopAtEndOfText && EndsText(id))
             {
-                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText) { Reads = reads };
+                yield return new GeneratedToken(id, filter.Push(decoder.Flush()) + filter.Flush(), FinishReason.EndOfText)
+                {
+                    Reads = reads,
+                    LogProbabilities = probabilities,
+                };
                 yield break;
             }
             Push([id]);
             var shown = filter.Push(decoder.Push(id));
             var full = n == options.MaxTokens && !filter.Stopped;
             if (full) shown += filter.Push(decoder.Flush()) + filter.Flush();
-            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null) { Reads = reads };
+            yield return new GeneratedToken(id, shown, filter.Stopped ? FinishReason.Stop : full ? FinishReason.Length : null)
+            {
+                Reads = reads,
+                LogProbabilities = probabilities,
+            };
             if (filter.Stopped) yield break;
         }
     }

@@ -84,6 +84,15 @@ internal sealed class LayerBlocks(
         Landmarks.narrow(1, first, count).zero_();
     }
 
+    /// <summary>Copies blocks from where they stand in the same layer of another memory, with their landmark keys.</summary>
+    public void CopyFrom(LayerBlocks other, long first, long count)
+    {
+        using var scope = NewDisposeScope();
+        Blocks.narrow(0, first, count).copy_(other.Blocks.narrow(0, first, count));
+        Scales?.narrow(0, first, count).copy_(other.Scales!.narrow(0, first, count));
+        Landmarks.narrow(1, first, count).copy_(other.Landmarks.narrow(1, first, count));
+    }
+
     /// <summary>Writes a pass's keys and values to their places.</summary>
     /// <param name="k">[G, T, d], at block-local phase.</param>
     /// <param name="v">[G, T, d].</param>

@@ -116,6 +116,9 @@ public sealed class Tokenizer
     public string Piece(int id) => parts.Vocabulary[id]?.Text ?? throw new LandmarkException(
         $"The tokenizer has no token {id}; its ids go from 0 to {VocabularySize - 1}.");
 
+    /// <summary>The bytes that a token adds to a text: part of a character, or several; none for marks and ids without a piece.</summary>
+    public ReadOnlySpan<byte> Bytes(int id) => parts.Vocabulary[id]?.Bytes;
+
     /// <summary>The token with exactly this spelling in the tokenizer's own file, or null.</summary>
     public int? Find(string piece) => parts.Vocabulary.Find(piece);
 

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using LandmarkSharp.Server;
+using LandmarkSharp.Server.Chat;
+
+namespace LandmarkSharp.Cli.Commands;
+
+/// <summary><c>landmark serve</c>: a model that programs ask over HTTP.</summary>
+internal sealed class ServeCommand : LandmarkCommand
+{
+    private readonly Option<string?> address = new("--address") { Description = "Address to listen on, one of this machine's own.", HelpName = "IP" };
+    private readonly Option<int?> port = new("--port") { Description = "Port to listen on; 0 takes any that is free.", HelpName = "N" };
+    private readonly Option<int?> concurrency =
+        new("--concurrency") { Description = "Requests that are computed at once, each a little in turn.", HelpName = "N" };
+    private readonly Option<int?> queue =
+        new("--queue-length") { Description = "Requests that may wait; one more is told to come again.", HelpName = "N" };
+    private readonly Option<int?> prompt = new("--max-prompt-tokens") { Description = "Tokens that a prompt may have.", HelpName = "N" };
+    private readonly Option<int?> answer = new("--max-answer-tokens") { Description = "Tokens that an answer may have.", HelpName = "N" };
+    private readonly Option<string?> body =
+        new("--max-body") { Description = "Bytes that a request may have, such as 16MiB.", HelpName = "BYTES" };
+    private readonly Option<string?> cache = new("--cache")
+    {
+        Description = "Bytes of keys and values kept of earlier texts, such as 1GiB; 0 keeps none.",
+        HelpName = "BYTES",
+    };
+    private readonly Option<int?> grace =
+        new("--grace") { Description = "Seconds in which answers end when the server is asked to stop.", HelpName = "SECONDS" };
+    private readonly ModelOptions model = new();
+
+    public ServeCommand()
+        : base(
+            "serve", "Answers programs over HTTP, by OpenAI's protocol.",
+            "serve", "serve --model models/mine --port 9000 --concurrency 8 --cache 4GiB")
+    {
+        foreach (var option in (Option[])[address, port, concurrency, queue, prompt, answer, body, cache, grace]) Options.Add(option);
+        model.AddTo(this);
+    }
+
+    /// <summary>As long as the longest time that answers may be given to end in.</summary>
+    public override TimeSpan StopsWithin => TimeSpan.FromMinutes(11);
+
+    protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
+    {
+        var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory());
+        var folder = Path.GetFullPath(model.Folder(parsed));
+        using var engine = model.Load(parsed);
+        var template = ChatTemplates.Of(folder);
+        if (template is null)
+            Tool.Warn("The model has a chat template, which is not read, so conversations are refused; completions are answered.", parsed);
+        Serve(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder))).GetAwaiter().GetResult();
+        return Tool.Success;
+
+        async Task Serve(string name)
+        {
+            await using var server = await LandmarkServer.Start(
+                engine, name, options, template, logging => LandmarkServer.LogToStandardError(logging, output.IsJson));
+            output.Line($"Serving {Spectre.Console.Markup.Escape(name)} on {server.Address}v1");
+            output.Event(new { @event = "listening", model = name, address = server.Address });
+            await Task.Delay(Timeout.Infinite, cancel).ContinueWith(_ => { }, TaskScheduler.Default);
+            await server.Stop();
+        }
+    }
+
+    /// <summary>What the command line says of the server's options.</summary>
+    private Dictionary<string, string?> Given(ParseResult parsed)
+    {
+        string? Bytes(Option<string?> option) => parsed.GetValue(option) is { } text ? ByteSize.Parse(text, option).ToString() : null;
+        return new Dictionary<string, string?>
+        {
+            [nameof(ServerOptions.Address)] = parsed.GetValue(address),
+            [nameof(ServerOptions.Port)] = parsed.GetValue(port)?.ToString(),
+            [nameof(ServerOptions.Concurrency)] = parsed.GetValue(concurrency)?.ToString(),
+            [nameof(ServerOptions.QueueLength)] = parsed.GetValue(queue)?.ToString(),
+            [nameof(ServerOptions.MaxPromptTokens)] = parsed.GetValue(prompt)?.ToString(),
+            [nameof(ServerOptions.MaxAnswerTokens)] = parsed.GetValue(answer)?.ToString(),
+            [nameof(ServerOptions.MaxBodyBytes)] = Bytes(body),
+            [nameof(ServerOptions.CacheBytes)] = Bytes(cache),
+            [nameof(ServerOptions.GraceSeconds)] = parsed.GetValue(grace)?.ToString(),
+        }.Where(o => o.Value is not null).ToDictionary();
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Text;
+
+namespace LandmarkSharp.Server.Api;
+
+/// <summary>Answers as one of the protocol's two forms tells them.</summary>
+/// <param name="tokenizer">The model's tokenizer.</param>
+/// <param name="model">The model's name.</param>
+/// <param name="trimsStart">Whether white space at an answer's beginning belongs to the prompt, whose last word it follows.</param>
+internal abstract class AnswerFormat(Tokenizer tokenizer, string model, bool trimsStart)
+{
+    /// <summary>The model's tokenizer.</summary>
+    protected Tokenizer Tokenizer => tokenizer;
+
+    /// <summary>The model's name.</summary>
+    protected string Model => model;
+
+    /// <summary>When this was asked, in seconds since 1970.</summary>
+    protected long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+
+    /// <summary>The part of a token's text that is shown.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="begun">Whether anything of the answer was shown before.</param>
+    public string Shown(string text, bool begun) => trimsStart && !begun ? text.TrimStart() : text;
+
+    /// <summary>All answers at once.</summary>
+    public abstract string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage);
+
+    /// <summary>A token of an answer, as an event of a stream.</summary>
+    /// <param name="choice">Which answer.</param>
+    /// <param name="text">What it shows.</param>
+    /// <param name="token">The token.</param>
+    public abstract string Chunk(int choice, string text, GeneratedToken token);
+
+    /// <summary>The last event of a stream that tells the tokens.</summary>
+    public abstract string Last(Usage usage);
+
+    /// <summary>Why an answer ended, in the protocol's words.</summary>
+    protected static string? Reason(FinishReason? finish) => finish switch
+    {
+        null => null,
+        FinishReason.Length => "length",
+        _ => "stop",
+    };
+
+    /// <summary>An object as JSON.</summary>
+    protected static string Json<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);
+}

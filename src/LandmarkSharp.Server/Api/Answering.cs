@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Scheduling;
+
+namespace LandmarkSharp.Server.Api;
+
+/// <summary>What a request asks for.</summary>
+/// <param name="Prompts">Each prompt's tokens.</param>
+/// <param name="Answers">Answers to each.</param>
+/// <param name="Sampling">How tokens are chosen.</param>
+/// <param name="Streams">Whether the answer comes as it is made.</param>
+/// <param name="TellsUsage">Whether its last event tells the tokens then.</param>
+/// <param name="Format">The protocol's form.</param>
+internal sealed record AnswerPlan(int[][] Prompts, int Answers, GenerationOptions Sampling, bool Streams, bool TellsUsage, AnswerFormat Format);
+
+/// <summary>Has requests computed and sends what comes, at once or as events.</summary>
+/// <param name="scheduler">Computes.</param>
+/// <param name="options">How long prompts may be.</param>
+/// <param name="log">Told of every answer.</param>
+/// <param name="metrics">Counts them.</param>
+internal sealed class Answering(Scheduler scheduler, ServerOptions options, ServerLog log, ServerMetrics metrics)
+{
+    private const int MostAnswers = 128;
+
+    /// <summary>Answers a request.</summary>
+    /// <param name="http">The request.</param>
+    /// <param name="plan">What it asks for.</param>
+    /// <param name="field">The field that prompts come from.</param>
+    /// <param name="cancel">Told when the client goes away.</param>
+    public async Task<IResult> Answer(HttpContext http, AnswerPlan plan, string field, CancellationToken cancel)
+    {
+        var clock = Stopwatch.StartNew();
+        if (plan.Prompts.FirstOrDefault(p => p.Length > options.MaxPromptTokens) is { } tooLong)
+            throw RequestException.Field(
+                field, $"The text has {tooLong.Length:N0} tokens, and this server reads up to {options.MaxPromptTokens:N0}; send a shorter one.",
+                "context_length_exceeded");
+        if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
+            throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
+        // A connection is a client, until there are keys.
+        var job = new AnswerJob(http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel);
+        scheduler.Submit(job);
+        AnswerSoFar[] answers = [.. Enumerable.Range(0, plan.Prompts.Length * plan.Answers).Select(_ => new AnswerSoFar())];
+        // What fails before the first token has a status of its own, whether it streams or not.
+        await job.Tokens.WaitToReadAsync(cancel);
+        metrics.Began(clock.Elapsed);
+        void Ended()
+        {
+            var tokens = answers.Sum(a => a.Tokens.Count);
+            log.Answered(http.Request.Path, job.PromptTokens, job.Reused, tokens, clock.ElapsedMilliseconds);
+            metrics.Answered(job, tokens);
+        }
+        if (plan.Streams) return TypedResults.ServerSentEvents(Events(job, plan, answers, Ended, cancel));
+        await foreach (var (choice, token) in job.Tokens.ReadAllAsync(cancel)) Add(answers[choice], token, plan.Format);
+        cancel.ThrowIfCancellationRequested();
+        Ended();
+        return TypedResults.Text(plan.Format.Whole(answers, Tokens(job, answers)), "application/json");
+    }
+
+    private static async IAsyncEnumerable<string> Events(
+        AnswerJob job, AnswerPlan plan, AnswerSoFar[] answers, Action ended, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        while (true)
+        {
+            var (more, failure) = await Wait(job, cancel);
+            if (failure is not null)
+            {
+                yield return JsonSerializer.Serialize(ErrorBody.Of(ErrorBody.Failure(failure)), Protocol.Json.ErrorBody);
+                yield break;
+            }
+            if (!more) break;
+            while (job.Tokens.TryRead(out var next))
+            {
+                var (choice, token) = next;
+                var shown = Add(answers[choice], token, plan.Format);
+                if (shown.Length > 0 || token.Finish is not null || token.LogProbabilities is not null)
+                    yield return plan.Format.Chunk(choice, shown, token);
+            }
+        }
+        cancel.ThrowIfCancellationRequested();
+        if (plan.TellsUsage) yield return plan.Format.Last(Tokens(job, answers));
+        ended();
+        yield return "[DONE]";
+    }
+
+    private static async Task<(bool More, Exception? Failure)> Wait(AnswerJob job, CancellationToken cancel)
+    {
+        try
+        {
+            return (await job.Tokens.WaitToReadAsync(cancel), null);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return (false, e);
+        }
+    }
+
+    private static string Add(AnswerSoFar answer, GeneratedToken token, AnswerFormat format)
+    {
+        var shown = format.Shown(token.Text, answer.Begun);
+        answer.Add(token, shown);
+        return shown;
+    }
+
+    private static Usage Tokens(AnswerJob job, AnswerSoFar[] answers)
+    {
+        var generated = answers.Sum(a => a.Tokens.Count);
+        return new Usage(job.PromptTokens, generated, job.PromptTokens + generated, new PromptTokensDetails(job.Reused));
+    }
+}

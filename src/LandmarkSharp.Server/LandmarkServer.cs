@@ -1,0 +1,123 @@
+using System.Net.Sockets;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Api;
+using LandmarkSharp.Server.Chat;
+using LandmarkSharp.Server.Scheduling;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Logging.Console;
+using OpenTelemetry.Metrics;
+
+namespace LandmarkSharp.Server;
+
+/// <summary>A model that programs ask over HTTP, by OpenAI's protocol.</summary>
+/// <example>
+/// <code>
+/// using var engine = LandmarkEngine.Load("models/landmark-10m");
+/// await using var server = await LandmarkServer.Start(engine, "landmark-10m", new ServerOptions(), new QuestionTemplate());
+/// Console.WriteLine(server.Address);
+/// </code>
+/// </example>
+public sealed class LandmarkServer : IAsyncDisposable
+{
+    private readonly WebApplication app;
+    private readonly ServerLog log;
+    private readonly ServerMetrics metrics;
+    private readonly ServerOptions options;
+
+    private LandmarkServer(WebApplication app, Scheduler scheduler, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
+        (this.app, Scheduler, this.log, this.metrics, this.options) = (app, scheduler, log, metrics, options);
+
+    /// <summary>Where it listens.</summary>
+    public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
+
+    /// <summary>What computes.</summary>
+    internal Scheduler Scheduler { get; }
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="engine">The model, which must not be disposed before the server.</param>
+    /// <param name="model">Its name.</param>
+    /// <param name="options">Where to listen, and how much to take on.</param>
+    /// <param name="template">How the model is told a conversation; null refuses conversations.</param>
+    /// <param name="logging">What becomes of notes; they are written nowhere when not given.</param>
+    /// <exception cref="LandmarkException">An option makes no sense, or the port is taken.</exception>
+    public static async Task<LandmarkServer> Start(
+        LandmarkEngine engine, string model, ServerOptions options, IChatTemplate? template, Action<ILoggingBuilder>? logging = null)
+    {
+        options.Checked();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        logging?.Invoke(builder.Logging);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+            kestrel.Listen(LoopbackAttribute.Address(options.Address)!, options.Port);
+        });
+        builder.Services.AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info.Title = "LandmarkSharp";
+            return Task.CompletedTask;
+        })).ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+            json.SerializerOptions.PropertyNamingPolicy = ApiJson.Default.Options.PropertyNamingPolicy;
+        });
+        builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .AddMeter(ServerMetrics.Name, "Microsoft.AspNetCore.Hosting").AddPrometheusExporter());
+        var app = builder.Build();
+        var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
+        var scheduler = new Scheduler(engine, options, log);
+        app.Use(next => http => new RequestGuard(log).Pass(http, next));
+        app.UseRouting();
+        app.MapPrometheusScrapingEndpoint();
+        var metrics = new ServerMetrics(scheduler);
+        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics)).Map(app);
+        await Listen(app, options);
+        scheduler.Start();
+        var server = new LandmarkServer(app, scheduler, log, metrics, options);
+        log.Listening(model, server.Address.ToString());
+        return server;
+    }
+
+    /// <summary>Writes notes on stderr, a line each.</summary>
+    /// <param name="logging">Where notes go.</param>
+    /// <param name="json">Whether as JSON.</param>
+    public static void LogToStandardError(ILoggingBuilder logging, bool json)
+    {
+        if (json) logging.AddJsonConsole();
+        else logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+        // What fails at the start is told by who started it.
+        logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
+        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    /// <summary>Takes no more requests, lets answers end, as long as the options give them, and stops.</summary>
+    public async Task Stop()
+    {
+        log.Stopping(options.GraceSeconds);
+        await Scheduler.Stop(TimeSpan.FromSeconds(options.GraceSeconds));
+        await app.StopAsync();
+    }
+
+    private static async Task Listen(WebApplication app, ServerOptions options)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            await app.DisposeAsync();
+            var taken = e is IOException ? "is taken by another program" : "may not be listened on";
+            throw new LandmarkException($"The port {options.Port} of {options.Address} {taken}; choose another, or 0 for any that is free.", e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        metrics.Dispose();
+        Scheduler.Dispose();
+        await app.DisposeAsync();
+    }
+}

@@ -1,0 +1,163 @@
+using LandmarkSharp.Generation;
+
+namespace LandmarkSharp.Server.Scheduling;
+
+/// <summary>
+/// Computes requests on one thread, for libtorch uses all processors for each: a turn each, clients in turn and a client's requests in turn,
+/// so that nobody waits for a long text of another or for many requests of one.
+/// </summary>
+internal sealed class Scheduler : IDisposable
+{
+    private readonly LandmarkEngine engine;
+    private readonly ServerOptions options;
+    private readonly ServerLog log;
+    private readonly SessionCache cache;
+    private readonly Thread thread;
+    private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // All below is guarded by the list of those that wait.
+    private readonly List<AnswerJob> waiting = [];
+    private readonly List<AnswerJob> active = [];
+    private readonly Dictionary<string, long> served = [];                                  // each active client's last turn
+    private long turn;
+    private bool closed;
+    private Exception? ended;
+
+    /// <summary>Makes one that computes nothing yet.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="options">How much is taken on.</param>
+    /// <param name="log">Told of failures.</param>
+    public Scheduler(LandmarkEngine engine, ServerOptions options, ServerLog log)
+    {
+        (this.engine, this.options, this.log, cache) = (engine, options, log, new SessionCache(engine, options.CacheBytes));
+        thread = new Thread(Compute) { Name = "landmark compute", IsBackground = true };
+    }
+
+    /// <summary>Requests that are computed, those that wait, and bytes that are kept of earlier texts.</summary>
+    public (int Active, int Waiting, long CachedBytes, bool IsClosed) State
+    {
+        get
+        {
+            lock (waiting) return (active.Count, waiting.Count, cache.Bytes, closed);
+        }
+    }
+
+    /// <summary>Begins to compute.</summary>
+    public void Start() => thread.Start();
+
+    /// <summary>Takes a request on.</summary>
+    /// <exception cref="RequestException">Too many wait, or the server is stopping.</exception>
+    public void Submit(AnswerJob job)
+    {
+        lock (waiting)
+        {
+            if (closed) throw RequestException.Stopping();
+            waiting.RemoveAll(Abandoned);
+            if (active.Count + waiting.Count >= options.Concurrency + options.QueueLength)
+                throw new RequestException(
+                    StatusCodes.Status429TooManyRequests, "Too many requests are waiting here; ask again in a second.", code: "too_many_requests");
+            waiting.Add(job);
+            Monitor.Pulse(waiting);
+        }
+    }
+
+    /// <summary>Takes no more requests, and ends when those there are have ended; those that have not in time are told so.</summary>
+    public async Task Stop(TimeSpan grace)
+    {
+        lock (waiting)
+        {
+            closed = true;
+            Monitor.Pulse(waiting);
+        }
+        if (await Task.WhenAny(idle.Task, Task.Delay(grace)) != idle.Task)
+        {
+            lock (waiting)
+            {
+                ended = RequestException.Stopping();
+                Monitor.Pulse(waiting);
+            }
+        }
+        await idle.Task;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (waiting) (closed, ended) = (true, ended ?? RequestException.Stopping());
+        if (!thread.IsAlive) return;
+        lock (waiting) Monitor.Pulse(waiting);
+        thread.Join();
+    }
+
+    private void Compute()
+    {
+        while (Next() is { } job)
+        {
+            var (more, failure) = (false, (Exception?)null);
+            try
+            {
+                more = !job.IsCancelled && job.Turn(engine, cache);
+            }
+            catch (Exception e)
+            {
+                failure = e;
+                if (e is not RequestException) log.AnswerFailed(e);
+            }
+            if (!more) End(job, failure);
+        }
+        cache.Dispose();
+        idle.TrySetResult();
+    }
+
+    /// <summary>The request whose turn it is; null when there will be no more.</summary>
+    private AnswerJob? Next()
+    {
+        lock (waiting)
+        {
+            while (true)
+            {
+                if (ended is not null) Abort(ended);
+                waiting.RemoveAll(Abandoned);
+                while (active.Count < options.Concurrency && waiting.Count > 0) Admit();
+                if (active.Count > 0) break;
+                if (closed) return null;
+                Monitor.Wait(waiting);
+            }
+            var next = active.MinBy(j => (served[j.Client], j.LastTurn))!;
+            served[next.Client] = next.LastTurn = ++turn;
+            return next;
+        }
+    }
+
+    /// <summary>Takes on the one that waits longest of the client that has fewest.</summary>
+    private void Admit()
+    {
+        var job = waiting.MinBy(w => active.Count(a => a.Client == w.Client))!;
+        waiting.Remove(job);
+        active.Add(job);
+        served.TryAdd(job.Client, 0);
+    }
+
+    private void End(AnswerJob job, Exception? failure)
+    {
+        lock (waiting)
+        {
+            job.End(cache, failure);
+            active.Remove(job);
+            if (active.TrueForAll(a => a.Client != job.Client)) served.Remove(job.Client);
+        }
+    }
+
+    private void Abort(Exception reason)
+    {
+        foreach (var job in waiting) job.Fail(reason);
+        waiting.Clear();
+        foreach (var job in active.ToArray()) End(job, reason);
+    }
+
+    private static bool Abandoned(AnswerJob job)
+    {
+        if (job.IsCancelled) job.Fail(null);
+        return job.IsCancelled;
+    }
+}

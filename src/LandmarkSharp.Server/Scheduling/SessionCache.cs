@@ -1,0 +1,99 @@
+using LandmarkSharp.Generation;
+
+namespace LandmarkSharp.Server.Scheduling;
+
+/// <summary>
+/// Sessions whose requests have ended, so that a text which begins as one of theirs is not read again. Those used least recently go first.
+/// Used by one thread.
+/// </summary>
+/// <param name="engine">The model.</param>
+/// <param name="limit">Bytes of keys and values kept.</param>
+internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposable
+{
+    private readonly List<Session> sessions = [];                                           // the one used last is the last
+
+    /// <summary>Bytes of keys and values that are kept.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>
+    /// A session that has read as much of a prompt as any: the kept one itself if that is all that it read, or one that forks from it where
+    /// the prompt differs, at a whole block. Models without landmarks have no blocks to fork at.
+    /// </summary>
+    /// <param name="prompt">The prompt's tokens.</param>
+    /// <param name="more">Tokens that may come after it.</param>
+    /// <param name="reused">Tokens whose keys and values are there.</param>
+    /// <exception cref="RequestException">There is no memory for it.</exception>
+    public Session Take(int[] prompt, int more, out int reused)
+    {
+        var kept = sessions.MaxBy(s => Usable(s, prompt));
+        reused = kept is null ? 0 : Usable(kept, prompt);
+        if (reused == 0) kept = null;
+        var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
+        var goesOn = kept is not null && common == kept.Tokens.Count;
+        // Memory of texts that have ended serves those that are asked about now.
+        while (!engine.HasRoom((long)prompt.Length + more - (goesOn ? common : 0)))
+        {
+            if (sessions.Find(s => s != kept) is { } other)
+                Drop(other);
+            else if (kept is null || goesOn)
+                throw new RequestException(
+                    StatusCodes.Status503ServiceUnavailable,
+                    $"There is no memory for a text of {prompt.Length:N0} tokens now; ask again later, or send a shorter one.", code: "no_memory");
+            else
+            {
+                Drop(kept);
+                (kept, reused) = (null, 0);
+            }
+        }
+        if (kept is null) return engine.NewSession();
+        sessions.Remove(kept);
+        if (!goesOn)
+        {
+            var fork = kept.Fork(common);
+            // A conversation goes on: of what the answer's last tokens were, nobody asks again.
+            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) kept.Dispose();
+            else sessions.Add(kept);
+            kept = fork;
+        }
+        Bytes = sessions.Sum(s => s.MemoryBytes);
+        return kept;
+    }
+
+    /// <summary>Keeps a session for texts that begin as its own.</summary>
+    public void Return(Session session)
+    {
+        sessions.Add(session);
+        Bytes += session.MemoryBytes;
+        while (Bytes > limit) Drop(sessions[0]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        while (sessions.Count > 0) Drop(sessions[0]);
+    }
+
+    private void Drop(Session session)
+    {
+        sessions.Remove(session);
+        Bytes -= session.MemoryBytes;
+        session.Dispose();
+    }
+
+    /// <summary>Tokens of a prompt that need not be computed.</summary>
+    private int Usable(Session session, int[] prompt)
+    {
+        var common = CommonTokens(session.Tokens, prompt);
+        if (common == session.Tokens.Count) return session.Computed;
+        return engine.Config.Landmark is { BlockTokens: var block } ? Math.Min(common - 1, session.Computed) / block * block : 0;
+    }
+
+    private static int CommonTokens(IReadOnlyList<int> read, int[] prompt)
+    {
+        var most = Math.Min(read.Count, prompt.Length);
+        for (var i = 0; i < most; i++)
+            if (read[i] != prompt[i])
+                return i;
+        return most;
+    }
+}

@@ -1,0 +1,51 @@
+using LandmarkSharp.Server;
+using LandmarkSharp.Tests.Memory.Files;
+
+namespace LandmarkSharp.Tests.Server;
+
+/// <summary>Options from a file and the command line, and what is wrong with them.</summary>
+public sealed class ServerConfigurationTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    [Fact]
+    public void TheCommandLineComesBeforeTheFile()
+    {
+        folder.Write("appsettings.json", """{"Server":{"Port":9000,"Concurrency":7},"Logging":{}}""");
+        var options = Read(("Port", "9001"));
+        Assert.Equal((9001, 7, new ServerOptions().QueueLength), (options.Port, options.Concurrency, options.QueueLength));
+    }
+
+    [Theory]
+    [InlineData("Port", "65536", "Port must be between 0 and 65535")]
+    [InlineData("Concurrency", "0", "Concurrency must be between 1 and 256")]
+    [InlineData("QueueLength", "-1", "QueueLength must be between")]
+    [InlineData("MaxPromptTokens", "0", "MaxPromptTokens must be between 1")]
+    [InlineData("MaxAnswerTokens", "0", "MaxAnswerTokens must be between 1")]
+    [InlineData("MaxBodyBytes", "7", "MaxBodyBytes must be between 1024 and 1099511627776")]
+    [InlineData("CacheBytes", "-1", "CacheBytes must be between 0 and 562949953421312")]
+    [InlineData("GraceSeconds", "1000", "GraceSeconds must be between 0 and 600")]
+    [InlineData("Address", "0.0.0.0", "no keys")]
+    [InlineData("Address", "example.org", "no keys")]
+    [InlineData("Port", "many", "cannot be read")]
+    [InlineData("Prot", "80", "cannot be read")]
+    public void WhatMakesNoSenseIsSaid(string name, string value, string part) => Refusals.Says(() => Read((name, value)), part);
+
+    [Fact]
+    public void AFileThatIsNoJsonIsNamed()
+    {
+        folder.Write("appsettings.json", "{");
+        Refusals.Says(() => Read(), "appsettings.json");
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    [InlineData("localhost")]
+    public void ThisMachinesAddressesAreTaken(string address) => Assert.Equal(address, Read(("Address", address)).Address);
+
+    public void Dispose() => folder.Dispose();
+
+    private ServerOptions Read(params (string Name, string Value)[] given) =>
+        ServerConfiguration.Read(given.ToDictionary(g => g.Name, g => (string?)g.Value), folder.Path);
+}
