@@ -38,11 +38,11 @@ public sealed class LandmarkServer : IAsyncDisposable
     /// <param name="engine">The model, which must not be disposed before the server.</param>
     /// <param name="model">Its name.</param>
     /// <param name="options">Where to listen, and how much to take on.</param>
-    /// <param name="template">How the model is told a conversation; null refuses conversations.</param>
+    /// <param name="template">How the model is told a conversation.</param>
     /// <param name="logging">What becomes of notes; they are written nowhere when not given.</param>
     /// <exception cref="LandmarkException">An option makes no sense, or the port is taken.</exception>
     public static async Task<LandmarkServer> Start(
-        LandmarkEngine engine, string model, ServerOptions options, IChatTemplate? template, Action<ILoggingBuilder>? logging = null)
+        LandmarkEngine engine, string model, ServerOptions options, IChatTemplate template, Action<ILoggingBuilder>? logging = null)
     {
         options.Checked();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());

@@ -44,8 +44,6 @@ internal sealed class ServeCommand : LandmarkCommand
         var folder = Path.GetFullPath(model.Folder(parsed));
         using var engine = model.Load(parsed);
         var template = ChatTemplates.Of(folder);
-        if (template is null)
-            Tool.Warn("The model has a chat template, which is not read, so conversations are refused; completions are answered.", parsed);
         Serve(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder))).GetAwaiter().GetResult();
         return Tool.Success;
 

@@ -1,18 +1,19 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Chat;
 using LandmarkSharp.Server.Scheduling;
+using LandmarkSharp.Text.Chat;
 
 namespace LandmarkSharp.Server.Api;
 
 /// <summary>What the server answers to.</summary>
 /// <param name="engine">The model.</param>
 /// <param name="model">Its name.</param>
-/// <param name="template">How it is told a conversation; null if nothing here can.</param>
+/// <param name="template">How it is told a conversation.</param>
 /// <param name="scheduler">Computes.</param>
 /// <param name="options">How much is taken on.</param>
 /// <param name="answering">Answers.</param>
 internal sealed class Endpoints(
-    LandmarkEngine engine, string model, IChatTemplate? template, Scheduler scheduler, ServerOptions options, Answering answering)
+    LandmarkEngine engine, string model, IChatTemplate template, Scheduler scheduler, ServerOptions options, Answering answering)
 {
     private readonly ModelInfo info = new(model, "model", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), "landmarksharp");
 
@@ -46,12 +47,9 @@ internal sealed class Endpoints(
         Served(request.Model);
         var sampling = request.Sampling(options);
         var turns = request.Turns();
-        if (template is null)
-            throw RequestException.Field(
-                "model", $"The model '{model}' has a chat template, which this server does not read; use /v1/completions.", "no_template");
         var prompt = Rendered(template, turns);
-        var format = new ChatFormat(engine.Tokenizer, model, trimsStart: ChatTemplates.EndsInWord(prompt));
-        int[][] prompts = [PromptTokens.Of(engine, prompt, "messages")];
+        var format = new ChatFormat(engine.Tokenizer, model, trimsStart: prompt.EndsInWord());
+        int[][] prompts = [PromptTokens.Checked(engine, template.Encode(prompt, engine.Tokenizer), "messages")];
         return await answering.Answer(
             http, Plan(request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format), "messages", cancel);
     }
@@ -67,7 +65,7 @@ internal sealed class Endpoints(
     private static AnswerPlan Plan(SamplingRequest request, int[][] prompts, GenerationOptions sampling, AnswerFormat format) =>
         new(prompts, request.N ?? 1, sampling, request.Stream is true, request.StreamOptions?.IncludeUsage is true, format);
 
-    private static string Rendered(IChatTemplate template, ChatTurn[] turns)
+    private static ChatPrompt Rendered(IChatTemplate template, ChatTurn[] turns)
     {
         try
         {

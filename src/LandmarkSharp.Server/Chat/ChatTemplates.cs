@@ -1,32 +1,21 @@
-using System.Text.Json;
+using LandmarkSharp.Text;
+using LandmarkSharp.Text.Chat;
 
 namespace LandmarkSharp.Server.Chat;
 
 /// <summary>How models are told conversations.</summary>
 public static class ChatTemplates
 {
-    /// <summary>That of a model's folder: <see cref="QuestionTemplate"/>, or null where the model has a template of its own.</summary>
+    /// <summary>That of a model's folder: its own, or <see cref="QuestionTemplate"/> where it has none.</summary>
     /// <param name="folder">The folder, in Hugging Face's layout.</param>
-    /// <exception cref="LandmarkException">Its tokenizer_config.json is no JSON.</exception>
-    public static IChatTemplate? Of(string folder) =>
-        File.Exists(Path.Combine(folder, "chat_template.jinja")) || HasTemplate(Path.Combine(folder, "tokenizer_config.json"))
-            ? null : new QuestionTemplate();
+    /// <exception cref="LandmarkException">There is no such folder, or its template cannot be read.</exception>
+    public static IChatTemplate Of(string folder) =>
+        ChatTemplate.Load(folder) is { } own ? new CheckpointTemplate(own) : new QuestionTemplate();
+
+    /// <summary>A conversation's tokens, with the mark that the model expects at its start.</summary>
+    internal static int[] Encode(this IChatTemplate template, ChatPrompt prompt, Tokenizer tokenizer) =>
+        [.. !template.WritesMarks && tokenizer.AddsBos ? [tokenizer.BosId!.Value] : (int[])[], .. prompt.Encode(tokenizer)];
 
     /// <summary>Whether a prompt ends in a word, so that the space at an answer's beginning belongs to the prompt.</summary>
-    internal static bool EndsInWord(string prompt) => prompt.Length > 0 && !char.IsWhiteSpace(prompt[^1]);
-
-    private static bool HasTemplate(string path)
-    {
-        if (!File.Exists(path)) return false;
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("chat_template", out var template) && template.ValueKind != JsonValueKind.Null;
-        }
-        catch (JsonException e)
-        {
-            throw new LandmarkException($"The file '{path}' is no JSON that can be read; fetch it again.", e);
-        }
-    }
+    internal static bool EndsInWord(this ChatPrompt prompt) => prompt.Text.Length > 0 && !char.IsWhiteSpace(prompt.Text[^1]);
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using LandmarkSharp.Text.Chat;
 
 namespace LandmarkSharp.Server.Chat;
 
@@ -13,7 +14,10 @@ public sealed class QuestionTemplate : IChatTemplate
     public IReadOnlyList<string> Stop { get; } = ["\n"];
 
     /// <inheritdoc/>
-    public string Render(IReadOnlyList<ChatTurn> turns, bool addGenerationPrompt)
+    public bool WritesMarks => false;
+
+    /// <inheritdoc/>
+    public ChatPrompt Render(IReadOnlyList<ChatTurn> turns, bool addGenerationPrompt)
     {
         var prompt = new StringBuilder();
         void Paragraph(string text) => prompt.Append(prompt.Length == 0 || text.Length == 0 ? "" : "\n\n").Append(text);
@@ -37,8 +41,9 @@ public sealed class QuestionTemplate : IChatTemplate
             }
             asked = role == ChatRole.User;
         }
-        if (!addGenerationPrompt) return prompt.ToString();
-        return asked ? prompt.Append("\nAnswer:").ToString()
-            : throw new LandmarkException("The last message is not a user's, so there is no question to answer; end with one.");
+        if (addGenerationPrompt && !asked)
+            throw new LandmarkException("The last message is not a user's, so there is no question to answer; end with one.");
+        if (addGenerationPrompt) prompt.Append("\nAnswer:");
+        return new ChatPrompt(prompt.ToString(), [new Range(0, prompt.Length)]);
     }
 }

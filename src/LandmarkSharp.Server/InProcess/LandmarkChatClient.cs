@@ -53,14 +53,14 @@ public sealed class LandmarkChatClient : IChatClient
     {
         var prompt = template.Render(ChatOptionsReader.Turns(messages, options), addGenerationPrompt: true);
         var sampling = ChatOptionsReader.Sampling(options, metadata.DefaultModelId, limits.MaxAnswerTokens);
-        var tokens = engine.Tokenizer.Encode(prompt, addSpecial: engine.Tokenizer.AddsBos);
+        var tokens = template.Encode(prompt, engine.Tokenizer);
         // Whoever stops listening, by a token or by leaving the loop, ends the work.
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var job = new AnswerJob("", [tokens], 1, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, left.Token);
         try
         {
             Told(() => scheduler.Submit(job));
-            var (id, begun, generated) = (Guid.NewGuid().ToString("N"), !ChatTemplates.EndsInWord(prompt), 0);
+            var (id, begun, generated) = (Guid.NewGuid().ToString("N"), !prompt.EndsInWord(), 0);
             while (await More(job, cancellationToken))
             {
                 while (job.Tokens.TryRead(out var next))

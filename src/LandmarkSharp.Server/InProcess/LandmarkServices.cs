@@ -17,7 +17,5 @@ public static class LandmarkServices
         .AddSingleton(_ => LandmarkEngine.Load(folder, options))
         .AddSingleton<IChatClient>(all => new LandmarkChatClient(
             all.GetRequiredService<LandmarkEngine>(), Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
-            ChatTemplates.Of(folder) ?? throw new LandmarkException(
-                $"The model in '{folder}' has a chat template, which is not read, so it cannot be told conversations; use its engine."),
-            all.GetService<ILoggerFactory>()));
+            ChatTemplates.Of(folder), all.GetService<ILoggerFactory>()));
 }

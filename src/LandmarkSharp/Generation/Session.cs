@@ -34,7 +34,7 @@ public sealed partial class Session : IDisposable
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
         Trace = NewTrace(records: false);
         (Name, Changes) = (saved?.Name, saved?.Changes);
-        if (saved is not null) versions.Add(saved.Version);
+        if (saved?.Version is { } version) versions.Add(version);
         text.AddRange(saved?.Held ?? []);
         Push(saved?.Waiting ?? [.. opened?.Tail ?? []]);
     }

@@ -76,18 +76,6 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
     }
 
     [Fact]
-    public async Task AModelWhoseTemplateIsNotReadTakesNoConversations()
-    {
-        using var folder = new TemporaryFolder();
-        Assert.IsType<QuestionTemplate>(ChatTemplates.Of(folder.Path));
-        folder.Write("tokenizer_config.json", """{"chat_template":"{{ messages }}"}""");
-        await using var server = await TestServer.Start(model.Engine, ChatTemplates.Of(folder.Path));
-        using var response = await server.Post(Chat, $$"""{"model":"{{ServedModel.Name}}","messages":[{"role":"user","content":"a"}]}""");
-        Assert.Equal((HttpStatusCode.BadRequest, "model", "no_template"), Known(await TestServer.Error(response)));
-        Assert.Equal(1, (await server.Complete("\"prompt\":\"a\",\"max_tokens\":1")).GetProperty("choices").GetArrayLength());
-    }
-
-    [Fact]
     public async Task OtherModelsAndPathsAreNotFound()
     {
         await using var server = await model.Start();

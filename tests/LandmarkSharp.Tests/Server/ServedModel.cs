@@ -55,7 +55,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public ChatClient Chat { get; }
 
-    public static async Task<TestServer> Start(LandmarkEngine engine, IChatTemplate? template, Action<ServerOptions>? change = null)
+    public static async Task<TestServer> Start(LandmarkEngine engine, IChatTemplate template, Action<ServerOptions>? change = null)
     {
         var options = new ServerOptions { Port = 0, GraceSeconds = 1 };
         change?.Invoke(options);
