@@ -10,7 +10,7 @@ public sealed class ChatTemplateTests : IDisposable
     private static readonly ChatMessage[] Hello = [new("user", "hello")];
 
     private const string Nested =
-        "{% set ns = namespace(a=[], b=[]) %}{% for i in range(99999) %}{% set ns.a, ns.b = [ns.a], [ns.b] %}{% endfor %}";
+        "{% set ns = namespace(a=[], b=[]) %}{% for i in range(99999) %}{% set ns.a, ns.b = [[[[ns.a]]]], [[[[ns.b]]]] %}{% endfor %}";
 
     private const string Doubled =
         "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set ns.a, ns.b = [ns.a, ns.a], [ns.b, ns.b] %}{% endfor %}";
