@@ -82,16 +82,18 @@ internal sealed class AskCommand : LandmarkCommand
         using var session = about.Begin(engine, output, cancel);
         session.Append(prompt, cancel: cancel);
         var (seconds, first) = (clock.Elapsed.TotalSeconds, (double?)null);
-        var answer = new StringBuilder();
+        var (answer, generated) = (new StringBuilder(), 0);
         foreach (var token in session.Generate(options, cancel))
         {
             first ??= clock.Elapsed.TotalSeconds;
+            generated++;
             trace.Add(token);
             var piece = answer.Length == 0 ? token.Text.TrimStart() : token.Text;
             answer.Append(piece);
             output.Text(piece);
             if (piece.Length > 0) output.Event(new { @event = "token", text = piece });
         }
+        var decoding = clock.Elapsed.TotalSeconds - first;
         output.Text("\n\n");
         var sources = Sources.Of([.. session.Trace.Blocks.Take(shown)], blocks => about.Passages(engine, session, blocks, cited));
         if (cited) Sources.Cite(sources, about.IsBeyond, output);
@@ -115,6 +117,7 @@ internal sealed class AskCommand : LandmarkCommand
             tokens = about.Tokens,
             prefill_seconds = Math.Round(seconds, 3),
             first_token_seconds = first is { } time ? Math.Round(time, 3) : (double?)null,
+            decode_ms_per_token = generated > 1 ? Math.Round(decoding!.Value * 1e3 / (generated - 1), 3) : (double?)null,
             window_mass = session.Trace.WindowMass,
             keep_blocks = session.Trace.KeepBlocks,
             dropped_retrievals = session.Trace.DroppedShare,

@@ -50,7 +50,8 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         var on = device.Device(parsed);
         var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType))) with
         {
-            Dropped = parsed.GetValue(dropped), HostBlocks = parsed.GetValue(hostBlocks),
+            Dropped = parsed.GetValue(dropped),
+            HostBlocks = parsed.GetValue(hostBlocks),
         };
         var benchmark = new DecodeBenchmark(on);
         DecodeTiming[] timings = [.. lengths.Select(n =>

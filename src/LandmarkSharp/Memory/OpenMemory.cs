@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Memory.Files;
@@ -200,12 +202,12 @@ public sealed class OpenMemory : IDisposable
     {
         try
         {
-            for (var layer = 0; layer < Model.Layers; layer++) fill(layer);
+            Parallel.For(0, Model.Layers, fill);                                            // reading and hashing takes a processor each
         }
-        catch
+        catch (AggregateException e)
         {
             landmarks.Dispose();
-            throw;
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
     }
 
@@ -216,11 +218,13 @@ public sealed class OpenMemory : IDisposable
         {
             using var scope = NewDisposeScope();
             var stored = part.Stored.Blocks;                                                // the last one may be left out
-            var keys = new float[Model.Heads * stored * Model.HeadDim];
+            var rented = ArrayPool<float>.Shared.Rent(Model.Heads * stored * Model.HeadDim);
+            var keys = rented.AsSpan(0, Model.Heads * stored * Model.HeadDim);
             part.File.ReadLandmarks(layer, [part.Stored], keys);                            // [G, n, d]
-            var bytes = landmarkType == ScalarType.Float32 ? MemoryMarshal.AsBytes<float>(keys) : tensor(keys).to(landmarkType).bytes;
+            var bytes = landmarkType == ScalarType.Float32 ? MemoryMarshal.AsBytes(keys) : tensor(keys.ToArray()).to(landmarkType).bytes;
             for (var head = 0; head < Model.Heads; head++)
                 landmarks.Write(layer, head, part.First * row, bytes.Slice(head * stored * row, part.Blocks * row));
+            ArrayPool<float>.Shared.Return(rented);
         }
     }
 }

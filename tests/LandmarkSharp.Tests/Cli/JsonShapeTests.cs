@@ -73,7 +73,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
             "ask", "Which key?", "--text", model.Text, "--max-tokens", "6", "--passages", "2", "--stop", "\u0001")).Lines;
         Assert.All(lines[..^1], l => Assert.Equal("token", l.GetProperty("event").GetString()));
         var answer = lines[^1];
-        Has(answer, "event", "answer", "tokens", "prefill_seconds", "first_token_seconds", "window_mass", "peak_rss_mb", "passages");
+        Has(answer, "event", "answer", "tokens", "prefill_seconds", "first_token_seconds", "decode_ms_per_token", "window_mass", "peak_rss_mb", "passages");
         Assert.Equal("answer", answer.GetProperty("event").GetString());
         Assert.Equal(new FileInfo(model.Text).Length, answer.GetProperty("tokens").GetInt64(), tolerance: 3);
         Assert.Equal(2, answer.GetProperty("passages").GetArrayLength());
@@ -187,7 +187,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         string[] small = ["--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--block", "8", "--top-k", "2", "--repeats", "4",
             "--device", "cpu", "--json"];
         var told = (await LandmarkTool.Run(["bench", "decode", "--tokens", "5", "900", .. small])).Json;
-        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "block_type", "repeats", "timings");
+        Has(told, "device", "threads", "heads", "kv_heads", "head_dim", "top_k", "block", "dtype", "block_type", "host_blocks", "repeats", "timings");
         var timings = told.GetProperty("timings").EnumerateArray().ToArray();
         Assert.Equal([5, 900], timings.Select(t => t.GetProperty("tokens").GetInt32()));
         foreach (var timing in timings)

@@ -123,7 +123,10 @@ public sealed class TrainingOptionsTests
         var models = Path.Combine(folder.FullName, "models");
         var ships = ConfigFile.Load(Path.Combine(models, "landmark-10m"));
         var made = TrainingOptions.Load(Path.Combine(models, recipe))
-            .Model(ships.Landmark!.Id, ships.EosIds.Single(), ships.TokenizerFingerprint!) with { BosId = Tokenizer.Load(Path.Combine(models, "landmark-10m")).BosId };
+            .Model(ships.Landmark!.Id, ships.EosIds.Single(), ships.TokenizerFingerprint!) with
+        {
+            BosId = Tokenizer.Load(Path.Combine(models, "landmark-10m")).BosId,
+        };
         string Written(ModelConfig config, string name)
         {
             using var to = new TemporaryFolder();
