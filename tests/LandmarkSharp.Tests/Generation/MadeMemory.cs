@@ -28,6 +28,30 @@ internal static class MadeMemory
         });
     }
 
+    /// <summary>A text of whole blocks, the mark counted.</summary>
+    public static string Blocks(LandmarkEngine engine, int blocks, int seed)
+    {
+        var tokens = blocks * engine.Config.Landmark!.BlockTokens;
+        var text = Text(tokens, seed);
+        return text[..(text.Length - (engine.Tokenizer.Encode(text, addSpecial: true).Length - tokens))];
+    }
+
+    /// <summary>Makes a file of some documents.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="reading">The model, and how it reads.</param>
+    /// <param name="type">Type of the blocks.</param>
+    /// <param name="documents">The documents.</param>
+    /// <param name="commitEvery">How often it is committed; as makers do it when not given.</param>
+    public static string Make(
+        string path, LandmarkEngine reading, ScalarType type, IEnumerable<(string Name, string Text)> documents, TimeSpan? commitEvery = null)
+    {
+        using var writer = MemoryFileWriter.Create(path, reading.MemoryModel(), type);
+        var maker = commitEvery is { } time ? new MemoryMaker(reading, writer) { CommitEvery = time } : new MemoryMaker(reading, writer);
+        foreach (var (document, text) in documents) maker.Add(document, new StringReader(text));
+        writer.Commit();
+        return path;
+    }
+
     /// <summary>Checks all of a document: tokens, text, keys, values, landmark keys; the file's to the last bit.</summary>
     public static void Same(LandmarkEngine engine, MemoryFile file, string name, string text)
     {

@@ -115,19 +115,8 @@ public sealed class MemoryFocusTests(ToolModel model) : IClassFixture<ToolModel>
 
     private static IEnumerable<long> Range(long first, long count) => Enumerable.Range(0, (int)count).Select(i => first + i);
 
-    /// <summary>Whole blocks, the mark counted.</summary>
-    private string Text(int blocks, int seed)
-    {
-        var text = MadeMemory.Text(blocks * Block, seed);
-        return text[..(text.Length - (engine.Tokenizer.Encode(text, addSpecial: true).Length - (blocks * Block)))];
-    }
+    private string Text(int blocks, int seed) => MadeMemory.Blocks(engine, blocks, seed);
 
-    private string Make(string name, ScalarType type, params (string Name, string Text)[] documents)
-    {
-        using var writer = MemoryFileWriter.Create(folder[name], engine.MemoryModel(), type);
-        var maker = new MemoryMaker(engine, writer);
-        foreach (var (document, text) in documents) maker.Add(document, new StringReader(text));
-        writer.Commit();
-        return folder[name];
-    }
+    private string Make(string name, ScalarType type, params (string Name, string Text)[] documents) =>
+        MadeMemory.Make(folder[name], engine, type, documents);
 }

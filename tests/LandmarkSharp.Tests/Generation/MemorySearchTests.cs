@@ -104,19 +104,8 @@ public sealed class MemorySearchTests(ToolModel model) : IClassFixture<ToolModel
         Assert.Empty(other.Rank());
     }
 
-    /// <summary>Whole blocks, the mark counted.</summary>
-    private string Text(int blocks, int seed)
-    {
-        var text = MadeMemory.Text(blocks * Block, seed);
-        return text[..(text.Length - (engine.Tokenizer.Encode(text, addSpecial: true).Length - (blocks * Block)))];
-    }
+    private string Text(int blocks, int seed) => MadeMemory.Blocks(engine, blocks, seed);
 
-    private string Make(string name, LandmarkEngine reading, params (string Name, string Text)[] documents)
-    {
-        using var writer = MemoryFileWriter.Create(folder[name], engine.MemoryModel(), ScalarType.Int8);
-        var maker = new MemoryMaker(reading, writer);
-        foreach (var (document, text) in documents) maker.Add(document, new StringReader(text));
-        writer.Commit();
-        return folder[name];
-    }
+    private string Make(string name, LandmarkEngine reading, params (string Name, string Text)[] documents) =>
+        MadeMemory.Make(folder[name], reading, ScalarType.Int8, documents);
 }

@@ -29,12 +29,6 @@ public abstract class MemoryShelf : IDisposable
 
     protected string Make(string name, ScalarType type, params (string Name, string Text)[] documents) => Make(name, type, Engine, documents);
 
-    protected string Make(string name, ScalarType type, LandmarkEngine reading, params (string Name, string Text)[] documents)
-    {
-        using var writer = MemoryFileWriter.Create(Folder[name], Engine.MemoryModel(), type);
-        var maker = new MemoryMaker(reading, writer) { CommitEvery = TimeSpan.Zero };
-        foreach (var (document, text) in documents) maker.Add(document, new StringReader(text));
-        writer.Commit();
-        return Folder[name];
-    }
+    protected string Make(string name, ScalarType type, LandmarkEngine reading, params (string Name, string Text)[] documents) =>
+        MadeMemory.Make(Folder[name], reading, type, documents, TimeSpan.Zero);
 }
