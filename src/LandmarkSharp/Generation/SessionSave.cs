@@ -26,12 +26,14 @@ public sealed partial class Session
     /// <param name="writer">The file's writer.</param>
     /// <param name="name">The name.</param>
     /// <exception cref="LandmarkException">
-    /// The session began with no memory or has read nothing, another one has the name or was saved by it meanwhile, the file is another
+    /// The session began with no memory or a part of one, or has read nothing, another one has the name or was saved by it meanwhile, the file is another
     /// model's or keeps blocks as another type, the model computes no numbers, or the disk refuses.
     /// </exception>
     public void Save(MemoryFileWriter writer, string name)
     {
         if (opened is null) throw new LandmarkException("The session began without a memory, so there is nothing to save it with; begin it with one.");
+        if (opened.IsPart)
+            throw new LandmarkException("The session read some blocks of a memory alone, and one that is saved goes on after all; begin it with the whole memory.");
         if (writer.Model != opened.Model || writer.Type != opened.Type)
             throw new LandmarkException("The file is another model's than the session's memory, or keeps blocks as another type; give that memory's.");
         if (text.Count == 0) throw new LandmarkException("There is nothing to save: append a text first.");

@@ -66,6 +66,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>Bytes of what sessions with a hierarchical index have in common of it: the first that needs a part of it makes that.</summary>
     public long IndexBytes => nodes.Sum(n => n.Bytes);
 
+    /// <summary>Whether these are some blocks of another open memory.</summary>
+    internal bool IsPart => whole is not null;
+
     /// <summary>How a layer of a block lies in its file.</summary>
     internal BlockPages Pages { get; }
 
@@ -143,7 +146,7 @@ public sealed class OpenMemory : IDisposable
     public void Dispose()
     {
         landmarks.Dispose();
-        if (whole is not null) return;
+        if (IsPart) return;
         foreach (var file in files) file.Dispose();
     }
 

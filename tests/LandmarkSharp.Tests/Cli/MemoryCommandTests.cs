@@ -109,6 +109,9 @@ public sealed class MemoryCommandTests(ToolModel model) : IClassFixture<ToolMode
         (await Create("--block-type", "int4")).Says("--block-type takes float32, bfloat16 or int8");
         await Create();
         (await Create("--json")).SaysAsJson("There is something at");
+        (await Add(one, "--index", "none")).Says("The index 'none' is not known");
+        (await Add(one, "--index-effort", "2")).Says("Without an index its effort does nothing");
+        (await Add(one, "--index", "hierarchical", "--index-effort", "0")).Says("The effort of an index is 0");
         (await Add(one, two)).Says("2 documents would have the name 'one.txt'; add them one by one, with --name");
         (await Add(one, two, "--name", "both")).Says("--name is one document's, and there are 2");
         (await LandmarkTool.RunOn("text", ["memory", "add", Memory, "-", .. Model])).Says("Standard input has no name; give one by --name");

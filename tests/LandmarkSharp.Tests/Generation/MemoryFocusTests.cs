@@ -85,7 +85,7 @@ public sealed class MemoryFocusTests(ToolModel model) : IClassFixture<ToolModel>
     }
 
     [Fact]
-    public void WhatIsDamagedIsRefused()
+    public void WhatCannotBeReadOrKeptIsRefused()
     {
         var path = Make("a", ScalarType.Float32, ("one", Text(40, 1)));
         using (var memory = engine.OpenMemory([path]))
@@ -101,6 +101,13 @@ public sealed class MemoryFocusTests(ToolModel model) : IClassFixture<ToolModel>
             Refusals.Says(() => Scores(focused), "block 17");
         }
         using var whole = engine.OpenMemory([path]);
+        using (var part = whole.Of([1]))
+        using (var session = engine.NewSession(part))
+        using (var writer = MemoryFileWriter.Open(path))
+        {
+            session.Append(Question, cancel: TestContext.Current.CancellationToken);
+            Refusals.Says(() => session.Save(writer, "part"), "begin it with the whole memory");
+        }
         Refusals.Says(() => engine.Focus(whole, Question, 0), "The number of blocks to read again is 0; it must be at least 1");
         Refusals.Says(() => engine.Focus(whole, " ", 1), "The question is empty");
     }
