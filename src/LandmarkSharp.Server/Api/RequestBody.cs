@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Api;
 
@@ -7,13 +8,14 @@ namespace LandmarkSharp.Server.Api;
 internal static class RequestBody
 {
     /// <summary>Reads it.</summary>
-    /// <exception cref="RequestException">It is no JSON, too large, or a field is of another type.</exception>
+    /// <exception cref="RequestException">It is no JSON, too large, there is no room for it now, or a field is of another type.</exception>
     public static async Task<T> Read<T>(HttpContext http, JsonTypeInfo<T> type, CancellationToken cancel)
     {
         // What a page of another site can send without asking first is not JSON.
         if (!http.Request.HasJsonContentType())
             throw new RequestException(
                 StatusCodes.Status415UnsupportedMediaType, "The body is not said to be JSON; send it with 'Content-Type: application/json'.");
+        http.RequestServices.GetRequiredService<BodyRoom>().Take(http);
         try
         {
             return await JsonSerializer.DeserializeAsync(http.Request.Body, type, cancel)

@@ -11,6 +11,7 @@ namespace LandmarkSharp.Server.Scheduling;
 internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposable
 {
     private readonly List<Session> sessions = [];                                           // the one used last is the last
+    private readonly Dictionary<Session, long> taken = [];                                  // those at work, and tokens they may come to
 
     /// <summary>Bytes of keys and values that are kept.</summary>
     public long Bytes { get; private set; }
@@ -30,8 +31,9 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
         if (reused == 0) kept = null;
         var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
         var goesOn = kept is not null && common == kept.Tokens.Count;
-        // Memory of texts that have ended serves those that are asked about now.
-        while (!engine.HasRoom((long)prompt.Length + more - (goesOn ? common : 0)))
+        // What others at work may still come to is theirs. Memory of texts that have ended serves those that are asked about now.
+        var promised = taken.Sum(t => Math.Max(0, t.Value - t.Key.Tokens.Count));
+        while (!engine.HasRoom(promised + prompt.Length + more - (goesOn ? common : 0)))
         {
             if (sessions.Find(s => s != kept) is { } other)
                 Drop(other);
@@ -45,7 +47,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
                 (kept, reused) = (null, 0);
             }
         }
-        if (kept is null) return engine.NewSession();
+        if (kept is null) return Taken(engine.NewSession());
         sessions.Remove(kept);
         if (!goesOn)
         {
@@ -56,12 +58,26 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
             kept = fork;
         }
         Bytes = sessions.Sum(s => s.MemoryBytes);
-        return kept;
+        return Taken(kept);
+
+        Session Taken(Session session)
+        {
+            taken[session] = (long)prompt.Length + more;
+            return session;
+        }
+    }
+
+    /// <summary>Disposes of a session that was taken and failed.</summary>
+    public void Discard(Session session)
+    {
+        taken.Remove(session);
+        session.Dispose();
     }
 
     /// <summary>Keeps a session for texts that begin as its own.</summary>
     public void Return(Session session)
     {
+        taken.Remove(session);
         sessions.Add(session);
         Bytes += session.MemoryBytes;
         while (Bytes > limit) Drop(sessions[0]);

@@ -26,7 +26,7 @@ public sealed class ServeProcessTests
     [Fact]
     public async Task WhatIsWrongIsSaidBeforeTheModelIsLoaded()
     {
-        (await LandmarkTool.Run("serve", "--address", "0.0.0.0", "--model", "nowhere")).Says("no keys");
+        (await LandmarkTool.Run("serve", "--address", "0.0.0.0", "--model", "nowhere")).Says("there are no keys");
         (await LandmarkTool.Run("serve", "--cache", "much", "--json")).SaysAsJson("no number of bytes");
     }
 

@@ -1,0 +1,180 @@
+using System.Net;
+using LandmarkSharp.Server.Access;
+
+namespace LandmarkSharp.Tests.Server.Access;
+
+/// <summary>How much a key's holder may ask, whatever others do.</summary>
+public sealed class KeyLimitsTests(ServedModel model) : IClassFixture<ServedModel>, IDisposable
+{
+    private readonly KeyRoom keys = new();
+
+    [Fact]
+    public async Task RequestsOfAKeyAreLimitedAndThoseOfOthersAreNot()
+    {
+        var (narrow, wide) = (keys.Create("narrow", new CallerLimits { Concurrency = 1, QueueLength = 1 }), keys.Create("wide"));
+        await using var server = await model.Start(o => (o.Keys, o.Concurrency, o.MaxAnswerTokens) = (keys.File.Path, 3, 100_000));
+        using var gone = new CancellationTokenSource();
+        var busy = Enumerable.Range(0, 2).Select(_ => Endless(server, narrow, gone.Token)).ToArray();
+        await TestServer.Until(() => server.Server.Scheduler.State is { Active: 1, Waiting: 1 });
+        using var refused = await KeyRoom.Complete(server, narrow, "a", 1);
+        var error = await TestServer.Error(refused);
+        Assert.Equal((HttpStatusCode.TooManyRequests, "rate_limit_exceeded"), (error.Status, error.Code));
+        Assert.Contains("of this key", error.Message, StringComparison.Ordinal);
+        Assert.Equal(TimeSpan.FromSeconds(1), refused.Headers.RetryAfter!.Delta);
+        using var other = await KeyRoom.Complete(server, wide, "a", 1);
+        Assert.Equal(HttpStatusCode.OK, other.StatusCode);
+        Assert.Equal((1, 1), (server.Server.Scheduler.State.Active, server.Server.Scheduler.State.Waiting));
+        await End(server, gone, busy);
+    }
+
+    [Fact]
+    public async Task WhoFillsTheServerKeepsNoOtherKeyOut()
+    {
+        var (many, one) = (keys.Create("many"), keys.Create("one"));
+        await using var server = await model.Start(
+            o => (o.Keys, o.Concurrency, o.QueueLength, o.MaxAnswerTokens) = (keys.File.Path, 2, 2, 100_000));
+        using var gone = new CancellationTokenSource();
+        var busy = Enumerable.Range(0, 4).Select(_ => Endless(server, many, gone.Token)).ToArray();
+        await TestServer.Until(() => server.Server.Scheduler.State is { Active: 2, Waiting: 2 });
+        using var fifth = await KeyRoom.Complete(server, many, "a", 1);
+        Assert.Equal(HttpStatusCode.TooManyRequests, fifth.StatusCode);
+        var waits = Endless(server, one, gone.Token);
+        await TestServer.Until(() => server.Server.Scheduler.State.Waiting == 3);
+        using var second = await KeyRoom.Complete(server, one, "a", 1);
+        Assert.Equal(HttpStatusCode.TooManyRequests, second.StatusCode);
+        await End(server, gone, [.. busy, waits]);
+    }
+
+    [Fact]
+    public async Task TokensOfADayAreThoseThatAreComputed()
+    {
+        var key = keys.Create("anna", new CallerLimits { TokensADay = 60 });
+        var other = keys.Create("ben", new CallerLimits { TokensADay = 60 });
+        var prompt = string.Concat(Enumerable.Repeat("7", 40));                             // 40 tokens
+        string last;
+        await using (var server = await model.Start(o => o.Keys = keys.File.Path))
+        {
+            await Answered(server, key, prompt, 2, read: 40);                               // 42
+            // The same once more is read from what was kept; its last block is not, nor are its tokens free.
+            last = prompt + await Answered(server, key, prompt, 3, read: 0);
+            using var refused = await KeyRoom.Complete(server, key, string.Concat(Enumerable.Repeat("8", 40)), 1);
+            await IsSpent(refused);
+        }
+        // After a restart nothing is kept but the count.
+        await using var restarted = await model.Start(o => o.Keys = keys.File.Path);
+        using var again = await KeyRoom.Complete(restarted, key, prompt, 1);
+        await IsSpent(again);
+        using var rest = await KeyRoom.Complete(restarted, other, prompt, 100);             // ends where its tokens do
+        await IsSpent(rest);
+        Assert.Equal(["anna", "ben"], keys.File.TokensToday().Keys.Order());
+        Assert.True(last.Length > prompt.Length);
+    }
+
+    [Fact]
+    public async Task AStreamWhoseTokensEndSaysSo()
+    {
+        var key = keys.Create("anna", new CallerLimits { TokensADay = 20 });
+        await using var server = await model.Start(o => o.Keys = keys.File.Path);
+        using var response = await KeyRoom.Complete(server, key, "The sea", 100, streams: true);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        var events = (await response.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.InRange(events.Length, 10, 20);
+        Assert.Equal("insufficient_quota", TestServer.Parse(events[^1]["data: ".Length..]).GetProperty("error").GetProperty("code").GetString());
+        using var next = await KeyRoom.Complete(server, key, "a", 1);
+        await IsSpent(next);
+    }
+
+    [Fact]
+    public async Task AllKeysTogetherHaveALimit()
+    {
+        var (anna, ben) = (keys.Create("anna"), keys.Create("ben"));
+        await using var server = await model.Start(o => (o.Keys, o.TokensADay) = (keys.File.Path, 10));
+        using var first = await KeyRoom.Complete(server, anna, "The sea", 4);
+        Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        using var second = await KeyRoom.Complete(server, ben, "The sea was dark", 9);
+        await IsSpent(second);
+    }
+
+    [Fact]
+    public async Task LongBodiesThatDoNotComeKeepOutNobodyElse()
+    {
+        var (slow, other) = (keys.Create("slow"), keys.Create("other"));
+        await using var server = await model.Start(o => (o.Keys, o.Concurrency, o.MaxBodyBytes) = (keys.File.Path, 1, 4096));
+        using var gone = new CancellationTokenSource();
+        using var stalled = new StalledContent();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Content = stalled };
+        request.Headers.Authorization = new("Bearer", slow);
+        var first = server.Http.SendAsync(request, gone.Token);
+        await stalled.Begun;
+        // What is announced takes room from when its reading begins.
+        await TestServer.Until(() => Refused(server, slow).Result);
+        using var response = await KeyRoom.Complete(server, other, "The sea", 1);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await TestServer.Until(() => !Refused(server, slow).Result);
+    }
+
+    public void Dispose() => keys.Dispose();
+
+    private static Task<HttpResponseMessage> Endless(TestServer server, string key, CancellationToken cancel) =>
+        KeyRoom.Ask(server, key, "v1/completions", "\"prompt\":\"The sea\",\"max_tokens\":100000,\"seed\":1", cancel);
+
+    private static async Task End(TestServer server, CancellationTokenSource gone, Task<HttpResponseMessage>[] busy)
+    {
+        await gone.CancelAsync();
+        foreach (var request in busy) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
+        await TestServer.Until(() => server.Server.Scheduler.State is { Active: 0, Waiting: 0 });
+    }
+
+    private static async Task<string> Answered(TestServer server, string key, string prompt, int tokens, int read)
+    {
+        using var response = await KeyRoom.Complete(server, key, prompt, tokens);
+        var answer = TestServer.Parse(await response.Content.ReadAsStringAsync());
+        var usage = answer.GetProperty("usage");
+        var cached = usage.GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
+        Assert.Equal((prompt.Length, read), (usage.GetProperty("prompt_tokens").GetInt32(), prompt.Length - cached));
+        return answer.GetProperty("choices")[0].GetProperty("text").GetString()!;
+    }
+
+    private static async Task IsSpent(HttpResponseMessage response)
+    {
+        var error = await TestServer.Error(response);
+        Assert.Equal((HttpStatusCode.TooManyRequests, "insufficient_quota"), (error.Status, error.Code));
+        var midnight = DateTimeOffset.UtcNow.Date.AddDays(1) - DateTimeOffset.UtcNow.UtcDateTime;
+        Assert.InRange(response.Headers.RetryAfter!.Delta!.Value, midnight - TimeSpan.FromSeconds(1), midnight + TimeSpan.FromSeconds(30));
+    }
+
+    private static async Task<bool> Refused(TestServer server, string key)
+    {
+        using var response = await KeyRoom.Complete(server, key, new string('a', 3000), 1);
+        return response.StatusCode == HttpStatusCode.TooManyRequests;
+    }
+
+    /// <summary>A body that begins and goes on when the request is given up alone.</summary>
+    private sealed class StalledContent : HttpContent
+    {
+        private readonly TaskCompletionSource begun = new();
+
+        public StalledContent() => Headers.ContentType = new("application/json");
+
+        public Task Begun => begun.Task;
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+            SerializeToStreamAsync(stream, context, default);
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+        {
+            await stream.WriteAsync("{"u8.ToArray(), cancellationToken);
+            await stream.FlushAsync(cancellationToken);
+            begun.SetResult();
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+}
