@@ -31,6 +31,7 @@ internal sealed class RequestGuard(ServerOptions options, ServerLog log)
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
             log.WentAway(http.Request.Path);
+            if (!http.Response.HasStarted) http.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using LandmarkSharp.Memory.Files;
 
@@ -12,7 +13,9 @@ namespace LandmarkSharp.Server.Access;
 /// <param name="Created">When it was made.</param>
 /// <param name="Expires">From when on it lets nobody in; null for never.</param>
 /// <param name="Limits">What its holder may use at most.</param>
-public sealed record ApiKey(string Name, string Hash, DateTimeOffset Created, DateTimeOffset? Expires, CallerLimits Limits)
+public sealed record ApiKey(
+    string Name, string Hash, DateTimeOffset Created, [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] DateTimeOffset? Expires,
+    CallerLimits Limits)
 {
     /// <summary>Whether it lets its holder in.</summary>
     /// <param name="now">When it is asked.</param>
@@ -109,7 +112,8 @@ public sealed partial class KeyFile(string path)
         var list = PrivateFile.Read(path, AccessJson.Default.KeyList, remedy);
         if (list is null) return null;
         var names = new HashSet<string>();
-        return list.Version == Version && list.Keys.All(k => NameForm().IsMatch(k.Name) && HashForm().IsMatch(k.Hash) && names.Add(k.Name))
+        return list.Version == Version && list.Keys.All(k =>
+            k is { Name: var name, Hash: var hash } && NameForm().IsMatch(name) && HashForm().IsMatch(hash) && names.Add(name))
             ? list.Keys : throw new LandmarkException($"{path} is damaged; {remedy}.");
     }
 

@@ -24,7 +24,7 @@ internal sealed class ServerCertificate
             {
                 if (options.CertificateKey is not null)
                     throw new LandmarkException($"{file} holds its key itself; leave --certificate-key out, or give a certificate in PEM.");
-                var all = X509CertificateLoader.LoadPkcs12CollectionFromFile(file, password);
+                var all = X509CertificateLoader.LoadPkcs12Collection(File.ReadAllBytes(file), password);
                 var own = all.FirstOrDefault(c => c.HasPrivateKey)
                     ?? throw new LandmarkException($"{file} holds no private key; export it with its key.");
                 return new ServerCertificate(own, all);

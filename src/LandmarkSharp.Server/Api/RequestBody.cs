@@ -7,6 +7,8 @@ namespace LandmarkSharp.Server.Api;
 /// <summary>A request's body, and what is wrong with it by the field's name.</summary>
 internal static class RequestBody
 {
+    private const int Piece = 16 << 10;
+
     /// <summary>Reads it.</summary>
     /// <exception cref="RequestException">It is no JSON, too large, there is no room for it now, or a field is of another type.</exception>
     public static async Task<T> Read<T>(HttpContext http, JsonTypeInfo<T> type, CancellationToken cancel)
@@ -15,10 +17,10 @@ internal static class RequestBody
         if (!http.Request.HasJsonContentType())
             throw new RequestException(
                 StatusCodes.Status415UnsupportedMediaType, "The body is not said to be JSON; send it with 'Content-Type: application/json'.");
-        http.RequestServices.GetRequiredService<BodyRoom>().Take(http);
         try
         {
-            return await JsonSerializer.DeserializeAsync(http.Request.Body, type, cancel)
+            using var body = await Whole(http, cancel);
+            return JsonSerializer.Deserialize(body, type)
                 ?? throw new RequestException(StatusCodes.Status400BadRequest, "The body is null; send an object.");
         }
         catch (JsonException e)
@@ -48,6 +50,18 @@ internal static class RequestBody
         {
             throw RequestException.Field(param, $"The field '{param}' holds half a character; send whole ones.");
         }
+    }
+
+    private static async Task<MemoryStream> Whole(HttpContext http, CancellationToken cancel)
+    {
+        var (place, body, piece) = (http.RequestServices.GetRequiredService<BodyRoom>().For(http), new MemoryStream(), new byte[Piece]);
+        while (await http.Request.Body.ReadAsync(piece, cancel) is > 0 and var bytes)
+        {
+            place.Add(bytes);
+            body.Write(piece, 0, bytes);
+        }
+        body.Position = 0;
+        return body;
     }
 
     private static string Sentence(JsonException e) => Param(e) is { } field && e.InnerException is not JsonException

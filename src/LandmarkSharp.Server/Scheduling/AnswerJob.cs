@@ -78,7 +78,7 @@ internal sealed class AnswerJob(
         for (var choice = 0; choice < prompts.Count * answers; choice++)
         {
             var prompt = prompts[choice / answers];
-            session = cache.Take(prompt, options.MaxTokens, out var reused);
+            session = cache.Take(prompt, options.MaxTokens, out var reused, Limits is null ? null : client);
             if (choice % answers == 0) Reused += reused;
             // A text that there are no tokens for is not begun, and what is not read of one is given back.
             var unread = prompt.Length - reused;

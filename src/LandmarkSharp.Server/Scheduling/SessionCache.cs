@@ -4,7 +4,8 @@ namespace LandmarkSharp.Server.Scheduling;
 
 /// <summary>
 /// Sessions whose requests have ended, so that a text which begins as one of theirs is not read again. Those used least recently go first.
-/// Used by one thread.
+/// Each serves its owner alone: how fast an answer comes, or what it says of tokens read before, tells nobody what others asked. Used by one
+/// thread.
 /// </summary>
 /// <param name="engine">The model.</param>
 /// <param name="limit">Bytes of keys and values kept.</param>
@@ -12,6 +13,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
 {
     private readonly List<Session> sessions = [];                                           // the one used last is the last
     private readonly Dictionary<Session, long> taken = [];                                  // those at work, and tokens they may come to
+    private readonly Dictionary<Session, string> owners = [];                               // of all that serve one alone
 
     /// <summary>Bytes of keys and values that are kept.</summary>
     public long Bytes { get; private set; }
@@ -23,10 +25,11 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     /// <param name="prompt">The prompt's tokens.</param>
     /// <param name="more">Tokens that may come after it.</param>
     /// <param name="reused">Tokens whose keys and values are there.</param>
+    /// <param name="owner">Whose prompt it is; null for anyone's.</param>
     /// <exception cref="RequestException">There is no memory for it.</exception>
-    public Session Take(int[] prompt, int more, out int reused)
+    public Session Take(int[] prompt, int more, out int reused, string? owner = null)
     {
-        var kept = sessions.MaxBy(s => Usable(s, prompt));
+        var kept = sessions.Where(s => owners.GetValueOrDefault(s) == owner).MaxBy(s => Usable(s, prompt));
         reused = kept is null ? 0 : Usable(kept, prompt);
         if (reused == 0) kept = null;
         var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
@@ -53,7 +56,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
         {
             var fork = kept.Fork(common);
             // A conversation goes on: of what the answer's last tokens were, nobody asks again.
-            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) kept.Dispose();
+            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) Discard(kept);
             else sessions.Add(kept);
             kept = fork;
         }
@@ -63,14 +66,16 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
         Session Taken(Session session)
         {
             taken[session] = (long)prompt.Length + more;
+            if (owner is not null) owners[session] = owner;
             return session;
         }
     }
 
-    /// <summary>Disposes of a session that was taken and failed.</summary>
+    /// <summary>Disposes of a session that is not kept.</summary>
     public void Discard(Session session)
     {
         taken.Remove(session);
+        owners.Remove(session);
         session.Dispose();
     }
 
@@ -93,7 +98,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     {
         sessions.Remove(session);
         Bytes -= session.MemoryBytes;
-        session.Dispose();
+        Discard(session);
     }
 
     /// <summary>Tokens of a prompt that need not be computed.</summary>

@@ -30,9 +30,9 @@ internal sealed class KeyRoom : IDisposable
 
     /// <summary>Completes a prompt with a key.</summary>
     public static Task<HttpResponseMessage> Complete(
-        TestServer server, string key, string prompt, int tokens, CancellationToken cancel = default, bool streams = false) =>
+        TestServer server, string key, string prompt, int tokens, bool streams = false) =>
         Ask(server, key, "v1/completions",
-            $"\"prompt\":\"{prompt}\",\"max_tokens\":{tokens},\"temperature\":0,\"stream\":{(streams ? "true" : "false")}", cancel);
+            $"\"prompt\":\"{prompt}\",\"max_tokens\":{tokens},\"temperature\":0,\"stream\":{(streams ? "true" : "false")}");
 
     public void Dispose() => folder.Dispose();
 }

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Server;
 using LandmarkSharp.Server.Access;
@@ -7,6 +8,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace LandmarkSharp.Tests.Server.Access;
 
 /// <summary>The day's tokens: taken, given back, kept over restarts, and begun again at midnight.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class TokenBudgetTests : IDisposable
 {
     private readonly KeyRoom keys = new();
