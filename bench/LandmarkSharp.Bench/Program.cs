@@ -8,6 +8,13 @@ using static TorchSharp.torch;
 // landmark-bench prefill POSITIONS [TEXT [K]]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
 // landmark-bench memory FILE [TOKENS [BLOCKS]]: a memory file, made of random numbers in segments of so many blocks, opened and read.
 // landmark-bench search TEXTS [FOLDER]: documents with facts among texts, in memories in FOLDER, ranked for questions about the facts.
+// landmark-bench clients URL PROCESS TEXT [CLIENTS [SECONDS]]: so many clients ask a running server, each about a memory of its own.
+if (args.Length > 3 && args[0] == "clients")
+{
+    await new ServerLoad(new Uri(args[1]), int.Parse(args[2])).Measure(
+        File.ReadAllText(args[3]), args.Length > 4 ? int.Parse(args[4]) : 32, TimeSpan.FromSeconds(args.Length > 5 ? int.Parse(args[5]) : 300));
+    return;
+}
 if (args.Length > 1 && args[0] == "search")
 {
     using var searching = LandmarkEngine.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
 
 namespace LandmarkSharp.Attention;
 
@@ -27,8 +28,15 @@ internal static unsafe class CpuHighest
             else (high, above) = (middle, exceed);
         }
         var floor = Number(high);
-        for (int i = 0, n = 0, equals = wanted - above; n < wanted; i++)
-            if (row[i] > floor || (row[i] == floor && equals-- > 0)) places[n++] = i;
+        var (n, i, equals) = (0, 0, wanted - above);
+        void Take(int at)
+        {
+            if (numbers[at] > floor || equals-- > 0) places[n++] = at;
+        }
+        for (var least = Vector256.Create(floor); n < wanted && i + Vector256<float>.Count <= count; i += Vector256<float>.Count)
+            for (var bits = Vector256.GreaterThanOrEqual(Vector256.Load(numbers + i), least).ExtractMostSignificantBits(); bits != 0; bits &= bits - 1)
+                Take(i + BitOperations.TrailingZeroCount(bits));
+        for (; n < wanted; i++) if (numbers[i] >= floor) Take(i);
     }
 
     private static int Above(ReadOnlySpan<float> row, float floor)
