@@ -60,8 +60,11 @@ internal static unsafe class CpuTopK
             if (scores[(int)at] > floor) chosen[above++] = Block((int)at, blocks);
         var equals = chosen[above..];
         equals.Fill(-1);
-        for (int from = 0, more; from < scores.Length && (more = scores[from..].IndexOf(floor)) >= 0; from += more + 1)
-            Enter(equals, Block(from + more, blocks));
+        var i = 0;
+        for (; i + Vector256<float>.Count <= scores.Length; i += Vector256<float>.Count)
+            for (var bits = Vector256.Equals(Vector256.Create(scores[i..]), Vector256.Create(floor)).ExtractMostSignificantBits(); bits != 0; bits &= bits - 1)
+                Enter(equals, Block(i + BitOperations.TrailingZeroCount(bits), blocks));
+        for (; i < scores.Length; i++) if (scores[i] == floor) Enter(equals, Block(i, blocks));
         chosen.Sort();
     }
 
