@@ -68,5 +68,14 @@ same() { cmp "$1/bin/Release/net10.0/TorchSharp.dll" "$root/src/LandmarkSharp.Cl
 check "both fit TorchSharp to themselves" "" eval "same library && same server"
 
 check "the tool installs" "$version" dotnet tool install LandmarkSharp.Cli --version "$version" --tool-path tools --configfile nuget.config
+named() { # every package that the tool carries, by the list of its dependencies, is in its notices; natives of other systems are not carried
+  local place name missing=0
+  place=$(dirname "$(find tools/.store -name landmark.deps.json)")
+  for name in $(sed -nE 's|^ {4}"([^/"]+)/.*|\1|p' "$place/landmark.deps.json" | grep -vE '^(landmark|LandmarkSharp)|^SkiaSharp\.NativeAssets'); do
+    grep -qE "^$name " "$place/THIRD-PARTY-NOTICES.txt" || { echo "not named: $name"; missing=1; }
+  done
+  test -s "$place/LICENSE-LIBTORCH.txt" -a -s "$place/LICENSE-APACHE.txt" && return $missing
+}
+check "the tool names whose works it carries" "" named
 check "the tool finds a pass key" "1 of 1 right" tools/landmark passkey --tokens 1024
 end

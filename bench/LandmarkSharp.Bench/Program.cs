@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LandmarkSharp;
 using LandmarkSharp.Bench;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Tensors;
