@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -28,6 +29,12 @@ internal sealed class AnswerJob(
 
     /// <summary>Whose it is.</summary>
     public string Client => client;
+
+    /// <summary>What its client may use at most; null where clients are connections, which have no shares.</summary>
+    public CallerLimits? Limits { get; init; }
+
+    /// <summary>Takes tokens from its client's, as <see cref="Caller.Spend"/> does.</summary>
+    public Action<int> Spend { get; init; } = _ => { };
 
     /// <summary>Tokens as they come; fails as the job does.</summary>
     public ChannelReader<AnswerToken> Tokens => tokens.Reader;
@@ -58,7 +65,7 @@ internal sealed class AnswerJob(
         turns?.Dispose();
         // What was read before a request was given up is read; what failed may fail again.
         if (session is not null && (failure is null or RequestException)) cache.Return(session);
-        else session?.Dispose();
+        else if (session is not null) cache.Discard(session);
         session = null;
         Fail(failure);
     }
@@ -71,15 +78,28 @@ internal sealed class AnswerJob(
         for (var choice = 0; choice < prompts.Count * answers; choice++)
         {
             var prompt = prompts[choice / answers];
-            session = cache.Take(prompt, options.MaxTokens, out var reused);
+            session = cache.Take(prompt, options.MaxTokens, out var reused, Limits is null ? null : client);
             if (choice % answers == 0) Reused += reused;
-            for (var at = session.Tokens.Count; at < prompt.Length; at += Piece)
+            // A text that there are no tokens for is not begun, and what is not read of one is given back.
+            var unread = prompt.Length - reused;
+            Spend(unread);
+            try
             {
-                session.Append(prompt.AsSpan(at, Math.Min(Piece, prompt.Length - at)));
-                yield return true;
+                for (var at = session.Tokens.Count; at < prompt.Length; at += Piece)
+                {
+                    session.Append(prompt.AsSpan(at, Math.Min(Piece, prompt.Length - at)));
+                    unread = prompt.Length - session.Tokens.Count;
+                    yield return true;
+                }
+                unread = 0;
+            }
+            finally
+            {
+                Spend(-unread);
             }
             foreach (var token in session.Generate(options with { Seed = options.Seed + choice }))
             {
+                if (token.Finish != FinishReason.EndOfText) Spend(1);
                 tokens.Writer.TryWrite(new AnswerToken(choice, token));
                 yield return true;
             }

@@ -4,13 +4,16 @@ namespace LandmarkSharp.Server.Scheduling;
 
 /// <summary>
 /// Sessions whose requests have ended, so that a text which begins as one of theirs is not read again. Those used least recently go first.
-/// Used by one thread.
+/// Each serves its owner alone: how fast an answer comes, or what it says of tokens read before, tells nobody what others asked. Used by one
+/// thread.
 /// </summary>
 /// <param name="engine">The model.</param>
 /// <param name="limit">Bytes of keys and values kept.</param>
 internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposable
 {
     private readonly List<Session> sessions = [];                                           // the one used last is the last
+    private readonly Dictionary<Session, long> taken = [];                                  // those at work, and tokens they may come to
+    private readonly Dictionary<Session, string> owners = [];                               // of all that serve one alone
 
     /// <summary>Bytes of keys and values that are kept.</summary>
     public long Bytes { get; private set; }
@@ -22,16 +25,18 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     /// <param name="prompt">The prompt's tokens.</param>
     /// <param name="more">Tokens that may come after it.</param>
     /// <param name="reused">Tokens whose keys and values are there.</param>
+    /// <param name="owner">Whose prompt it is; null for anyone's.</param>
     /// <exception cref="RequestException">There is no memory for it.</exception>
-    public Session Take(int[] prompt, int more, out int reused)
+    public Session Take(int[] prompt, int more, out int reused, string? owner = null)
     {
-        var kept = sessions.MaxBy(s => Usable(s, prompt));
+        var kept = sessions.Where(s => owners.GetValueOrDefault(s) == owner).MaxBy(s => Usable(s, prompt));
         reused = kept is null ? 0 : Usable(kept, prompt);
         if (reused == 0) kept = null;
         var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
         var goesOn = kept is not null && common == kept.Tokens.Count;
-        // Memory of texts that have ended serves those that are asked about now.
-        while (!engine.HasRoom((long)prompt.Length + more - (goesOn ? common : 0)))
+        // What others at work may still come to is theirs. Memory of texts that have ended serves those that are asked about now.
+        var promised = taken.Sum(t => Math.Max(0, t.Value - t.Key.Tokens.Count));
+        while (!engine.HasRoom(promised + prompt.Length + more - (goesOn ? common : 0)))
         {
             if (sessions.Find(s => s != kept) is { } other)
                 Drop(other);
@@ -45,23 +50,39 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
                 (kept, reused) = (null, 0);
             }
         }
-        if (kept is null) return engine.NewSession();
+        if (kept is null) return Taken(engine.NewSession());
         sessions.Remove(kept);
         if (!goesOn)
         {
             var fork = kept.Fork(common);
             // A conversation goes on: of what the answer's last tokens were, nobody asks again.
-            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) kept.Dispose();
+            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) Discard(kept);
             else sessions.Add(kept);
             kept = fork;
         }
         Bytes = sessions.Sum(s => s.MemoryBytes);
-        return kept;
+        return Taken(kept);
+
+        Session Taken(Session session)
+        {
+            taken[session] = (long)prompt.Length + more;
+            if (owner is not null) owners[session] = owner;
+            return session;
+        }
+    }
+
+    /// <summary>Disposes of a session that is not kept.</summary>
+    public void Discard(Session session)
+    {
+        taken.Remove(session);
+        owners.Remove(session);
+        session.Dispose();
     }
 
     /// <summary>Keeps a session for texts that begin as its own.</summary>
     public void Return(Session session)
     {
+        taken.Remove(session);
         sessions.Add(session);
         Bytes += session.MemoryBytes;
         while (Bytes > limit) Drop(sessions[0]);
@@ -77,7 +98,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     {
         sessions.Remove(session);
         Bytes -= session.MemoryBytes;
-        session.Dispose();
+        Discard(session);
     }
 
     /// <summary>Tokens of a prompt that need not be computed.</summary>
