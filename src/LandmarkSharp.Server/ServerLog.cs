@@ -22,4 +22,7 @@ internal sealed partial class ServerLog(ILogger<ServerLog> logger)
 
     [LoggerMessage(EventId = 6, Level = LogLevel.Information, Message = "Stopping: answers have {Seconds} s to end in")]
     public partial void Stopping(int seconds);
+
+    [LoggerMessage(EventId = 7, Level = LogLevel.Error, Message = "The reading of a document failed")]
+    public partial void ReadingFailed(Exception failure);
 }

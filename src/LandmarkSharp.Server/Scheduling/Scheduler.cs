@@ -16,11 +16,12 @@ internal sealed class Scheduler : IDisposable
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // All below is guarded by the list of those that wait.
-    private readonly List<AnswerJob> waiting = [];
-    private readonly List<AnswerJob> active = [];
+    private readonly List<Job> waiting = [];
+    private readonly List<Job> active = [];
     private readonly Dictionary<string, long> served = [];                                  // each active client's last turn
+    private readonly Queue<Action<SessionCache>> between = [];                              // what is done before the next turn
     private long turn;
-    private bool closed;
+    private bool closed, isDone;
     private Exception? ended;
 
     /// <summary>Makes one that computes nothing yet.</summary>
@@ -38,25 +39,37 @@ internal sealed class Scheduler : IDisposable
     {
         get
         {
-            lock (waiting) return (active.Count, waiting.Count, cache.Bytes, closed);
+            lock (waiting) return (Requests, waiting.Count, cache.Bytes, closed);
         }
     }
 
     /// <summary>Begins to compute.</summary>
     public void Start() => thread.Start();
 
-    /// <summary>Takes a request on.</summary>
+    /// <summary>Takes a request on, or work that nobody waits for.</summary>
     /// <exception cref="RequestException">Too many wait, or the server is stopping.</exception>
-    public void Submit(AnswerJob job)
+    public void Submit(Job job)
     {
         lock (waiting)
         {
             if (closed) throw RequestException.Stopping();
             waiting.RemoveAll(Abandoned);
-            if (active.Count + waiting.Count >= options.Concurrency + options.QueueLength)
+            if (job.IsBackground) Begin(job);
+            else if (Requests + waiting.Count >= options.Concurrency + options.QueueLength)
                 throw new RequestException(
                     StatusCodes.Status429TooManyRequests, "Too many requests are waiting here; ask again in a second.", code: "too_many_requests");
-            waiting.Add(job);
+            else waiting.Add(job);
+            Monitor.Pulse(waiting);
+        }
+    }
+
+    /// <summary>Has something done with what is kept of earlier texts, before the next turn.</summary>
+    public void Between(Action<SessionCache> act)
+    {
+        lock (waiting)
+        {
+            if (isDone) act(cache);
+            else between.Enqueue(act);
             Monitor.Pulse(waiting);
         }
     }
@@ -105,20 +118,28 @@ internal sealed class Scheduler : IDisposable
             }
             if (!more) End(job, failure);
         }
-        cache.Dispose();
+        lock (waiting)
+        {
+            isDone = true;
+            while (between.TryDequeue(out var act)) act(cache);
+            cache.Dispose();
+        }
         idle.TrySetResult();
     }
 
     /// <summary>The request whose turn it is; null when there will be no more.</summary>
-    private AnswerJob? Next()
+    private Job? Next()
     {
         lock (waiting)
         {
             while (true)
             {
+                while (between.TryDequeue(out var act)) act(cache);
                 if (ended is not null) Abort(ended);
+                if (closed)
+                    foreach (var job in active.Where(j => j.IsBackground).ToArray()) End(job, RequestException.Stopping());
                 waiting.RemoveAll(Abandoned);
-                while (active.Count < options.Concurrency && waiting.Count > 0) Admit();
+                while (Requests < options.Concurrency && waiting.Count > 0) Admit();
                 if (active.Count > 0) break;
                 if (closed) return null;
                 Monitor.Wait(waiting);
@@ -132,13 +153,20 @@ internal sealed class Scheduler : IDisposable
     /// <summary>Takes on the one that waits longest of the client that has fewest.</summary>
     private void Admit()
     {
-        var job = waiting.MinBy(w => active.Count(a => a.Client == w.Client))!;
+        var job = waiting.MinBy(w => active.Count(a => !a.IsBackground && a.Client == w.Client))!;
         waiting.Remove(job);
+        Begin(job);
+    }
+
+    private int Requests => active.Count(j => !j.IsBackground);
+
+    private void Begin(Job job)
+    {
         active.Add(job);
         served.TryAdd(job.Client, 0);
     }
 
-    private void End(AnswerJob job, Exception? failure)
+    private void End(Job job, Exception? failure)
     {
         lock (waiting)
         {
@@ -155,7 +183,7 @@ internal sealed class Scheduler : IDisposable
         foreach (var job in active.ToArray()) End(job, reason);
     }
 
-    private static bool Abandoned(AnswerJob job)
+    private static bool Abandoned(Job job)
     {
         if (job.IsCancelled) job.Fail(null);
         return job.IsCancelled;

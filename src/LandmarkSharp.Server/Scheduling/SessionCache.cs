@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -10,7 +11,9 @@ namespace LandmarkSharp.Server.Scheduling;
 /// <param name="limit">Bytes of keys and values kept.</param>
 internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposable
 {
-    private readonly List<Session> sessions = [];                                           // the one used last is the last
+    private const int MostMappings = 16_000;                                                // of 65,530 that a process may have
+
+    private readonly List<(Session Session, SessionStart Start)> sessions = [];             // the one used last is the last
 
     /// <summary>Bytes of keys and values that are kept.</summary>
     public long Bytes { get; private set; }
@@ -22,10 +25,11 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     /// <param name="prompt">The prompt's tokens.</param>
     /// <param name="more">Tokens that may come after it.</param>
     /// <param name="reused">Tokens whose keys and values are there.</param>
+    /// <param name="start">What the session is to begin with, and how it is to read.</param>
     /// <exception cref="RequestException">There is no memory for it.</exception>
-    public Session Take(int[] prompt, int more, out int reused)
+    public Session Take(int[] prompt, int more, out int reused, SessionStart start = default)
     {
-        var kept = sessions.MaxBy(s => Usable(s, prompt));
+        var kept = sessions.Where(s => s.Start == start).Select(s => s.Session).MaxBy(s => Usable(s, prompt));
         reused = kept is null ? 0 : Usable(kept, prompt);
         if (reused == 0) kept = null;
         var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
@@ -33,7 +37,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
         // Memory of texts that have ended serves those that are asked about now.
         while (!engine.HasRoom((long)prompt.Length + more - (goesOn ? common : 0)))
         {
-            if (sessions.Find(s => s != kept) is { } other)
+            if (sessions.FindIndex(s => s.Session != kept) is >= 0 and var other)
                 Drop(other);
             else if (kept is null || goesOn)
                 throw new RequestException(
@@ -41,43 +45,63 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
                     $"There is no memory for a text of {prompt.Length:N0} tokens now; ask again later, or send a shorter one.", code: "no_memory");
             else
             {
-                Drop(kept);
+                Drop(sessions.FindIndex(s => s.Session == kept));
                 (kept, reused) = (null, 0);
             }
         }
-        if (kept is null) return engine.NewSession();
-        sessions.Remove(kept);
+        if (kept is null) return start.Begin(engine);
+        Remove(sessions.FindIndex(s => s.Session == kept));
         if (!goesOn)
         {
             var fork = kept.Fork(common);
             // A conversation goes on: of what the answer's last tokens were, nobody asks again.
             if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) kept.Dispose();
-            else sessions.Add(kept);
+            else Add(kept, start);
             kept = fork;
         }
-        Bytes = sessions.Sum(s => s.MemoryBytes);
         return kept;
     }
 
     /// <summary>Keeps a session for texts that begin as its own.</summary>
-    public void Return(Session session)
+    /// <param name="session">The session.</param>
+    /// <param name="start">What it began with, and how it reads.</param>
+    public void Return(Session session, SessionStart start = default)
     {
-        sessions.Add(session);
-        Bytes += session.MemoryBytes;
-        while (Bytes > limit) Drop(sessions[0]);
+        Add(session, start);
+        while (Bytes > limit || sessions.Sum(s => (long)(s.Start.Memory?.Mappings ?? 0)) > MostMappings) Drop(0);
+    }
+
+    /// <summary>Drops the sessions that began with a memory, which is to be closed.</summary>
+    public void Forget(SharedMemory memory)
+    {
+        for (var i = sessions.Count - 1; i >= 0; i--)
+            if (sessions[i].Start.Memory == memory)
+                Drop(i);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        while (sessions.Count > 0) Drop(sessions[0]);
+        while (sessions.Count > 0) Drop(0);
     }
 
-    private void Drop(Session session)
+    private void Add(Session session, SessionStart start)
     {
-        sessions.Remove(session);
+        start.Memory?.Hold();
+        sessions.Add((session, start));
+        Bytes += session.MemoryBytes;
+    }
+
+    private void Drop(int index) => Remove(index, session => session.Dispose());
+
+    /// <summary>Keeps a session no more; its memory is held until it has been seen to.</summary>
+    private void Remove(int index, Action<Session>? see = null)
+    {
+        var (session, start) = sessions[index];
+        sessions.RemoveAt(index);
         Bytes -= session.MemoryBytes;
-        session.Dispose();
+        see?.Invoke(session);
+        start.Memory?.Release();
     }
 
     /// <summary>Tokens of a prompt that need not be computed.</summary>
