@@ -53,15 +53,8 @@ internal sealed class AnswerTrace
         string prompt, string answer)
     {
         if (path is null) return null;
-        var passages = find(tokens.SelectMany(t => t.Reads!.Blocks).Distinct());
-        var (landmark, retrieval) = (engine.Config.Landmark!, engine.Retrieval!);
-        var header = new TraceHeader(
-            TraceHeader.Version, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), engine.Config.Layers,
-            engine.Config.Heads, landmark.BlockTokens, retrieval.TopK, retrieval.WindowBlocks, ofText, session.Blocks, prompt, answer,
-            tokens.Count, passages, file, retrieval.KeepBlocks);
-        // What a token spells, though a stop string may have kept it from being shown.
-        var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
-        new TraceFile(header, [.. tokens.Select(t => new TracedToken(t.Id, decoder.Push(t.Id), t.Reads!))]).Save(path);
+        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+        TraceFile.Of(engine, session, name, tokens, find, file, ofText, prompt, answer).Save(path);
         return path;
     }
 }

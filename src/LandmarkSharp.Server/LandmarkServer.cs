@@ -3,6 +3,7 @@ using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Api;
 using LandmarkSharp.Server.Chat;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -29,14 +30,18 @@ public sealed class LandmarkServer : IAsyncDisposable
     private readonly ServerMetrics metrics;
     private readonly ServerOptions options;
 
-    private LandmarkServer(WebApplication app, Scheduler scheduler, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
-        (this.app, Scheduler, this.log, this.metrics, this.options) = (app, scheduler, log, metrics, options);
+    private LandmarkServer(
+        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
+        (this.app, Scheduler, Library, this.log, this.metrics, this.options) = (app, scheduler, library, log, metrics, options);
 
     /// <summary>Where it listens.</summary>
     public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
 
     /// <summary>What computes.</summary>
     internal Scheduler Scheduler { get; }
+
+    /// <summary>The memories; null where there are none.</summary>
+    internal MemoryLibrary? Library { get; }
 
     /// <summary>Starts to listen.</summary>
     /// <param name="engine">The model, which must not be disposed before the server.</param>
@@ -90,10 +95,12 @@ public sealed class LandmarkServer : IAsyncDisposable
         app.UseRouting();
         app.MapPrometheusScrapingEndpoint();
         var metrics = new ServerMetrics(scheduler);
-        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics)).Map(app);
+        var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
+        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
         await Listen(app, options);
         scheduler.Start();
-        var server = new LandmarkServer(app, scheduler, log, metrics, options);
+        library?.Resume();
+        var server = new LandmarkServer(app, scheduler, library, log, metrics, options);
         log.Listening(model, server.Address.ToString());
         if (!options.IsLocal && certificate is null) log.InTheClear(server.Address.ToString());
         return server;
@@ -115,6 +122,7 @@ public sealed class LandmarkServer : IAsyncDisposable
     public async Task Stop()
     {
         log.Stopping(options.GraceSeconds);
+        if (Library is not null) await Library.Stop();
         await Scheduler.Stop(TimeSpan.FromSeconds(options.GraceSeconds));
         await app.StopAsync();
     }
@@ -137,6 +145,7 @@ public sealed class LandmarkServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         metrics.Dispose();
+        if (Library is not null) await Library.DisposeAsync();
         Scheduler.Dispose();
         await app.DisposeAsync();
     }

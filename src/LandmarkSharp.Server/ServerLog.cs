@@ -33,4 +33,7 @@ internal sealed partial class ServerLog(ILogger<ServerLog> logger)
         EventId = 9, Level = LogLevel.Warning,
         Message = "Keys and texts are sent to {Address} in the clear, and whoever is on the way can read them; give a certificate")]
     public partial void InTheClear(string address);
+
+    [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "The reading of a document failed")]
+    public partial void ReadingFailed(Exception failure);
 }

@@ -60,6 +60,21 @@ public sealed class ServerOptions
     [Range(0, 1L << 49)]
     public long CacheBytes { get; set; } = 1L << 30;
 
+    /// <summary>The folder in which callers have memories; null for none.</summary>
+    public string? Memories { get; set; }
+
+    /// <summary>Bytes that a document of a memory may have.</summary>
+    [Range(1, 1L << 49)]
+    public long MaxUploadBytes { get; set; } = 256 << 20;
+
+    /// <summary>Bytes of all of a caller's memories and uploads on disk; null for any.</summary>
+    [Range(0, 1L << 60)]
+    public long? MemoryDiskBytes { get; set; }
+
+    /// <summary>Bytes of blocks that all of a caller's open memories keep in RAM; null for as many as the system likes.</summary>
+    [Range(0, 1L << 60)]
+    public long? MemoryHotBytes { get; set; }
+
     /// <summary>Seconds that answers have to end in when the server is asked to stop.</summary>
     [Range(0, 600)]
     public int GraceSeconds { get; set; } = 10;

@@ -34,6 +34,23 @@ internal sealed class ServeCommand : LandmarkCommand
         Description = "Bytes of keys and values kept of earlier texts, such as 1GiB; 0 keeps none.",
         HelpName = "BYTES",
     };
+    private readonly Option<string?> memories = new("--memories")
+    {
+        Description = "Folder of memories, which programs make, fill and ask; there are none when not given.",
+        HelpName = "FOLDER",
+    };
+    private readonly Option<string?> upload =
+        new("--max-upload") { Description = "Bytes that a document of a memory may have, such as 256MiB.", HelpName = "BYTES" };
+    private readonly Option<string?> disk = new("--memory-disk")
+    {
+        Description = "Bytes that all memories of a caller may take on disk; as many as there are when not given.",
+        HelpName = "BYTES",
+    };
+    private readonly Option<string?> hot = new("--memory-hot")
+    {
+        Description = "Bytes of blocks of a caller's memories kept in RAM; as many as the system likes when not given.",
+        HelpName = "BYTES",
+    };
     private readonly Option<int?> grace =
         new("--grace") { Description = "Seconds in which answers end when the server is asked to stop.", HelpName = "SECONDS" };
     private readonly ModelOptions model = new();
@@ -41,11 +58,14 @@ internal sealed class ServeCommand : LandmarkCommand
     public ServeCommand()
         : base(
             "serve", "Answers programs over HTTP, by OpenAI's protocol.",
-            "serve", "serve --model models/mine --port 9000 --concurrency 8 --cache 4GiB",
+            "serve", "serve --model models/mine --port 9000 --concurrency 8 --cache 4GiB", "serve --memories library --memory-disk 100GiB",
             "serve --address 0.0.0.0 --host llm.example.org --certificate llm.pem --certificate-key llm.key")
     {
         Option[] own =
-            [address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, grace];
+        [
+            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk,
+            hot, grace,
+        ];
         foreach (var option in own) Options.Add(option);
         model.AddTo(this);
     }
@@ -92,6 +112,10 @@ internal sealed class ServeCommand : LandmarkCommand
             [nameof(ServerOptions.MaxAnswerTokens)] = parsed.GetValue(answer)?.ToString(),
             [nameof(ServerOptions.MaxBodyBytes)] = Bytes(body),
             [nameof(ServerOptions.CacheBytes)] = Bytes(cache),
+            [nameof(ServerOptions.Memories)] = parsed.GetValue(memories),
+            [nameof(ServerOptions.MaxUploadBytes)] = Bytes(upload),
+            [nameof(ServerOptions.MemoryDiskBytes)] = Bytes(disk),
+            [nameof(ServerOptions.MemoryHotBytes)] = Bytes(hot),
             [nameof(ServerOptions.GraceSeconds)] = parsed.GetValue(grace)?.ToString(),
         }.Where(o => o.Value is not null).ToDictionary();
     }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Server.Api;
@@ -32,7 +33,8 @@ internal abstract class AnswerFormat(Tokenizer tokenizer, string model, bool tri
     /// <param name="choice">Which answer.</param>
     /// <param name="text">What it shows.</param>
     /// <param name="token">The token.</param>
-    public abstract string Chunk(int choice, string text, GeneratedToken token);
+    /// <param name="sources">With the last one, what the answer was read from, where that is asked for.</param>
+    public abstract string Chunk(int choice, string text, GeneratedToken token, AnswerSources? sources);
 
     /// <summary>The last event of a stream that tells the tokens.</summary>
     public abstract string Last(Usage usage);
@@ -44,6 +46,10 @@ internal abstract class AnswerFormat(Tokenizer tokenizer, string model, bool tri
         FinishReason.Length => "length",
         _ => "stop",
     };
+
+    /// <summary>Passages as annotations; null where none are told.</summary>
+    protected static IReadOnlyList<Annotation>? Annotations(AnswerSources? sources) =>
+        sources is { Passages: { Count: > 0 } passages } ? [.. passages.Select(p => new Annotation(p))] : null;
 
     /// <summary>An object as JSON.</summary>
     protected static string Json<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.Serialize(value, type);

@@ -1,5 +1,6 @@
 using System.Text;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Scheduling;
 
 namespace LandmarkSharp.Server.Api;
 
@@ -20,11 +21,16 @@ internal sealed class AnswerSoFar
     /// <summary>Why it ended.</summary>
     public FinishReason? Finish { get; private set; }
 
+    /// <summary>What it was read from, where that is asked for.</summary>
+    public AnswerSources? Sources { get; private set; }
+
     /// <summary>Adds a token.</summary>
     /// <param name="token">The token.</param>
     /// <param name="shown">What it shows.</param>
-    public void Add(GeneratedToken token, string shown)
+    /// <param name="sources">With the last one, what the answer was read from.</param>
+    public void Add(GeneratedToken token, string shown, AnswerSources? sources)
     {
+        Sources = sources;
         text.Append(shown);
         Finish = token.Finish;
         if (token.Finish != FinishReason.EndOfText) Tokens.Add(token);

@@ -14,7 +14,9 @@ namespace LandmarkSharp.Server.Api;
 /// <param name="Streams">Whether the answer comes as it is made.</param>
 /// <param name="TellsUsage">Whether its last event tells the tokens then.</param>
 /// <param name="Format">The protocol's form.</param>
-internal sealed record AnswerPlan(int[][] Prompts, int Answers, GenerationOptions Sampling, bool Streams, bool TellsUsage, AnswerFormat Format);
+/// <param name="Basis">What answers are read from besides, and what is told of it.</param>
+internal sealed record AnswerPlan(
+    int[][] Prompts, int Answers, GenerationOptions Sampling, bool Streams, bool TellsUsage, AnswerFormat Format, AnswerBasis Basis);
 
 /// <summary>Has requests computed and sends what comes, at once or as events.</summary>
 /// <param name="scheduler">Computes.</param>
@@ -33,22 +35,7 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
     public async Task<IResult> Answer(HttpContext http, AnswerPlan plan, string field, CancellationToken cancel)
     {
         var clock = Stopwatch.StartNew();
-        if (plan.Prompts.FirstOrDefault(p => p.Length > options.MaxPromptTokens) is { } tooLong)
-            throw RequestException.Field(
-                field, $"The text has {tooLong.Length:N0} tokens, and this server reads up to {options.MaxPromptTokens:N0}; send a shorter one.",
-                "context_length_exceeded");
-        if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
-            throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
-        var caller = Caller.Of(http);
-        caller.Spend(0);
-        // Where there are no keys a connection is a client.
-        var keyed = caller != Caller.Local;
-        var job = new AnswerJob(keyed ? caller.Name : http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel)
-        {
-            Limits = keyed ? caller.Limits : null,
-            Spend = caller.Spend,
-        };
-        scheduler.Submit(job);
+        var job = Begin(http, plan, field, cancel);
         AnswerSoFar[] answers = [.. Enumerable.Range(0, plan.Prompts.Length * plan.Answers).Select(_ => new AnswerSoFar())];
         // What fails before the first token has a status of its own, whether it streams or not.
         await job.Tokens.WaitToReadAsync(cancel);
@@ -60,10 +47,37 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             metrics.Answered(job, tokens);
         }
         if (plan.Streams) return TypedResults.ServerSentEvents(Events(job, plan, answers, Ended, cancel));
-        await foreach (var (choice, token) in job.Tokens.ReadAllAsync(cancel)) Add(answers[choice], token, plan.Format);
+        await foreach (var next in job.Tokens.ReadAllAsync(cancel)) Add(answers[next.Choice], next, plan.Format);
         cancel.ThrowIfCancellationRequested();
         Ended();
         return TypedResults.Text(plan.Format.Whole(answers, Tokens(job, answers)), "application/json");
+    }
+
+    private AnswerJob Begin(HttpContext http, AnswerPlan plan, string field, CancellationToken cancel)
+    {
+        try
+        {
+            if (plan.Prompts.FirstOrDefault(p => p.Length > options.MaxPromptTokens) is { } tooLong)
+                throw RequestException.Field(
+                    field, $"The text has {tooLong.Length:N0} tokens, and this server reads up to {options.MaxPromptTokens:N0}; send a shorter one.",
+                    "context_length_exceeded");
+            if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
+                throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
+            var caller = Caller.Of(http);
+            caller.Spend(0);
+            var job = new AnswerJob(caller.Client(http), plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis)
+            {
+                Limits = caller.Shares,
+                Spend = caller.Spend,
+            };
+            scheduler.Submit(job);
+            return job;
+        }
+        catch
+        {
+            plan.Basis.Dispose();
+            throw;
+        }
     }
 
     private static async IAsyncEnumerable<string> Events(
@@ -80,10 +94,10 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             if (!more) break;
             while (job.Tokens.TryRead(out var next))
             {
-                var (choice, token) = next;
-                var shown = Add(answers[choice], token, plan.Format);
+                var (choice, token, sources) = next;
+                var shown = Add(answers[choice], next, plan.Format);
                 if (shown.Length > 0 || token.Finish is not null || token.LogProbabilities is not null)
-                    yield return plan.Format.Chunk(choice, shown, token);
+                    yield return plan.Format.Chunk(choice, shown, token, sources);
             }
         }
         cancel.ThrowIfCancellationRequested();
@@ -104,10 +118,10 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
         }
     }
 
-    private static string Add(AnswerSoFar answer, GeneratedToken token, AnswerFormat format)
+    private static string Add(AnswerSoFar answer, AnswerToken next, AnswerFormat format)
     {
-        var shown = format.Shown(token.Text, answer.Begun);
-        answer.Add(token, shown);
+        var shown = format.Shown(next.Token.Text, answer.Begun);
+        answer.Add(next.Token, shown, next.Sources);
         return shown;
     }
 

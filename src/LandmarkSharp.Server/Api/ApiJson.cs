@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Api;
 
@@ -16,6 +17,15 @@ namespace LandmarkSharp.Server.Api;
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(Health))]
 [JsonSerializable(typeof(ErrorBody))]
+[JsonSerializable(typeof(MemoryRequest))]
+[JsonSerializable(typeof(MemoryInfo))]
+[JsonSerializable(typeof(MemoryList))]
+[JsonSerializable(typeof(DocumentInfo))]
+[JsonSerializable(typeof(UploadRequest))]
+[JsonSerializable(typeof(UploadInfo))]
+[JsonSerializable(typeof(SearchRequest))]
+[JsonSerializable(typeof(SearchResponse))]
+[JsonSerializable(typeof(IncomingRecord))]
 internal sealed partial class ApiJson : JsonSerializerContext;
 
 /// <summary>How the protocol's messages are read and written.</summary>

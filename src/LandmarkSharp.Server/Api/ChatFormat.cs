@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Server.Api;
@@ -14,14 +15,15 @@ internal sealed class ChatFormat(Tokenizer tokenizer, string model, bool trimsSt
 
     /// <inheritdoc/>
     public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage) => Text("chat.completion", [.. answers.Select((a, i) =>
-        new ChatChoice(i, new ChatMessage(Role, a.Text), null, Logprobs(a.Tokens), Reason(a.Finish)))], usage);
+        new ChatChoice(
+            i, new ChatMessage(Role, a.Text, Annotations(a.Sources)), null, Logprobs(a.Tokens), Reason(a.Finish), a.Sources?.Trace))], usage);
 
     /// <inheritdoc/>
-    public override string Chunk(int choice, string text, GeneratedToken token)
+    public override string Chunk(int choice, string text, GeneratedToken token, AnswerSources? sources)
     {
         var logprobs = token.Finish == FinishReason.EndOfText ? null : Logprobs([token]);
-        var delta = new ChatMessage(begun.Add(choice) ? Role : null, text);
-        return Text("chat.completion.chunk", [new ChatChoice(choice, null, delta, logprobs, Reason(token.Finish))], null);
+        var delta = new ChatMessage(begun.Add(choice) ? Role : null, text, Annotations(sources));
+        return Text("chat.completion.chunk", [new ChatChoice(choice, null, delta, logprobs, Reason(token.Finish), sources?.Trace)], null);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Api;
 
@@ -9,10 +11,19 @@ internal sealed record ChatResponse(string Id, string Object, long Created, stri
 internal sealed record ChatChoice(
     int Index, ChatMessage? Message, ChatMessage? Delta,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] ChatLogprobs? Logprobs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason,
+    TraceFile? LandmarkTrace = null);
 
 /// <summary>What the model said.</summary>
-internal sealed record ChatMessage(string? Role, string? Content);
+internal sealed record ChatMessage(string? Role, string? Content, IReadOnlyList<Annotation>? Annotations = null);
+
+/// <summary>A passage that an answer was read from.</summary>
+internal sealed record Annotation(ReadPassage LandmarkPassage)
+{
+    /// <summary>What it is, in the protocol's way.</summary>
+    [JsonPropertyOrder(-1)]
+    public string Type { get; } = "landmark_passage";
+}
 
 /// <summary>How likely its tokens were.</summary>
 internal sealed record ChatLogprobs(IReadOnlyList<ChatLogprob> Content);

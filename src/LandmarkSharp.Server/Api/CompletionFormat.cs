@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Server.Api;
@@ -12,11 +13,14 @@ internal sealed class CompletionFormat(Tokenizer tokenizer, string model) : Answ
 
     /// <inheritdoc/>
     public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage) =>
-        Text([.. answers.Select((a, i) => new CompletionChoice(i, a.Text, Logprobs(i, a.Tokens), Reason(a.Finish)))], usage);
+        Text([.. answers.Select((a, i) => new CompletionChoice(
+            i, a.Text, Logprobs(i, a.Tokens), Reason(a.Finish), Annotations(a.Sources), a.Sources?.Trace))], usage);
 
     /// <inheritdoc/>
-    public override string Chunk(int choice, string text, GeneratedToken token) => Text(
-        [new CompletionChoice(choice, text, token.Finish == FinishReason.EndOfText ? null : Logprobs(choice, [token]), Reason(token.Finish))], null);
+    public override string Chunk(int choice, string text, GeneratedToken token, AnswerSources? sources) => Text(
+        [new CompletionChoice(
+            choice, text, token.Finish == FinishReason.EndOfText ? null : Logprobs(choice, [token]), Reason(token.Finish), Annotations(sources),
+            sources?.Trace)], null);
 
     /// <inheritdoc/>
     public override string Last(Usage usage) => Text([], usage);

@@ -31,16 +31,19 @@ internal sealed class CompletionRequest : SamplingRequest
     public int[][] Prompts(LandmarkEngine engine)
     {
         if (Prompt is not { } prompt) throw Wrong();
-        if (prompt.ValueKind != JsonValueKind.Array) return [PromptTokens.Of(engine, RequestBody.Text(prompt, "prompt"), "prompt")];
+        if (prompt.ValueKind != JsonValueKind.Array) return [Tokens(engine, prompt)];
         var parts = prompt.EnumerateArray().ToArray();
         if (parts.Length == 0) throw Wrong();
         return parts[0].ValueKind == JsonValueKind.Number ? [Tokens(engine, parts)] : [.. parts.Select(part => part.ValueKind switch
         {
-            JsonValueKind.String => PromptTokens.Of(engine, RequestBody.Text(part, "prompt"), "prompt"),
+            JsonValueKind.String => Tokens(engine, part),
             JsonValueKind.Array => Tokens(engine, [.. part.EnumerateArray()]),
             _ => throw Wrong(),
         })];
     }
+
+    private int[] Tokens(LandmarkEngine engine, JsonElement text) =>
+        PromptTokens.Of(engine, RequestBody.Text(text, "prompt"), "prompt", atStart: Memories is null);
 
     private static int[] Tokens(LandmarkEngine engine, JsonElement[] numbers) => PromptTokens.Checked(
         engine, [.. numbers.Select(n => n.ValueKind == JsonValueKind.Number && n.TryGetInt32(out var id) ? id : throw Wrong())], "prompt");

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using LandmarkSharp.Generation;
 
 namespace LandmarkSharp.Server.Api;
 
@@ -9,7 +10,8 @@ internal sealed record CompletionResponse(string Id, string Object, long Created
 internal sealed record CompletionChoice(
     int Index, string Text,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] CompletionLogprobs? Logprobs,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.Never)] string? FinishReason,
+    IReadOnlyList<Annotation>? Annotations = null, TraceFile? LandmarkTrace = null);
 
 /// <summary>How likely its tokens were, in lists beside each other. Offsets are in UTF-16 units from the answer's beginning.</summary>
 internal sealed record CompletionLogprobs(

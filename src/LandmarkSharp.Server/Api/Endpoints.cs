@@ -1,5 +1,7 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Chat;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text.Chat;
 
@@ -12,8 +14,10 @@ namespace LandmarkSharp.Server.Api;
 /// <param name="scheduler">Computes.</param>
 /// <param name="options">How much is taken on.</param>
 /// <param name="answering">Answers.</param>
+/// <param name="library">The memories; null where there are none.</param>
 internal sealed class Endpoints(
-    LandmarkEngine engine, string model, IChatTemplate template, Scheduler scheduler, ServerOptions options, Answering answering)
+    LandmarkEngine engine, string model, IChatTemplate template, Scheduler scheduler, ServerOptions options, Answering answering,
+    MemoryLibrary? library)
 {
     private readonly ModelInfo info = new(model, "model", DateTimeOffset.UtcNow.ToUnixTimeSeconds(), "landmarksharp");
 
@@ -29,6 +33,7 @@ internal sealed class Endpoints(
             .WithSummary("Lists the model that is served.");
         api.MapGet("/models/{id}", (string id) => TypedResults.Json(Served(id), Protocol.Json.ModelInfo)).WithSummary("Tells of it.");
         app.MapGet("/healthz", Healthy).WithTags("Server").WithSummary("Whether requests are taken, and how many there are.");
+        if (library is not null) new MemoryEndpoints(library).Map(app);
         app.MapOpenApi();
     }
 
@@ -37,7 +42,9 @@ internal sealed class Endpoints(
         var request = await RequestBody.Read(http, Protocol.Json.CompletionRequest, cancel);
         Served(request.Model);
         var sampling = request.Sampling(options);
-        var plan = Plan(request, request.Prompts(engine), sampling, new CompletionFormat(engine.Tokenizer, model));
+        var prompts = request.Prompts(engine);
+        string[] texts = [.. prompts.Select(p => PromptTokens.Text(engine, p))];
+        var plan = Plan(request, prompts, sampling, new CompletionFormat(engine.Tokenizer, model), Basis(http, request, texts, texts));
         return await answering.Answer(http, plan, "prompt", cancel);
     }
 
@@ -49,9 +56,13 @@ internal sealed class Endpoints(
         var turns = request.Turns();
         var prompt = Rendered(template, turns);
         var format = new ChatFormat(engine.Tokenizer, model, trimsStart: prompt.EndsInWord());
-        int[][] prompts = [PromptTokens.Checked(engine, template.Encode(prompt, engine.Tokenizer), "messages")];
-        return await answering.Answer(
-            http, Plan(request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format), "messages", cancel);
+        var tokens = request.Memories is null ? template.Encode(prompt, engine.Tokenizer) : template.EncodeAfterTexts(prompt, engine.Tokenizer);
+        int[][] prompts = [PromptTokens.Checked(engine, tokens, "messages")];
+        // What is looked for is the last question, however long the conversation.
+        var question = request.Landmark?.Focus is null ? prompt : Rendered(template, turns[^1..]);
+        var plan = Plan(
+            request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format, Basis(http, request, [prompt.Text], [question.Text]));
+        return await answering.Answer(http, plan, "messages", cancel);
     }
 
     private IResult Healthy()
@@ -62,8 +73,29 @@ internal sealed class Endpoints(
             statusCode: state.IsClosed ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
     }
 
-    private static AnswerPlan Plan(SamplingRequest request, int[][] prompts, GenerationOptions sampling, AnswerFormat format) =>
-        new(prompts, request.N ?? 1, sampling, request.Stream is true, request.StreamOptions?.IncludeUsage is true, format);
+    private static AnswerPlan Plan(SamplingRequest request, int[][] prompts, GenerationOptions sampling, AnswerFormat format, AnswerBasis basis) =>
+        new(prompts, request.N ?? 1, sampling, request.Stream is true, request.StreamOptions?.IncludeUsage is true, format, basis);
+
+    /// <summary>What answers are read from besides the prompts.</summary>
+    private AnswerBasis Basis(HttpContext http, SamplingRequest request, string[] prompts, string[] questions)
+    {
+        request.Landmark?.Check(engine, request.Memories is not null);
+        if (request.Memories is { Count: 0 }) throw RequestException.Field("memories", "The field 'memories' names none; name some, or leave it out.");
+        if (request.Memories is not null && library is null)
+            throw RequestException.Field("memories", "This server has no memories; start it with --memories, or leave the field out.", "unsupported_field");
+        var retrieval = request.Landmark?.Retrieval(engine);
+        return new AnswerBasis
+        {
+            Model = model,
+            Memory = request.Memories is { } names ? library!.Of(Caller.Of(http)).Lease(names) : null,
+            Retrieval = retrieval,
+            Focus = request.Landmark?.Focus,
+            Prompts = prompts,
+            Questions = questions,
+            Passages = request.Memories is null ? 0 : LandmarkFields.PassagesOf(request.Landmark),
+            Traces = request.Landmark?.Trace is true,
+        };
+    }
 
     private static ChatPrompt Rendered(IChatTemplate template, ChatTurn[] turns)
     {

@@ -34,6 +34,12 @@ internal abstract class SamplingRequest
     /// <summary>Equal seeds give equal answers; none gives another each time.</summary>
     public long? Seed { get; set; }
 
+    /// <summary>Names of memories after whose documents the texts go on.</summary>
+    public List<string>? Memories { get; set; }
+
+    /// <summary>How texts are read, and what is told of that.</summary>
+    public LandmarkFields? Landmark { get; set; }
+
     /// <summary>All other fields.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
@@ -69,7 +75,7 @@ internal abstract class SamplingRequest
     }
 
     /// <summary>Refuses a number that is out of range.</summary>
-    protected static void Within(string field, double? value, double from, double to)
+    public static void Within(string field, double? value, double from, double to)
     {
         if (value < from || value > to)
             throw RequestException.Field(field, $"The field '{field}' must lie between {from} and {to}; choose another number.");

@@ -16,6 +16,10 @@ public static class ChatTemplates
     internal static int[] Encode(this IChatTemplate template, ChatPrompt prompt, Tokenizer tokenizer) =>
         [.. !template.WritesMarks && tokenizer.AddsBos ? [tokenizer.BosId!.Value] : (int[])[], .. prompt.Encode(tokenizer)];
 
+    /// <summary>A conversation's tokens after texts that were read before: paragraphs follow them, and marks are those of the conversation alone.</summary>
+    internal static int[] EncodeAfterTexts(this IChatTemplate template, ChatPrompt prompt, Tokenizer tokenizer) =>
+        template.WritesMarks ? prompt.Encode(tokenizer) : tokenizer.Encode($"\n\n{prompt.Text}", atStart: false);
+
     /// <summary>Whether a prompt ends in a word, so that the space at an answer's beginning belongs to the prompt.</summary>
     internal static bool EndsInWord(this ChatPrompt prompt) => prompt.Text.Length > 0 && !char.IsWhiteSpace(prompt.Text[^1]);
 }

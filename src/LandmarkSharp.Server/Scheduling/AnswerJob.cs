@@ -8,8 +8,9 @@ namespace LandmarkSharp.Server.Scheduling;
 /// <summary>A token of one of a request's answers.</summary>
 /// <param name="Choice">Which answer.</param>
 /// <param name="Token">The token.</param>
+/// <param name="Sources">With an answer's last token, what the answer was read from, where that is asked for.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct AnswerToken(int Choice, GeneratedToken Token);
+internal readonly record struct AnswerToken(int Choice, GeneratedToken Token, AnswerSources? Sources = null);
 
 /// <summary>A request as it is computed: prompts read in pieces, then answers token by token, each piece and token a turn.</summary>
 /// <param name="client">Whose it is: clients take turns.</param>
@@ -17,21 +18,18 @@ internal readonly record struct AnswerToken(int Choice, GeneratedToken Token);
 /// <param name="answers">Answers to each.</param>
 /// <param name="options">How tokens are chosen; each answer has a seed of its own.</param>
 /// <param name="cancel">Ends it before its next turn.</param>
+/// <param name="basis">What answers are read from besides the prompts, and what is told of it; null for nothing.</param>
 internal sealed class AnswerJob(
-    string client, IReadOnlyList<int[]> prompts, int answers, GenerationOptions options, CancellationToken cancel)
+    string client, IReadOnlyList<int[]> prompts, int answers, GenerationOptions options, CancellationToken cancel, AnswerBasis? basis = null)
+    : Job(client, cancel)
 {
     /// <summary>Tokens of a prompt that are read in a turn: about as long as some ten tokens of an answer take.</summary>
     private const int Piece = 384;
 
     private readonly Channel<AnswerToken> tokens = Channel.CreateUnbounded<AnswerToken>();
+    private readonly AnswerBasis basis = basis ?? new AnswerBasis();
     private IEnumerator<bool>? turns;
     private Session? session;
-
-    /// <summary>Whose it is.</summary>
-    public string Client => client;
-
-    /// <summary>What its client may use at most; null where clients are connections, which have no shares.</summary>
-    public CallerLimits? Limits { get; init; }
 
     /// <summary>Takes tokens from its client's, as <see cref="Caller.Spend"/> does.</summary>
     public Action<int> Spend { get; init; } = _ => { };
@@ -45,43 +43,46 @@ internal sealed class AnswerJob(
     /// <summary>Those of them that an earlier request had read.</summary>
     public int Reused { get; private set; }
 
-    /// <summary>Whether nobody waits for it any more.</summary>
-    public bool IsCancelled => cancel.IsCancellationRequested;
+    /// <inheritdoc/>
+    public override bool Turn(LandmarkEngine engine, SessionCache cache) => (turns ??= Turns(engine, cache)).MoveNext();
 
-    /// <summary>The number of its last turn; 0 before the first.</summary>
-    public long LastTurn { get; set; }
-
-    /// <summary>Computes a little more.</summary>
-    /// <param name="engine">The model.</param>
-    /// <param name="cache">Where sessions come from and go to.</param>
-    /// <returns>Whether there is more to do.</returns>
-    public bool Turn(LandmarkEngine engine, SessionCache cache) => (turns ??= Turns(engine, cache)).MoveNext();
-
-    /// <summary>Ends it.</summary>
-    /// <param name="cache">Where what it read goes.</param>
-    /// <param name="failure">Why, if not since it was complete or nobody waits.</param>
-    public void End(SessionCache cache, Exception? failure)
+    /// <inheritdoc/>
+    public override void End(SessionCache cache, Exception? failure)
     {
         turns?.Dispose();
         // What was read before a request was given up is read; what failed may fail again.
-        if (session is not null && (failure is null or RequestException)) cache.Return(session);
+        if (session is not null && (failure is null or RequestException)) Leave(cache);
         else if (session is not null) cache.Discard(session);
         session = null;
         Fail(failure);
     }
 
-    /// <summary>Ends one that had no turn.</summary>
-    public void Fail(Exception? failure) => tokens.Writer.TryComplete(failure);
+    /// <inheritdoc/>
+    public override void Fail(Exception? failure)
+    {
+        if (failure is not null && basis.Memory is { } memory) failure = memory.Told(failure);
+        basis.Dispose();
+        tokens.Writer.TryComplete(failure);
+    }
 
     private IEnumerator<bool> Turns(LandmarkEngine engine, SessionCache cache)
     {
         for (var choice = 0; choice < prompts.Count * answers; choice++)
         {
-            var prompt = prompts[choice / answers];
-            session = cache.Take(prompt, options.MaxTokens, out var reused, Limits is null ? null : client);
-            if (choice % answers == 0) Reused += reused;
+            var asked = prompts[choice / answers];
+            if (basis.Focus is not null && choice % answers == 0)
+            {
+                basis.Read(engine, choice / answers);
+                yield return true;
+            }
+            // A session that began with a memory has the documents' last tokens before its own.
+            var tail = basis.Tail;
+            int[] prompt = [.. tail, .. asked];
+            session = basis.IsShared ? cache.Take(prompt, options.MaxTokens, out var reused, Start) : basis.Begin(engine, out reused);
+            var read = Math.Max(0, reused - tail.Count);
+            if (choice % answers == 0) Reused += read;
             // A text that there are no tokens for is not begun, and what is not read of one is given back.
-            var unread = prompt.Length - reused;
+            var unread = asked.Length - read;
             Spend(unread);
             try
             {
@@ -97,14 +98,26 @@ internal sealed class AnswerJob(
             {
                 Spend(-unread);
             }
-            foreach (var token in session.Generate(options with { Seed = options.Seed + choice }))
+            List<GeneratedToken> answer = [];
+            foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = basis.Traces }))
             {
                 if (token.Finish != FinishReason.EndOfText) Spend(1);
-                tokens.Writer.TryWrite(new AnswerToken(choice, token));
+                answer.Add(token);
+                var sources = token.Finish is null ? null : basis.Sources(engine, session, choice / answers, answer);
+                tokens.Writer.TryWrite(new AnswerToken(choice, token, sources));
                 yield return true;
             }
-            cache.Return(session);
-            session = null;
+            Leave(cache);
         }
+    }
+
+    // Where there are keys, each goes on from its own sessions alone.
+    private SessionStart Start => basis.Start with { Owner = Limits is null ? null : Client };
+
+    private void Leave(SessionCache cache)
+    {
+        if (basis.IsShared) cache.Return(session!, Start);
+        else cache.Discard(session!);
+        session = null;
     }
 }

@@ -16,11 +16,12 @@ internal sealed class Scheduler : IDisposable
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // All below is guarded by the list of those that wait.
-    private readonly List<AnswerJob> waiting = [];
-    private readonly List<AnswerJob> active = [];
+    private readonly List<Job> waiting = [];
+    private readonly List<Job> active = [];
     private readonly Dictionary<string, long> served = [];                                  // each active client's last turn
+    private readonly Queue<Action<SessionCache>> between = [];                              // what is done before the next turn
     private long turn;
-    private bool closed;
+    private bool closed, isDone;
     private Exception? ended;
 
     /// <summary>Makes one that computes nothing yet.</summary>
@@ -38,28 +39,43 @@ internal sealed class Scheduler : IDisposable
     {
         get
         {
-            lock (waiting) return (active.Count, waiting.Count, cache.Bytes, closed);
+            lock (waiting) return (Requests, waiting.Count, cache.Bytes, closed);
         }
     }
 
     /// <summary>Begins to compute.</summary>
     public void Start() => thread.Start();
 
-    /// <summary>Takes a request on.</summary>
+    /// <summary>Takes a request on, or work that nobody waits for.</summary>
     /// <exception cref="RequestException">Too many wait, or the server is stopping.</exception>
-    public void Submit(AnswerJob job)
+    public void Submit(Job job)
     {
         lock (waiting)
         {
             if (closed) throw RequestException.Stopping();
             waiting.RemoveAll(Abandoned);
-            var own = active.Count(a => a.Client == job.Client) + waiting.Count(w => w.Client == job.Client);
-            if (job.Limits is { } limits && own >= AtOnce(job) + (limits.QueueLength ?? options.QueueLength))
-                throw TooMany("Too many requests of this key are waiting here; ask again in a second.");
-            // However many others have, whoever has a key and nothing here yet has a place.
-            if (active.Count + waiting.Count >= options.Concurrency + options.QueueLength && (job.Limits is null || own > 0))
-                throw TooMany("Too many requests are waiting here; ask again in a second.");
-            waiting.Add(job);
+            if (job.IsBackground) Begin(job);
+            else
+            {
+                var own = active.Count(a => !a.IsBackground && a.Client == job.Client) + waiting.Count(w => w.Client == job.Client);
+                if (job.Limits is { } limits && own >= AtOnce(job) + (limits.QueueLength ?? options.QueueLength))
+                    throw TooMany("Too many requests of this key are waiting here; ask again in a second.");
+                // However many others have, whoever has a key and nothing here yet has a place.
+                if (Requests + waiting.Count >= options.Concurrency + options.QueueLength && (job.Limits is null || own > 0))
+                    throw TooMany("Too many requests are waiting here; ask again in a second.");
+                waiting.Add(job);
+            }
+            Monitor.Pulse(waiting);
+        }
+    }
+
+    /// <summary>Has something done with what is kept of earlier texts, before the next turn.</summary>
+    public void Between(Action<SessionCache> act)
+    {
+        lock (waiting)
+        {
+            if (isDone) act(cache);
+            else between.Enqueue(act);
             Monitor.Pulse(waiting);
         }
     }
@@ -108,20 +124,28 @@ internal sealed class Scheduler : IDisposable
             }
             if (!more) End(job, failure);
         }
-        cache.Dispose();
+        lock (waiting)
+        {
+            isDone = true;
+            while (between.TryDequeue(out var act)) act(cache);
+            cache.Dispose();
+        }
         idle.TrySetResult();
     }
 
     /// <summary>The request whose turn it is; null when there will be no more.</summary>
-    private AnswerJob? Next()
+    private Job? Next()
     {
         lock (waiting)
         {
             while (true)
             {
+                while (between.TryDequeue(out var act)) act(cache);
                 if (ended is not null) Abort(ended);
+                if (closed)
+                    foreach (var job in active.Where(j => j.IsBackground).ToArray()) End(job, RequestException.Stopping());
                 waiting.RemoveAll(Abandoned);
-                while (active.Count < options.Concurrency && Admit())
+                while (Requests < options.Concurrency && Admit())
                 {
                 }
                 if (active.Count > 0) break;
@@ -137,21 +161,28 @@ internal sealed class Scheduler : IDisposable
     /// <summary>Takes on the one that waits longest of the client that has fewest, of those that may have one more.</summary>
     private bool Admit()
     {
-        int Active(AnswerJob job) => active.Count(a => a.Client == job.Client);
+        int Active(Job job) => active.Count(a => !a.IsBackground && a.Client == job.Client);
         if (waiting.Where(w => Active(w) < AtOnce(w)).MinBy(Active) is not { } job) return false;
         waiting.Remove(job);
-        active.Add(job);
-        served.TryAdd(job.Client, 0);
+        Begin(job);
         return true;
     }
 
+    private int Requests => active.Count(j => !j.IsBackground);
+
+    private void Begin(Job job)
+    {
+        active.Add(job);
+        served.TryAdd(job.Client, 0);
+    }
+
     /// <summary>How many of a job's client are computed at once.</summary>
-    private int AtOnce(AnswerJob job) => Math.Min(job.Limits?.Concurrency ?? options.Concurrency, options.Concurrency);
+    private int AtOnce(Job job) => Math.Min(job.Limits?.Concurrency ?? options.Concurrency, options.Concurrency);
 
     private static RequestException TooMany(string message) =>
         new(StatusCodes.Status429TooManyRequests, message, code: "rate_limit_exceeded");
 
-    private void End(AnswerJob job, Exception? failure)
+    private void End(Job job, Exception? failure)
     {
         lock (waiting)
         {
@@ -168,7 +199,7 @@ internal sealed class Scheduler : IDisposable
         foreach (var job in active.ToArray()) End(job, reason);
     }
 
-    private static bool Abandoned(AnswerJob job)
+    private static bool Abandoned(Job job)
     {
         if (job.IsCancelled) job.Fail(null);
         return job.IsCancelled;

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -11,9 +12,10 @@ namespace LandmarkSharp.Server.Scheduling;
 /// <param name="limit">Bytes of keys and values kept.</param>
 internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposable
 {
-    private readonly List<Session> sessions = [];                                           // the one used last is the last
+    private const int MostMappings = 16_000;                                                // of 65,530 that a process may have
+
+    private readonly List<(Session Session, SessionStart Start)> sessions = [];             // the one used last is the last
     private readonly Dictionary<Session, long> taken = [];                                  // those at work, and tokens they may come to
-    private readonly Dictionary<Session, string> owners = [];                               // of all that serve one alone
 
     /// <summary>Bytes of keys and values that are kept.</summary>
     public long Bytes { get; private set; }
@@ -25,11 +27,11 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     /// <param name="prompt">The prompt's tokens.</param>
     /// <param name="more">Tokens that may come after it.</param>
     /// <param name="reused">Tokens whose keys and values are there.</param>
-    /// <param name="owner">Whose prompt it is; null for anyone's.</param>
+    /// <param name="start">What the session is to begin with, how it is to read, and for whom.</param>
     /// <exception cref="RequestException">There is no memory for it.</exception>
-    public Session Take(int[] prompt, int more, out int reused, string? owner = null)
+    public Session Take(int[] prompt, int more, out int reused, SessionStart start = default)
     {
-        var kept = sessions.Where(s => owners.GetValueOrDefault(s) == owner).MaxBy(s => Usable(s, prompt));
+        var kept = sessions.Where(s => s.Start == start).Select(s => s.Session).MaxBy(s => Usable(s, prompt));
         reused = kept is null ? 0 : Usable(kept, prompt);
         if (reused == 0) kept = null;
         var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
@@ -38,7 +40,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
         var promised = taken.Sum(t => Math.Max(0, t.Value - t.Key.Tokens.Count));
         while (!engine.HasRoom(promised + prompt.Length + more - (goesOn ? common : 0)))
         {
-            if (sessions.Find(s => s != kept) is { } other)
+            if (sessions.FindIndex(s => s.Session != kept) is >= 0 and var other)
                 Drop(other);
             else if (kept is null || goesOn)
                 throw new RequestException(
@@ -46,27 +48,25 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
                     $"There is no memory for a text of {prompt.Length:N0} tokens now; ask again later, or send a shorter one.", code: "no_memory");
             else
             {
-                Drop(kept);
+                Drop(sessions.FindIndex(s => s.Session == kept));
                 (kept, reused) = (null, 0);
             }
         }
-        if (kept is null) return Taken(engine.NewSession());
-        sessions.Remove(kept);
+        if (kept is null) return Taken(start.Begin(engine));
+        Remove(sessions.FindIndex(s => s.Session == kept));
         if (!goesOn)
         {
             var fork = kept.Fork(common);
             // A conversation goes on: of what the answer's last tokens were, nobody asks again.
             if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) Discard(kept);
-            else sessions.Add(kept);
+            else Add(kept, start);
             kept = fork;
         }
-        Bytes = sessions.Sum(s => s.MemoryBytes);
         return Taken(kept);
 
         Session Taken(Session session)
         {
             taken[session] = (long)prompt.Length + more;
-            if (owner is not null) owners[session] = owner;
             return session;
         }
     }
@@ -75,30 +75,50 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     public void Discard(Session session)
     {
         taken.Remove(session);
-        owners.Remove(session);
         session.Dispose();
     }
 
     /// <summary>Keeps a session for texts that begin as its own.</summary>
-    public void Return(Session session)
+    /// <param name="session">The session.</param>
+    /// <param name="start">What it began with, how it reads, and whom it serves.</param>
+    public void Return(Session session, SessionStart start = default)
     {
         taken.Remove(session);
-        sessions.Add(session);
-        Bytes += session.MemoryBytes;
-        while (Bytes > limit) Drop(sessions[0]);
+        Add(session, start);
+        while (Bytes > limit || sessions.Sum(s => (long)(s.Start.Memory?.Mappings ?? 0)) > MostMappings) Drop(0);
+    }
+
+    /// <summary>Drops the sessions that began with a memory, which is to be closed.</summary>
+    public void Forget(SharedMemory memory)
+    {
+        for (var i = sessions.Count - 1; i >= 0; i--)
+            if (sessions[i].Start.Memory == memory)
+                Drop(i);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        while (sessions.Count > 0) Drop(sessions[0]);
+        while (sessions.Count > 0) Drop(0);
     }
 
-    private void Drop(Session session)
+    private void Add(Session session, SessionStart start)
     {
-        sessions.Remove(session);
+        start.Memory?.Hold();
+        sessions.Add((session, start));
+        Bytes += session.MemoryBytes;
+    }
+
+    private void Drop(int index) => Remove(index, session => session.Dispose());
+
+    /// <summary>Keeps a session no more; its memory is held until it has been seen to.</summary>
+    private void Remove(int index, Action<Session>? see = null)
+    {
+        var (session, start) = sessions[index];
+        sessions.RemoveAt(index);
         Bytes -= session.MemoryBytes;
-        Discard(session);
+        see?.Invoke(session);
+        start.Memory?.Release();
     }
 
     /// <summary>Tokens of a prompt that need not be computed.</summary>

@@ -30,13 +30,13 @@ internal sealed class DocumentPrefill : IDisposable
     public void StartAfter(MemoryFileWriter writer, MemoryFile file, IReadOnlyList<MemorySegment> segments, CancellationToken cancel) =>
         filed.StartAfter(writer, file, segments, cancel);
 
-    /// <summary>Reads on, into a segment of the file.</summary>
+    /// <summary>Reads on, into a segment of the file, a pass at each step.</summary>
     /// <param name="segment">The segment.</param>
     /// <param name="tokens">Regular tokens of all its blocks; the document ends with them where they are no whole passes.</param>
-    /// <param name="read">Told after each pass how many of them have been read.</param>
     /// <param name="cancel">Stops between passes.</param>
-    /// <exception cref="LandmarkException">The model computes no numbers.</exception>
-    public void Read(SegmentWriter segment, int[] tokens, Action<int> read, CancellationToken cancel)
+    /// <returns>After each pass, how many of them have been read. The segment is written when there are no more.</returns>
+    /// <exception cref="LandmarkException">The model computes no numbers, or the disk refuses.</exception>
+    public IEnumerable<int> Read(BegunSegment segment, int[] tokens, CancellationToken cancel)
     {
         var (landmark, first) = (engine.Config.Landmark!, filed.Count);
         var ids = Array.ConvertAll(LandmarkStream.Insert(tokens, landmark.BlockTokens, landmark.Id), id => (long)id);
@@ -45,10 +45,10 @@ internal sealed class DocumentPrefill : IDisposable
             cancel.ThrowIfCancellationRequested();
             count = Math.Min(memory.Room, ids.Length - at);
             Pass(ids.AsSpan(at, count));
-            filed.Write(segment, first);
-            read((at + count) / landmark.BlockLength * landmark.BlockTokens);
+            segment.Write(s => filed.Write(s, first));
+            yield return (at + count) / landmark.BlockLength * landmark.BlockTokens;
         }
-        SavedBlocks.WriteLandmarks(segment, memory, first);
+        segment.Write(s => SavedBlocks.WriteLandmarks(s, memory, first));
         ProcessMemory.GiveBackFreed();
     }
 

@@ -77,6 +77,22 @@ public sealed class MemoryMaker
     public MemoryDocument Add(
         string name, TextReader text, bool replace = false, IProgress<MemoryProgress>? progress = null, CancellationToken cancel = default)
     {
+        MemoryDocument? made = null;
+        foreach (var step in Steps(name, text, replace, cancel))
+        {
+            if (step is { Made: null, NewTokens: > 0 }) progress?.Report(step);
+            made = step.Made;
+        }
+        return made!;
+    }
+
+    /// <summary>
+    /// The same a step at a time, for one who has other things to compute meanwhile: the first one finds out what is there, each other reads a
+    /// pass, and the last one tells what was made. Who takes no more of them loses what belongs to no segment yet.
+    /// </summary>
+    /// <inheritdoc cref="Add"/>
+    public IEnumerable<MemoryProgress> Steps(string name, TextReader text, bool replace = false, CancellationToken cancel = default)
+    {
         if (HotBytes < 0) throw new LandmarkException($"{HotBytes} bytes of blocks cannot be kept in memory; give 0 or more.");
         var source = new TokenizedText(engine, text);
         var marks = engine.Tokenizer.AddsBos ? 1 : 0;
@@ -87,18 +103,32 @@ public sealed class MemoryMaker
         {
             using var prefill = new DocumentPrefill(engine, HotBytes);
             if (old > 0) Resume(there, source, prefill, cancel);
+            yield return new MemoryProgress(name, old, 0);
             for (var read = old; source.Read(1) > 0;)
             {
                 var before = read;
-                read += AddSegment(name, source, prefill, more => progress?.Report(new MemoryProgress(name, before + more, before + more - old)), cancel);
+                foreach (var more in AddSegment(name, source, prefill, cancel))
+                {
+                    read = before + more;
+                    yield return new MemoryProgress(name, read, read - old);
+                }
             }
             // The last segment is never committed without: nothing can follow a block that was filled up.
             writer.Documents.Complete(name);
             CommitWhenDue();
         }
         var made = Find(name)!;
-        return new MemoryDocument(name, made.Tokens, made.Blocks, made.Bytes, made.Tokens - old, source.IsVerbatim);
+        yield return new MemoryProgress(name, made.Tokens, made.Tokens - old)
+        {
+            Made = new MemoryDocument(name, made.Tokens, made.Blocks, made.Bytes, made.Tokens - old, source.IsVerbatim),
+        };
     }
+
+    /// <summary>Whether a document is there, complete and of this text.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="text">The text, from its beginning; read as far as it is the same, not disposed.</param>
+    /// <exception cref="LandmarkException">It spells a token that is not the model's, or what is there is damaged.</exception>
+    public bool Has(string name, TextReader text) => Find(name) is { Complete: true } entry && Begins(new TokenizedText(engine, text), entry);
 
     private MemoryEntry? Find(string name) => writer.Documents.All.FirstOrDefault(d => d.Name == name)?.Written;
 
@@ -150,7 +180,8 @@ public sealed class MemoryMaker
         prefill.StartAfter(writer, file, [.. there.Segments.Where(s => s.Blocks > 0)], cancel);
     }
 
-    private int AddSegment(string name, TokenizedText source, DocumentPrefill prefill, Action<int> read, CancellationToken cancel)
+    /// <summary>Reads a segment, and tells after each pass how many of its tokens have been read.</summary>
+    private IEnumerable<int> AddSegment(string name, TokenizedText source, DocumentPrefill prefill, CancellationToken cancel)
     {
         var (tokens, pass) = (writer.Model.BlockTokens, prefill.PassBlocks);
         var passes = (int)Math.Clamp(CommitEvery.TotalSeconds / passSeconds, 1, Math.Max(1, SegmentBlocks / pass));
@@ -161,12 +192,14 @@ public sealed class MemoryMaker
         // The last block is filled up by repeating its last token.
         int[] filled = [.. text.Tokens, .. Enumerable.Repeat(text.Tokens[^1], (blocks * tokens) - text.Tokens.Length)];
         var clock = Stopwatch.StartNew();
-        writer.Documents.Append(
-            name, text, segment => prefill.Read(segment, filled, done => read(Math.Min(done, text.Tokens.Length)), cancel), filled.Length > text.Tokens.Length);
+        using (var segment = writer.Documents.Begin(name, text, filled.Length > text.Tokens.Length))
+        {
+            foreach (var read in prefill.Read(segment, filled, cancel)) yield return Math.Min(read, text.Tokens.Length);
+            segment.Finish();
+        }
         passSeconds = clock.Elapsed.TotalSeconds * pass / blocks;
         blocksSinceCommit += blocks;
         if (source.Read(1) > 0) CommitWhenDue();
-        return text.Tokens.Length;
     }
 
     private void CommitWhenDue()

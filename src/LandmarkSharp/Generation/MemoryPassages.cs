@@ -40,7 +40,10 @@ internal static class MemoryPassages
         var first = part.Within(block) * length;
         var tokens = Math.Min(length, part.Stored.Tokens - first);
         var found = memory.TextOf(part.Document, part.Segment, first, tokens);
-        return new Passage(block, found.FirstToken, tokens, found.Text, FirstByte: found.FirstByte, Document: part.Document.Name);
+        return new Passage(block, found.FirstToken, tokens, found.Text, FirstByte: found.FirstByte, Document: part.Document.Name)
+        {
+            File = part.File.FilePath,
+        };
     }
 
     /// <summary>A passage that begins at the end of the last document, and may reach into what the session read after it.</summary>
@@ -61,6 +64,7 @@ internal static class MemoryPassages
             FirstByte = found.FirstByte,
             FirstCharacter = null,
             Document = document.Name,
+            File = memory.FileOf(document).FilePath,
         };
     }
 }

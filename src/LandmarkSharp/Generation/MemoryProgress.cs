@@ -4,7 +4,11 @@ namespace LandmarkSharp.Generation;
 /// <param name="Document">Its name.</param>
 /// <param name="Tokens">Its regular tokens that have been read, those of earlier runs counted.</param>
 /// <param name="NewTokens">Those that were read now.</param>
-public sealed record MemoryProgress(string Document, long Tokens, long NewTokens);
+public sealed record MemoryProgress(string Document, long Tokens, long NewTokens)
+{
+    /// <summary>What was made; null before the last step.</summary>
+    public MemoryDocument? Made { get; init; }
+}
 
 /// <summary>A document that is in a memory file.</summary>
 /// <param name="Name">Its name.</param>

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Serialization;
 using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Generation;
@@ -14,6 +15,10 @@ namespace LandmarkSharp.Generation;
 public sealed record Passage(
     long Block, long FirstToken, int Tokens, string Text, long? FirstCharacter = null, long? FirstByte = null, string? Document = null)
 {
+    /// <summary>The memory file that the document lies in, as it was opened; null for a session's own text.</summary>
+    [JsonIgnore]
+    public string? File { get; init; }
+
     /// <summary>The text's bytes in UTF-8.</summary>
     public int Bytes => Encoding.UTF8.GetByteCount(Text);
 

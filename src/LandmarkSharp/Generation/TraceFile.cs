@@ -25,6 +25,30 @@ public sealed record TraceFile(TraceHeader Header, IReadOnlyList<TracedToken> To
         Encoder = JavaScriptEncoder.Create(UnicodeRanges.All),      // escapes <, > and &
     });
 
+    /// <summary>That of an answer of which reads were recorded.</summary>
+    /// <param name="engine">The model, as it read.</param>
+    /// <param name="session">What it read and generated.</param>
+    /// <param name="model">The model's name.</param>
+    /// <param name="answer">The answer's tokens.</param>
+    /// <param name="find">Gives blocks' passages.</param>
+    /// <param name="text">The file of the text; null for one that was piped in, and where there was a prompt alone.</param>
+    /// <param name="textTokens">Tokens of the text.</param>
+    /// <param name="prompt">What followed it.</param>
+    /// <param name="shown">What was shown of the answer.</param>
+    public static TraceFile Of(
+        LandmarkEngine engine, Session session, string model, IReadOnlyList<GeneratedToken> answer,
+        Func<IEnumerable<long>, IReadOnlyList<Passage>> find, string? text, long textTokens, string prompt, string shown)
+    {
+        var passages = find(answer.SelectMany(t => t.Reads!.Blocks).Distinct());
+        var (landmark, retrieval) = (engine.Config.Landmark!, engine.Retrieval!);
+        var header = new TraceHeader(
+            TraceHeader.Version, model, engine.Config.Layers, engine.Config.Heads, landmark.BlockTokens, retrieval.TopK, retrieval.WindowBlocks,
+            textTokens, session.Blocks, prompt, shown, answer.Count, passages, text, retrieval.KeepBlocks);
+        // What a token spells, though a stop string may have kept it from being shown.
+        var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
+        return new TraceFile(header, [.. answer.Select(t => new TracedToken(t.Id, decoder.Push(t.Id), t.Reads!))]);
+    }
+
     /// <summary>Writes the file; it has its name when it is whole.</summary>
     /// <exception cref="LandmarkException">The disk refuses.</exception>
     public void Save(string path) => WholeFiles.Write(path, file =>

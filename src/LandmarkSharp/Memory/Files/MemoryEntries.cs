@@ -38,6 +38,14 @@ public sealed class MemoryEntries
     /// <exception cref="LandmarkException">There is none of that name.</exception>
     public void Remove(string name) => entries.RemoveAt(Required(name));
 
+    /// <summary>Drops what is not complete: all of one, or what was to take its place.</summary>
+    /// <exception cref="LandmarkException">There is none of that name.</exception>
+    public void Abandon(string name)
+    {
+        if (entries[Required(name)].Complete) Change(name, e => e with { Next = null });
+        else Remove(name);
+    }
+
     /// <summary>Notes that all of one is there.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="read">The documents that a session had read.</param>
@@ -59,13 +67,23 @@ public sealed class MemoryEntries
     /// <exception cref="LandmarkException">Something does not fit, or the disk refuses; all is as it was.</exception>
     public void Append(string name, SegmentText text, Action<SegmentWriter> write, bool filled = false)
     {
+        using var begun = Begin(name, text, filled);
+        begun.Write(write);
+        begun.Finish();
+    }
+
+    /// <summary>The same piece by piece: until the segment has ended, nothing else can be done to the file.</summary>
+    internal BegunSegment Begin(string name, SegmentText text, bool filled)
+    {
         var entry = entries[Required(name)].Written;
         if (entry.Complete) throw new LandmarkException($"The {kind} {MemoryDamage.Quote(name)} is complete; replace it to write it anew.");
         if (entry.Segments is [.., var last] && last.IsFilled(writer.Model))
             throw new LandmarkException($"The last block of the {kind} {MemoryDamage.Quote(name)} was filled up; replace it to write it anew.");
-        var segment = writer.Write(text, write, filled);
-        entry = entry with { Segments = [.. entry.Segments.Where(s => s.Blocks > 0), segment] };
-        Change(name, e => e.Next is null ? entry : e with { Next = entry });
+        return writer.Begin(text, filled, segment =>
+        {
+            entry = entry with { Segments = [.. entry.Segments.Where(s => s.Blocks > 0), segment] };
+            Change(name, e => e.Next is null ? entry : e with { Next = entry });
+        });
     }
 
     internal void Set(IEnumerable<MemoryEntry> all)

@@ -45,6 +45,9 @@ public sealed class MemoryFile : IDisposable
         }
     }
 
+    /// <summary>The file, as it was opened.</summary>
+    public string FilePath => path;
+
     /// <summary>The model that it belongs to.</summary>
     public MemoryModel Model => header.Model;
 

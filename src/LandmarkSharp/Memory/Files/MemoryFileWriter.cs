@@ -197,8 +197,11 @@ public sealed class MemoryFileWriter : IDisposable
     internal (SafeFileHandle File, long Offset) Place(MemorySegment segment, int layer) => (
         file.Handle, segment.Offset + new SegmentLayout(header, segment.Blocks, segment.Tokens, segment.Bytes).PagesAt(layer, 0));
 
-    /// <summary>Writes a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
-    internal MemorySegment Write(SegmentText text, Action<SegmentWriter> write, bool filled)
+    /// <summary>Begins a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
+    /// <param name="text">Tokens and text.</param>
+    /// <param name="filled">Whether the last block is filled up.</param>
+    /// <param name="finished">Told when all of it is there.</param>
+    internal BegunSegment Begin(SegmentText text, bool filled, Action<MemorySegment> finished)
     {
         RequireReady();
         text.Check();
@@ -208,29 +211,24 @@ public sealed class MemoryFileWriter : IDisposable
                 $"{tokens} tokens are no whole blocks of {block}, and more than a tail; write the {tokens / block * block} of whole blocks, "
                 + "and then the rest, or fill up the last block.");
         var blocks = (tokens + (filled ? block - 1 : 0)) / block;
-        MemorySegment segment = null!;
         var begin = end;
+        var writer = new SegmentWriter(file.Handle, begin, header, text, blocks);
+        var begun = new BegunSegment(path, writer, finished, ended: whole =>
+        {
+            isAppending = false;
+            if (!whole) Cut(begin);
+        });
         isAppending = true;
         try
         {
-            WholeFiles.Guard(path, () =>
-            {
-                var writer = new SegmentWriter(file.Handle, begin, header, text, blocks);
-                RandomAccess.SetLength(file.Handle, end = writer.End);
-                write(writer);
-                segment = writer.Finish();
-            });
+            WholeFiles.Guard(path, () => RandomAccess.SetLength(file.Handle, end = writer.End));
+            return begun;
         }
         catch
         {
-            Cut(begin);
+            begun.Dispose();
             throw;
         }
-        finally
-        {
-            isAppending = false;
-        }
-        return segment;
     }
 
     private static MemoryFileWriter Locked(string path, Func<string, SafeFileHandle, MemoryFileWriter> open)

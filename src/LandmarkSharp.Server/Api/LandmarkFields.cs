@@ -1,0 +1,72 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using LandmarkSharp.Attention;
+using LandmarkSharp.Generation;
+
+namespace LandmarkSharp.Server.Api;
+
+/// <summary>The field 'landmark' of a request: how its texts are read, and what is told of that.</summary>
+internal sealed class LandmarkFields
+{
+    private const int MostBlocks = 256, MostFocus = 4096, MostPassages = 64, UnaskedPassages = 4;
+
+    /// <summary>Blocks read per token, k.</summary>
+    public int? TopK { get; set; }
+
+    /// <summary>The share of the landmarks' mass after which no more blocks are chosen.</summary>
+    public double? Mass { get; set; }
+
+    /// <summary>How many blocks of the memories are found first, and then read alone.</summary>
+    public int? Focus { get; set; }
+
+    /// <summary>Passages that come with an answer.</summary>
+    public int? Passages { get; set; }
+
+    /// <summary>Whether the whole account of what was read comes with an answer.</summary>
+    public bool? Trace { get; set; }
+
+    /// <summary>All other fields.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Others { get; set; }
+
+    /// <summary>Refuses what cannot be followed.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="hasMemories">Whether memories are asked.</param>
+    /// <exception cref="RequestException">A field is not known, out of range, or about something that is not there.</exception>
+    public void Check(LandmarkEngine engine, bool hasMemories)
+    {
+        NeutralFields.Check(Others, "landmark.");
+        if (engine.Retrieval is null)
+            throw RequestException.Field("landmark", "The model that is served has no landmarks; leave the field 'landmark' out.");
+        SamplingRequest.Within("landmark.top_k", TopK, 1, MostBlocks);
+        SamplingRequest.Within("landmark.focus", Focus, 1, MostFocus);
+        SamplingRequest.Within("landmark.passages", Passages, 0, MostPassages);
+        if (Mass is not null and not (> 0 and <= 1))
+            throw RequestException.Field("landmark.mass", "The field 'landmark.mass' must lie above 0 and not above 1; choose another number.");
+        if (!hasMemories && (Focus ?? Passages) is not null)
+        {
+            var field = Focus is not null ? "landmark.focus" : "landmark.passages";
+            throw RequestException.Field(field, $"The field '{field}' is about memories, and there are none; name some in 'memories', or leave it out.");
+        }
+    }
+
+    /// <summary>How sessions read, where it is said.</summary>
+    /// <exception cref="RequestException">The model cannot read so.</exception>
+    public RetrievalOptions? Retrieval(LandmarkEngine engine)
+    {
+        if (TopK is null && Mass is null) return null;
+        var retrieval = engine.Retrieval! with { TopK = TopK ?? engine.Retrieval!.TopK, Mass = Mass ?? engine.Retrieval!.Mass };
+        try
+        {
+            engine.With(retrieval);
+            return retrieval;
+        }
+        catch (LandmarkException e)
+        {
+            throw RequestException.Field("landmark", e.Message);
+        }
+    }
+
+    /// <summary>Passages that come with an answer from memories.</summary>
+    public static int PassagesOf(LandmarkFields? fields) => fields?.Passages ?? UnaskedPassages;
+}

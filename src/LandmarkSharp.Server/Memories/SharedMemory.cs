@@ -1,0 +1,25 @@
+using LandmarkSharp.Memory;
+
+namespace LandmarkSharp.Server.Memories;
+
+/// <summary>An open memory that several hold: closed when the last one lets go.</summary>
+/// <param name="opened">The memory.</param>
+internal sealed class SharedMemory(OpenMemory opened)
+{
+    private int holders = 1;
+
+    /// <summary>The memory.</summary>
+    public OpenMemory Opened => opened;
+
+    /// <summary>Places at which each of its sessions maps files: the system has not many for a process.</summary>
+    public int Mappings { get; } = opened.Model.Layers * (opened.Documents.Sum(d => d.Segments.Count) + opened.Model.Heads);
+
+    /// <summary>Holds it once more; for one who knows that it is held.</summary>
+    public void Hold() => Interlocked.Increment(ref holders);
+
+    /// <summary>Lets go of it.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref holders) == 0) opened.Dispose();
+    }
+}

@@ -1,0 +1,95 @@
+using LandmarkSharp.Attention;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Memory;
+using LandmarkSharp.Server.Memories;
+
+namespace LandmarkSharp.Server.Scheduling;
+
+/// <summary>What a request's answers are read from besides its prompts, how, and what is told of it. Used by one thread, and disposed with the request.</summary>
+internal sealed class AnswerBasis : IDisposable
+{
+    private OpenMemory? part;
+
+    /// <summary>The model's name.</summary>
+    public string Model { get; init; } = "";
+
+    /// <summary>The memories that answers begin with; null for none.</summary>
+    public MemoryLease? Memory { get; init; }
+
+    /// <summary>How sessions read; null for as the engine does.</summary>
+    public RetrievalOptions? Retrieval { get; init; }
+
+    /// <summary>How many blocks of the memories are found first and then read alone; null for reading all.</summary>
+    public int? Focus { get; init; }
+
+    /// <summary>Each prompt as a text, which traces tell.</summary>
+    public IReadOnlyList<string> Prompts { get; init; } = [];
+
+    /// <summary>Of each prompt, what <see cref="Focus"/> looks for.</summary>
+    public IReadOnlyList<string> Questions { get; init; } = [];
+
+    /// <summary>Passages of documents that come with an answer, the most read first.</summary>
+    public int Passages { get; init; }
+
+    /// <summary>Whether the whole account of what was read comes with an answer.</summary>
+    public bool Traces { get; init; }
+
+    /// <summary>Whether sessions can go on from those of other requests.</summary>
+    public bool IsShared => Focus is null;
+
+    /// <summary>What sessions begin with, and how they read.</summary>
+    public SessionStart Start => new(Memory?.Memory, Retrieval);
+
+    /// <summary>Tokens at the end of the last document, with which a session's own text begins.</summary>
+    public IReadOnlyList<int> Tail => Memory?.Memory.Opened.Tail ?? [];
+
+    /// <summary>Finds the blocks that a prompt reads most.</summary>
+    public void Read(LandmarkEngine engine, int prompt)
+    {
+        part?.Dispose();
+        part = Start.Reading(engine).Focus(Memory!.Memory.Opened, Questions[prompt], Focus!.Value);
+    }
+
+    /// <summary>A session that begins with those alone.</summary>
+    public Session Begin(LandmarkEngine engine, out int reused)
+    {
+        reused = 0;
+        return Start.Reading(engine).NewSession(part!);
+    }
+
+    /// <summary>What an answer was read from; null where nothing of it is asked for.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="session">The session, which has just answered.</param>
+    /// <param name="prompt">Which prompt.</param>
+    /// <param name="answer">The answer's tokens.</param>
+    public AnswerSources? Sources(LandmarkEngine engine, Session session, int prompt, IReadOnlyList<GeneratedToken> answer)
+    {
+        if (Passages == 0 && !Traces) return null;
+        List<ReadPassage> read = [];
+        if (Memory is { } memory && Passages > 0)
+        {
+            var opened = part ?? memory.Memory.Opened;
+            var end = opened.Blocks + (opened.Tail.Count > 0 ? 1 : 0);
+            BlockMass[] blocks = [.. session.Trace.Blocks.Where(b => b.Block < end).Take(Passages)];
+            var passages = session.Passages(blocks.Select(b => b.Block)).ToDictionary(p => p.Block);
+            read.AddRange(blocks.Select(b => memory.Of(passages[b.Block], b.Mass)).OfType<ReadPassage>());
+        }
+        var trace = !Traces ? null : TraceFile.Of(
+            Start.Reading(engine), session, Model, answer, session.Passages, Memory is null ? null : string.Join(", ", Memory.Names),
+            Memory?.Memory.Opened.Documents.Sum(d => d.Tokens) ?? 0, Prompts[prompt], string.Concat(answer.Select(t => t.Text)));
+        return new AnswerSources(read, trace);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        part?.Dispose();
+        part = null;
+        Memory?.Dispose();
+    }
+}
+
+/// <summary>What an answer was read from.</summary>
+/// <param name="Passages">The most read passages of documents, the most read first.</param>
+/// <param name="Trace">The whole account, where it is asked for.</param>
+internal sealed record AnswerSources(IReadOnlyList<ReadPassage> Passages, TraceFile? Trace);

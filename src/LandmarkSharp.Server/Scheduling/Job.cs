@@ -1,0 +1,41 @@
+using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
+
+namespace LandmarkSharp.Server.Scheduling;
+
+/// <summary>Something to compute, a turn at a time.</summary>
+/// <param name="client">Whose it is: clients take turns.</param>
+/// <param name="cancel">Ends it before its next turn.</param>
+internal abstract class Job(string client, CancellationToken cancel)
+{
+    /// <summary>Whose it is.</summary>
+    public string Client => client;
+
+    /// <summary>What its client may use at most; null where clients are connections, which have no shares.</summary>
+    public CallerLimits? Limits { get; init; }
+
+    /// <summary>Whether nobody waits for it any more.</summary>
+    public bool IsCancelled => cancel.IsCancellationRequested;
+
+    /// <summary>The number of its last turn; 0 before the first.</summary>
+    public long LastTurn { get; set; }
+
+    /// <summary>
+    /// Whether it is work that nobody waits for: it takes turns as others do, but no request's place, and ends when the server is asked to stop.
+    /// </summary>
+    public virtual bool IsBackground => false;
+
+    /// <summary>Computes a little more.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="cache">Where sessions come from and go to.</param>
+    /// <returns>Whether there is more to do.</returns>
+    public abstract bool Turn(LandmarkEngine engine, SessionCache cache);
+
+    /// <summary>Ends it.</summary>
+    /// <param name="cache">Where what it read goes.</param>
+    /// <param name="failure">Why, if not since it was complete or nobody waits.</param>
+    public abstract void End(SessionCache cache, Exception? failure);
+
+    /// <summary>Ends one that had no turn.</summary>
+    public abstract void Fail(Exception? failure);
+}

@@ -1,0 +1,32 @@
+using LandmarkSharp.Generation;
+
+namespace LandmarkSharp.Server.Scheduling;
+
+/// <summary>A request that is computed in one turn.</summary>
+/// <param name="client">Whose it is.</param>
+/// <param name="compute">Computes it.</param>
+/// <param name="cancel">Ends it before its turn.</param>
+internal sealed class TurnJob<T>(string client, Func<T> compute, CancellationToken cancel) : Job(client, cancel)
+{
+    private readonly TaskCompletionSource<T> result = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>What came out; fails as the job does.</summary>
+    public Task<T> Result => result.Task;
+
+    /// <inheritdoc/>
+    public override bool Turn(LandmarkEngine engine, SessionCache cache)
+    {
+        result.TrySetResult(compute());
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public override void End(SessionCache cache, Exception? failure) => Fail(failure);
+
+    /// <inheritdoc/>
+    public override void Fail(Exception? failure)
+    {
+        if (failure is null) result.TrySetCanceled();
+        else result.TrySetException(failure);
+    }
+}
