@@ -53,7 +53,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         await Add(server, "notes", "it.txt", text);
         // A long question has the document's last block read from memory, and its own blocks.
         var question = string.Concat(Enumerable.Range(0, 40).Select(i => $"Lamp {i} is lit. ")) + Question;
-        var cited = Cited(await Ask(server, question, ["notes"], ",\"landmark\":{\"passages\":64,\"top_k\":16}"));
+        var cited = Cited(await Ask(server, question, ["notes"], ",\"max_tokens\":8,\"landmark\":{\"passages\":64,\"top_k\":16}"));
         Assert.NotEmpty(cited);
         Assert.Equal(cited.OrderByDescending(c => c.GetProperty("mass").GetDouble()).Select(c => c.GetRawText()), cited.Select(c => c.GetRawText()));
         var ends = 0;
@@ -65,7 +65,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
             if (from + bytes == Encoding.UTF8.GetByteCount(text)) ends++;
         }
         Assert.Equal(1, ends);
-        Assert.Empty(Cited(await Ask(server, question, ["notes"], ",\"landmark\":{\"passages\":0}")));
+        Assert.Empty(Cited(await Ask(server, question, ["notes"], ",\"max_tokens\":8,\"landmark\":{\"passages\":0}")));
     }
 
     [Fact]
@@ -134,7 +134,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         Assert.Equal("reading", (await Get(server, "notes/documents/long.txt")).GetProperty("state").GetString());
         Assert.Equal(Said(before), Said(during));
         Assert.Equal("ready", (await Settled(server, "notes", "long.txt")).GetProperty("state").GetString());
-        var after = await Ask(server, "Which?", ["notes"], ",\"landmark\":{\"passages\":64,\"top_k\":32}");
+        var after = await Ask(server, "Which?", ["notes"], ",\"max_tokens\":8,\"landmark\":{\"passages\":64,\"top_k\":32}");
         Assert.Contains(Cited(after), c => c.GetProperty("document").GetString() == "long.txt");
     }
 
