@@ -61,15 +61,15 @@ internal sealed class MemoryShelf
             if (File.Exists(path))
                 throw new RequestException(
                     StatusCodes.Status409Conflict, $"There is a memory '{name}' already; delete it, or choose another name.", "name", "memory_exists");
+            using var writer = MemoryFileWriter.Create(path, parts.Reader.Model, type);
             try
             {
-                using var writer = MemoryFileWriter.Create(path, parts.Reader.Model, type);
                 parts.Reader.Maker(writer);
             }
-            catch (LandmarkException) when (type != ScalarType.Float32)
+            catch (LandmarkException)
             {
                 File.Delete(path);
-                throw RequestException.Field("block_type", $"This model cannot keep blocks as {blockType}; use another type, or leave it out.");
+                throw RequestException.Field("block_type", $"This model cannot keep blocks as {TypeName(type)}; use another type, or leave it out.");
             }
         });
         return Describe(name!);

@@ -43,7 +43,8 @@ public sealed class ServeProcessTests
     {
         var folder = Environment.GetEnvironmentVariable("LANDMARK_NODE_OPENAI");
         Assert.SkipUnless(folder is not null, "LANDMARK_NODE_OPENAI names no folder where 'npm install openai' was run.");
-        using var process = Start(out var address);
+        using var library = new TemporaryFolder();
+        using var process = Start(out var address, "--memories", library.Path);
         var script = Path.Combine(AppContext.BaseDirectory, "openai-client.mjs");
         File.Copy(script, Path.Combine(folder, "openai-client.mjs"), overwrite: true);
         using var node = Process.Start(new ProcessStartInfo("node", ["openai-client.mjs", $"{address}v1"])
@@ -60,9 +61,11 @@ public sealed class ServeProcessTests
         await Stop(process);
     }
 
-    private static Process Start(out Uri address)
+    /// <summary>The server as a process, when it listens.</summary>
+    internal static Process Start(out Uri address, params string[] options)
     {
-        var process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "landmark"), ["serve", "--port", "0", "--json"])
+        var process = Process.Start(new ProcessStartInfo(
+            Path.Combine(AppContext.BaseDirectory, "landmark"), ["serve", "--port", "0", "--json", .. options])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -73,7 +76,8 @@ public sealed class ServeProcessTests
         return process;
     }
 
-    private static async Task Stop(Process process)
+    /// <summary>Asks it to stop, and waits until it has.</summary>
+    internal static async Task Stop(Process process)
     {
         using (var kill = Process.Start("sh", ["-c", $"kill -TERM {process.Id}"])) await kill.WaitForExitAsync();
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
