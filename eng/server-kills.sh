@@ -17,6 +17,7 @@ times=()
 start() { # the server, until it answers
   local began
   began=$(now)
+  : > "$folder/out"
   "$landmark" serve --port 0 --memories "$folder/library" --json > "$folder/out" 2> "$folder/err" &
   server=$!
   until address=$(jq -r 'select(.event == "listening") | .address' "$folder/out" 2> "$folder/gone") && [ -n "$address" ]; do

@@ -9,6 +9,8 @@ namespace LandmarkSharp.Server.Memories;
 /// <param name="log">Told of failures.</param>
 internal sealed class DocumentQueue(string folder, DocumentReader reader, MemoryShelf shelf, ServerLog log)
 {
+    private const int Most = 10_000;
+
     private static readonly TimeSpan Stale = TimeSpan.FromDays(1);
 
     private readonly List<Incoming> all = [];                                               // guards all below
@@ -32,11 +34,16 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
     }
 
     /// <summary>Puts one in the queue's books, before it is whole. Those that nobody has gone on with for a day go.</summary>
+    /// <exception cref="RequestException">Too many are on their way.</exception>
     public Incoming Add(IncomingRecord record)
     {
         lock (all)
         {
             foreach (var old in all.Where(IsStale).ToArray()) Drop(old);
+            if (all.Count >= Most)
+                throw new RequestException(
+                    StatusCodes.Status429TooManyRequests, $"{Most:N0} documents are on their way; send more when some have been read.",
+                    code: "too_many_documents");
             var incoming = Incoming.Begin(folder, record);
             all.Add(incoming);
             return incoming;

@@ -27,7 +27,8 @@ internal sealed class Uploads(MemoryShelf shelf)
         var incoming = shelf.Queue.Add(new IncomingRecord(NewId(), memory, document, type, DateTimeOffset.UtcNow));
         try
         {
-            await Append(incoming, body, shelf.UploadBytes, $"A document may have {shelf.UploadBytes:N0} bytes here; send a shorter one, or several.", cancel);
+            var tooMuch = $"A document may have {shelf.UploadBytes:N0} bytes here; send a shorter one, or several.";
+            await Append(incoming, body, shelf.UploadBytes, tooMuch, cancel);
             Accept(incoming);
         }
         catch
@@ -92,7 +93,9 @@ internal sealed class Uploads(MemoryShelf shelf)
             if (incoming.State != IncomingState.Receiving) throw Conflict("All of this upload is there; see its document.", "upload_complete");
             var received = incoming.Received;
             if (offset != received) throw Conflict($"{received} bytes of this upload are there, and not {offset}; go on from there.", "wrong_offset");
-            await Append(incoming, body, incoming.Record.Bytes!.Value, $"The upload has {incoming.Record.Bytes} bytes, and more came; send what it has.", cancel);
+            var most = incoming.Record.Bytes!.Value;
+            shelf.RequireRoom(memory, most - received);
+            await Append(incoming, body, most, $"The upload has {most} bytes, and more came; send what it has.", cancel);
             Finish(incoming);
             return Told(incoming);
         }
@@ -113,9 +116,10 @@ internal sealed class Uploads(MemoryShelf shelf)
         try
         {
             using (var file = File.OpenRead(incoming.PartPath))
-                if (incoming.Record.Sha256 is { } expected && !Convert.ToHexString(SHA256.HashData(file)).Equals(expected, StringComparison.OrdinalIgnoreCase))
+                if (incoming.Record.Sha256 is { } expected && !expected.Equals(Convert.ToHexString(SHA256.HashData(file)), StringComparison.OrdinalIgnoreCase))
                     throw new RequestException(
-                        StatusCodes.Status422UnprocessableEntity, "What came has another hash than was announced, and is gone; send it again.", "sha256", "wrong_hash");
+                        StatusCodes.Status422UnprocessableEntity, "What came has another hash than was announced, and is gone; send it again.",
+                        "sha256", "wrong_hash");
             Accept(incoming);
         }
         catch
@@ -127,7 +131,8 @@ internal sealed class Uploads(MemoryShelf shelf)
 
     private static UploadInfo Told(Incoming incoming) => new(
         incoming.Record.Id, incoming.Record.Document, incoming.Record.Bytes!.Value,
-        incoming.State == IncomingState.Receiving ? incoming.Received : incoming.Record.Bytes.Value, incoming.State.ToString().ToLowerInvariant(), incoming.Record.Error);
+        incoming.State == IncomingState.Receiving ? incoming.Received : incoming.Record.Bytes.Value, incoming.State.ToString().ToLowerInvariant(),
+        incoming.Record.Error);
 
     private static string NewId() => Guid.NewGuid().ToString("N");
 
@@ -144,7 +149,8 @@ internal sealed class Uploads(MemoryShelf shelf)
     {
         var (id, memory, document, type) = (incoming.Record.Id, incoming.Record.Memory, incoming.Record.Document, incoming.Record.MediaType);
         if (incoming.IsRemoved)
-            throw new RequestException(StatusCodes.Status409Conflict, $"The document '{document}' was removed while it came; send it again.", code: "removed");
+            throw new RequestException(
+                StatusCodes.Status409Conflict, $"The document '{document}' was removed while it came; send it again.", code: "removed");
         shelf.RequireRoom(memory, incoming.Received);
         try
         {
@@ -183,7 +189,8 @@ internal sealed class Uploads(MemoryShelf shelf)
         }
         catch (IOException e) when (e.HResult == NoSpace)
         {
-            throw new RequestException(StatusCodes.Status507InsufficientStorage, "The server's disk is full; ask who runs it.", code: "insufficient_storage");
+            throw new RequestException(
+                StatusCodes.Status507InsufficientStorage, "The server's disk is full; ask who runs it.", code: "insufficient_storage");
         }
         catch (BadHttpRequestException e)
         {

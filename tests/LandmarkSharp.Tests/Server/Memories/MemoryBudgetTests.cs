@@ -42,9 +42,10 @@ public sealed class MemoryBudgetTests(ServedModel model) : IClassFixture<ServedM
         // With room it is read, when it is sent again.
         library.Of(new Caller("bob"));
         await Put(bob, "large", text);
-        var refused = Assert.Throws<RequestException>(() => library.Of(new Caller("bob") { Limits = new CallerLimits { DiskBytes = 1 } }).RequireRoom("a", 10));
-        Assert.Equal((507, "insufficient_storage"), (refused.Status, refused.Code));
-        Assert.Equal(413, Assert.Throws<RequestException>(() => library.Of(new Caller("bob") { Limits = new CallerLimits { UploadBytes = 9 } }).RequireRoom("a", 10)).Status);
+        RequestException Refused(CallerLimits limits) =>
+            Assert.Throws<RequestException>(() => library.Of(new Caller("bob") { Limits = limits }).RequireRoom("a", 10));
+        Assert.Equal((507, "insufficient_storage"), Refused(new CallerLimits { DiskBytes = 1 }) is var full ? (full.Status, full.Code) : default);
+        Assert.Equal((413, "too_large"), Refused(new CallerLimits { UploadBytes = 9 }) is var large ? (large.Status, large.Code) : default);
     }
 
     [Fact]

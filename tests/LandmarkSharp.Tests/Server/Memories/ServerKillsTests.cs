@@ -25,10 +25,12 @@ public sealed class ServerKillsTests : IDisposable
         Assert.Equal(5000, (await Piece(http, upload, 0, bytes[..5000])).GetProperty("offset").GetInt32());
 
         // While a piece comes: the body is longer than what is sent of it.
-        using (var half = new HttpRequestMessage(HttpMethod.Patch, upload) { Content = new StreamContent(new Stalling(bytes[5000..9000])), Headers = { { "Upload-Offset", "5000" } } })
+        using (var half = new HttpRequestMessage(HttpMethod.Patch, upload) { Headers = { { "Upload-Offset", "5000" } } })
         {
+            half.Content = new StreamContent(new Stalling(bytes[5000..9000]));
             var coming = http.SendAsync(half);
-            await TestServer.Until(() => Directory.EnumerateFiles(folder.Path, "*.part", SearchOption.AllDirectories).Any(p => new FileInfo(p).Length > 5000));
+            await TestServer.Until(() =>
+                Directory.EnumerateFiles(folder.Path, "*.part", SearchOption.AllDirectories).Any(p => new FileInfo(p).Length > 5000));
             (process, http) = Restart(process, http);
             await Assert.ThrowsAnyAsync<Exception>(() => coming);
         }
@@ -48,7 +50,8 @@ public sealed class ServerKillsTests : IDisposable
         // While it answers.
         using (var asked = new HttpRequestMessage(HttpMethod.Post, "v1/completions")
         {
-            Content = new StringContent("""{"model":"landmark-10m","prompt":"The","memories":["a"],"max_tokens":4000,"stream":true}""", Encoding.UTF8, "application/json"),
+            Content = new StringContent(
+                """{"model":"landmark-10m","prompt":"The","memories":["a"],"max_tokens":4000,"stream":true}""", Encoding.UTF8, "application/json"),
         })
         using (var stream = await http.SendAsync(asked, HttpCompletionOption.ResponseHeadersRead))
         {
@@ -100,8 +103,9 @@ public sealed class ServerKillsTests : IDisposable
         Assert.Fail(document);
     }
 
-    private static Task<JsonElement> Piece(HttpClient http, string upload, int offset, byte[] piece) =>
-        Send(http, new HttpRequestMessage(HttpMethod.Patch, upload) { Content = new ByteArrayContent(piece), Headers = { { "Upload-Offset", $"{offset}" } } }, HttpStatusCode.OK);
+    private static Task<JsonElement> Piece(HttpClient http, string upload, int offset, byte[] piece) => Send(
+        http, new HttpRequestMessage(HttpMethod.Patch, upload) { Content = new ByteArrayContent(piece), Headers = { { "Upload-Offset", $"{offset}" } } },
+        HttpStatusCode.OK);
 
     private static Task<JsonElement> Send(HttpClient http, HttpMethod method, string path, string json, HttpStatusCode status) =>
         Send(http, new HttpRequestMessage(method, path) { Content = new StringContent(json, Encoding.UTF8, "application/json") }, status);
