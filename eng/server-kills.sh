@@ -60,7 +60,7 @@ for ((round = 1; round <= kills; round++)); do
         killer=$!
         # Where the kill came before the answer, it may be either.
         if put --limit-rate 400k; then taken[$n]=$round; else unset "taken[$n]"; fi
-        wait $killer || true
+        wait $killer 2> "$folder/gone" || true
       fi ;;
     upload)
       if [ -z "$upload" ]; then
@@ -77,7 +77,7 @@ for ((round = 1; round <= kills; round++)); do
         if [ "$(jq -r .state "$folder/told")" != receiving ]; then upload= taken[$called]=${uploaded#"$folder/"}; break; fi
         sleep 0.02
       done
-      wait $killer || true ;;
+      wait $killer 2> "$folder/gone" || true ;;
     answer)
       json "$address/v1/chat/completions" -d '{"model": "landmark-10m", "memories": ["it"], "stream": true, "messages": [{"role": "user", "content": "How many lamps?"}]}' > "$folder/gone" &
       asking=$!

@@ -38,8 +38,8 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
         var uploads = all.MapGroup("/{name}/uploads");
         uploads.MapPost("", BeginUpload).Accepts<UploadRequest>("application/json").Produces<UploadInfo>(StatusCodes.Status201Created)
             .WithSummary("Begins to upload a document in pieces.");
-        uploads.MapGet("/{id}", (HttpContext http, string name, string id) => Told(http, Uploads(http).Describe(name, id), StatusCodes.Status200OK))
-            .WithSummary("Tells how far an upload is.");
+        uploads.MapGet("/{id}", async (HttpContext http, string name, string id) =>
+            Told(http, await Uploads(http).Describe(name, id), StatusCodes.Status200OK)).WithSummary("Tells how far an upload is.");
         uploads.MapPatch("/{id}", Append).Produces<UploadInfo>().WithSummary("Goes on with an upload.");
         uploads.MapDelete("/{id}", (HttpContext http, string name, string id) =>
         {
@@ -126,7 +126,7 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
     {
         Unbound(http);
         var uploads = Uploads(http);
-        var before = uploads.Describe(name, id);
+        var before = await uploads.Describe(name, id);
         if (!long.TryParse(http.Request.Headers[OffsetHeader], out var offset))
             throw RequestException.Field(
                 OffsetHeader, $"The header '{OffsetHeader}' must be the number of bytes that are there, {before.Offset}; send it.");

@@ -1,5 +1,6 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 using TorchSharp;
@@ -32,12 +33,12 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler,
     /// <param name="hotBytes">Bytes of blocks that are kept in RAM meanwhile; null for as many as the system likes.</param>
     /// <param name="fileBytes">Bytes that the file may have; null for any.</param>
     /// <exception cref="OperationCanceledException">It was interrupted; what was committed stays, and it goes on from there.</exception>
-    /// <exception cref="RequestException">There is no room for it, or the server is stopping.</exception>
+    /// <exception cref="RequestException">There is no room for it, its owner has no tokens left for today, or the server is stopping.</exception>
     /// <exception cref="LandmarkException">The document or the file cannot be read, or the disk refuses.</exception>
-    public async Task Read(string caller, Incoming incoming, string path, long? hotBytes, long? fileBytes)
+    public async Task Read(Caller caller, Incoming incoming, string path, long? hotBytes, long? fileBytes)
     {
         using var writer = MemoryFileWriter.Open(path, Model);
-        var (maker, name) = (Maker(writer, hotBytes), incoming.Record.Document);
+        var (maker, name, spent) = (Maker(writer, hotBytes), incoming.Record.Document, 0L);
         using (var text = TextFile.Open(incoming.TextPath))
             if (maker.Has(name, text))
                 return;
@@ -47,7 +48,7 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler,
             using var steps = maker.Steps(name, text, replace: true, incoming.Interrupted).GetEnumerator();
             steps.MoveNext();                                                               // compares what is there, which others need not wait for
             incoming.Tell(steps.Current);
-            var job = new ReadingJob(caller, steps, Tell, incoming.Interrupted);
+            var job = new ReadingJob(caller.Name, steps, Tell, incoming.Interrupted);
             scheduler.Submit(job);
             await job.Ended;
         }
@@ -64,6 +65,8 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler,
 
         void Tell(MemoryProgress told)
         {
+            caller.Spend((int)(told.NewTokens - spent));
+            spent = told.NewTokens;
             if (new FileInfo(path).Length > fileBytes)
                 throw new RequestException(
                     StatusCodes.Status507InsufficientStorage,

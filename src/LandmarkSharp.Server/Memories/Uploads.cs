@@ -29,7 +29,7 @@ internal sealed class Uploads(MemoryShelf shelf)
         {
             var tooMuch = $"A document may have {shelf.UploadBytes:N0} bytes here; send a shorter one, or several.";
             await Append(incoming, body, shelf.UploadBytes, tooMuch, cancel);
-            Accept(incoming);
+            await Accept(incoming, cancel);
         }
         catch
         {
@@ -59,14 +59,14 @@ internal sealed class Uploads(MemoryShelf shelf)
 
     /// <summary>How far an upload is.</summary>
     /// <exception cref="RequestException">There is none, or not any more: its hash is another, or it is no text.</exception>
-    public UploadInfo Describe(string memory, string id)
+    public async Task<UploadInfo> Describe(string memory, string id)
     {
         var incoming = Find(memory, id);
-        if (incoming.Writing.Wait(0))
+        if (await incoming.Writing.WaitAsync(0))
         {
             try
             {
-                Finish(incoming);                                                           // a server that was killed may have had all of it
+                await Finish(incoming);                                                           // a server that was killed may have had all of it
             }
             finally
             {
@@ -96,7 +96,7 @@ internal sealed class Uploads(MemoryShelf shelf)
             var most = incoming.Record.Bytes!.Value;
             shelf.RequireRoom(memory, most - received);
             await Append(incoming, body, most, $"The upload has {most} bytes, and more came; send what it has.", cancel);
-            Finish(incoming);
+            await Finish(incoming);
             return Told(incoming);
         }
         finally
@@ -110,17 +110,18 @@ internal sealed class Uploads(MemoryShelf shelf)
     public void Remove(string memory, string id) => shelf.Queue.Remove(Find(memory, id));
 
     /// <summary>Has an upload read if all of it is there.</summary>
-    private void Finish(Incoming incoming)
+    private async Task Finish(Incoming incoming)
     {
         if (incoming.State != IncomingState.Receiving || incoming.Received < incoming.Record.Bytes) return;
         try
         {
-            using (var file = File.OpenRead(incoming.PartPath))
-                if (incoming.Record.Sha256 is { } expected && !expected.Equals(Convert.ToHexString(SHA256.HashData(file)), StringComparison.OrdinalIgnoreCase))
+            await using (var file = File.OpenRead(incoming.PartPath))
+                if (incoming.Record.Sha256 is { } expected && !expected.Equals(Convert.ToHexString(await SHA256.HashDataAsync(file)), StringComparison.OrdinalIgnoreCase))
                     throw new RequestException(
                         StatusCodes.Status422UnprocessableEntity, "What came has another hash than was announced, and is gone; send it again.",
                         "sha256", "wrong_hash");
-            Accept(incoming);
+            // Who sent the last piece may be gone: all of it is there.
+            await Accept(incoming, CancellationToken.None);
         }
         catch
         {
@@ -145,7 +146,7 @@ internal sealed class Uploads(MemoryShelf shelf)
             StatusCodes.Status404NotFound, $"There is no upload '{id}' to this memory; begin one.", "id", "upload_not_found");
     }
 
-    private void Accept(Incoming incoming)
+    private async Task Accept(Incoming incoming, CancellationToken cancel)
     {
         var (id, memory, document, type) = (incoming.Record.Id, incoming.Record.Memory, incoming.Record.Document, incoming.Record.MediaType);
         if (incoming.IsRemoved)
@@ -154,7 +155,7 @@ internal sealed class Uploads(MemoryShelf shelf)
         shelf.RequireRoom(memory, incoming.Received);
         try
         {
-            DocumentConversion.ToText(type, incoming.PartPath, incoming.TextPath, document);
+            await DocumentConversion.ToText(type, incoming.PartPath, incoming.TextPath, document, shelf.UploadBytes, cancel);
         }
         catch (LandmarkException e)
         {

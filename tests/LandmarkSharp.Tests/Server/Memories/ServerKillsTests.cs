@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -31,7 +30,7 @@ public sealed class ServerKillsTests : IDisposable
             var coming = http.SendAsync(half);
             await TestServer.Until(() =>
                 Directory.EnumerateFiles(folder.Path, "*.part", SearchOption.AllDirectories).Any(p => new FileInfo(p).Length > 5000));
-            (process, http) = Restart(process, http);
+            (process, http) = await Restart(process, http);
             await Assert.ThrowsAnyAsync<Exception>(() => coming);
         }
         var told = TestServer.Parse(await http.GetStringAsync(upload));
@@ -42,7 +41,7 @@ public sealed class ServerKillsTests : IDisposable
 
         // While it is read.
         await Until(http, d => d.TryGetProperty("reading", out var r) && r.GetProperty("tokens").GetInt64() > 0);
-        (process, http) = Restart(process, http);
+        (process, http) = await Restart(process, http);
         Check();
         await Until(http, d => d.GetProperty("state").GetString() == "ready");
         Assert.Equal(text, await http.GetStringAsync("v1/memories/a/documents/it.txt/text"));
@@ -56,16 +55,15 @@ public sealed class ServerKillsTests : IDisposable
         using (var stream = await http.SendAsync(asked, HttpCompletionOption.ResponseHeadersRead))
         {
             Assert.Equal(HttpStatusCode.OK, stream.StatusCode);
-            (process, http) = Restart(process, http);
+            (process, http) = await Restart(process, http);
         }
         Check();
         var answer = await Send(
             http, HttpMethod.Post, "v1/completions", """{"model":"landmark-10m","prompt":"The","memories":["a"],"max_tokens":2}""", HttpStatusCode.OK);
         Assert.Equal(2, answer.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
-        await ServeProcessTests.Stop(process);
-        Assert.Equal(0, process.ExitCode);
+        Assert.Equal(0, (await process.Stop()).Code);
         Assert.Empty(Directory.EnumerateFiles(folder["local/.incoming"]));
-        process.Dispose();
+        await process.DisposeAsync();
         http.Dispose();
     }
 
@@ -75,18 +73,16 @@ public sealed class ServerKillsTests : IDisposable
         Assert.Empty(file.Check(TestContext.Current.CancellationToken));
     }
 
-    private (Process Process, HttpClient Http) Start()
+    private (ServeProcess Process, HttpClient Http) Start()
     {
-        var process = ServeProcessTests.Start(out var address, "--memories", folder.Path);
-        _ = process.StandardError.ReadToEndAsync();
-        return (process, new HttpClient { BaseAddress = address });
+        var process = ServeProcess.Start("--memories", folder.Path);
+        return (process, new HttpClient { BaseAddress = process.Address });
     }
 
-    private (Process Process, HttpClient Http) Restart(Process process, HttpClient http)
+    /// <summary>Kills it, and starts another.</summary>
+    private async Task<(ServeProcess Process, HttpClient Http)> Restart(ServeProcess process, HttpClient http)
     {
-        process.Kill();
-        process.WaitForExit();
-        process.Dispose();
+        await process.DisposeAsync();
         http.Dispose();
         return Start();
     }
