@@ -29,11 +29,10 @@ public sealed class LandmarkServer : IAsyncDisposable
     private readonly ServerLog log;
     private readonly ServerMetrics metrics;
     private readonly ServerOptions options;
-    private readonly TokenBudget? budget;
 
     private LandmarkServer(
-        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options, TokenBudget? budget) =>
-        (this.app, Scheduler, Library, this.log, this.metrics, this.options, this.budget) = (app, scheduler, library, log, metrics, options, budget);
+        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
+        (this.app, Scheduler, Library, this.log, this.metrics, this.options) = (app, scheduler, library, log, metrics, options);
 
     /// <summary>Where it listens.</summary>
     public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
@@ -71,7 +70,13 @@ public sealed class LandmarkServer : IAsyncDisposable
             });
         });
         if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.Services.AddSingleton(new BodyRoom(options)).AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
+        builder.Services.AddSingleton<ServerLog>().AddSingleton(new BodyRoom(options));
+        if (options.Keys is { } file)
+            builder.Services
+                .AddSingleton(all => new TokenBudget(file, options.TokensADay, all.GetRequiredService<ServerLog>(), TimeProvider.System))
+                .AddSingleton(all => new KeyRing(
+                    new KeyFile(file), all.GetRequiredService<TokenBudget>(), all.GetRequiredService<ServerLog>(), TimeProvider.System));
+        builder.Services.AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
         {
             document.Info.Title = "LandmarkSharp";
             return Task.CompletedTask;
@@ -83,16 +88,10 @@ public sealed class LandmarkServer : IAsyncDisposable
         builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(ServerMetrics.Name, "Microsoft.AspNetCore.Hosting").AddPrometheusExporter());
         var app = builder.Build();
-        var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
+        var log = app.Services.GetRequiredService<ServerLog>();
         var scheduler = new Scheduler(engine, options, log);
         app.Use(next => http => new RequestGuard(options, log).Pass(http, next));
-        TokenBudget? budget = null;
-        if (options.Keys is { } keys)
-        {
-            budget = new TokenBudget(keys, options.TokensADay, log, TimeProvider.System);
-            var ring = new KeyRing(new KeyFile(keys), budget, log, TimeProvider.System);
-            app.Use(next => http => ring.Pass(http, next));
-        }
+        if (app.Services.GetService<KeyRing>() is { } keys) app.Use(next => http => keys.Pass(http, next));
         app.UseRouting();
         app.MapPrometheusScrapingEndpoint();
         var metrics = new ServerMetrics(scheduler);
@@ -101,7 +100,7 @@ public sealed class LandmarkServer : IAsyncDisposable
         await Listen(app, options);
         scheduler.Start();
         library?.Resume();
-        var server = new LandmarkServer(app, scheduler, library, log, metrics, options, budget);
+        var server = new LandmarkServer(app, scheduler, library, log, metrics, options);
         log.Listening(model, server.Address.ToString());
         if (!options.IsLocal && certificate is null) log.InTheClear(server.Address.ToString());
         return server;
@@ -148,7 +147,6 @@ public sealed class LandmarkServer : IAsyncDisposable
         metrics.Dispose();
         if (Library is not null) await Library.DisposeAsync();
         Scheduler.Dispose();
-        budget?.Dispose();
         await app.DisposeAsync();
     }
 }
