@@ -63,8 +63,8 @@ internal sealed class ServeCommand : LandmarkCommand
     {
         Option[] own =
         [
-            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk,
-            hot, grace,
+            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk, hot,
+            grace,
         ];
         foreach (var option in own) Options.Add(option);
         model.AddTo(this);

@@ -28,9 +28,8 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         folder = Path.GetFullPath(options.Memories!);
         if (engine.Decoder.Device.type != TorchSharp.DeviceType.CPU)
             throw new LandmarkException("Memories are made and read on the CPU alone; leave out --memories, or load the model there.");
-        parts = new LibraryParts(
-            engine, model, scheduler, new DocumentReader(engine, scheduler), new OpenMemories(engine, scheduler, options.CacheBytes), options, log,
-            stopping.Token);
+        var open = new OpenMemories(engine, scheduler, options.CacheBytes);
+        parts = new LibraryParts(engine, model, scheduler, new DocumentReader(engine, scheduler, open), open, options, log, stopping.Token);
         try
         {
             Directory.CreateDirectory(folder);
@@ -50,7 +49,8 @@ internal sealed class MemoryLibrary : IAsyncDisposable
     /// <summary>A caller's memories, when a request of it asks for them: its limits are those of now.</summary>
     public MemoryShelf Of(Caller caller)
     {
-        var shelf = shelves.GetOrAdd(caller.Name, name => new Lazy<MemoryShelf>(() => new MemoryShelf(Path.Combine(folder, name), parts, caller))).Value;
+        var shelf = shelves.GetOrAdd(
+            caller.Name, name => new Lazy<MemoryShelf>(() => new MemoryShelf(Path.Combine(folder, name), parts, caller))).Value;
         shelf.Caller = caller;
         return shelf;
     }
@@ -67,6 +67,7 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         Caller caller, string client, IReadOnlyList<string> memories, string query, int passages, CancellationToken cancel)
     {
         using var lease = await Task.Run(() => Of(caller).Lease(memories), cancel);
+        caller.Spend(parts.Engine.Tokenizer.Encode(query).Length);
         var job = new TurnJob<IReadOnlyList<RankedDocument>>(
             client, () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel)
         {
@@ -75,7 +76,8 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         parts.Scheduler.Submit(job);
         try
         {
-            return [.. (await job.Result).Select(d => new FoundDocument(d.Name, d.Mass, [.. d.Passages.Select(p => lease.Of(p.Passage, p.Mass)).OfType<ReadPassage>()]))];
+            return [.. (await job.Result).Select(d => new FoundDocument(
+                d.Name, d.Mass, [.. d.Passages.Select(p => lease.Of(p.Passage, p.Mass)).OfType<ReadPassage>()]))];
         }
         catch (LandmarkException e)
         {
