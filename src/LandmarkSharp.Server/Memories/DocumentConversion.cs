@@ -52,7 +52,9 @@ internal static class DocumentConversion
             await using (var file = File.OpenRead(uploaded))
             {
                 var extracted = DocumentText.Extract(file, format, name, new DocumentLimits { Bytes = mostBytes, Time = Patience }, cancel);
-                await File.WriteAllTextAsync(whole, extracted, cancel);
+                await using var target = new FileStream(whole, FileMode.Create, FileAccess.Write);
+                await using (var writer = new StreamWriter(target, leaveOpen: true)) await writer.WriteAsync(extracted.AsMemory(), cancel);
+                target.Flush(flushToDisk: true);
             }
             File.Move(whole, text, overwrite: true);
             File.Delete(uploaded);
