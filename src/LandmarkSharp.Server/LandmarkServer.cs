@@ -3,6 +3,7 @@ using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Api;
 using LandmarkSharp.Server.Chat;
 using LandmarkSharp.Server.Memories;
+using LandmarkSharp.Server.Page;
 using LandmarkSharp.Server.Scheduling;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -69,6 +70,8 @@ public sealed class LandmarkServer : IAsyncDisposable
         });
         builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(ServerMetrics.Name, "Microsoft.AspNetCore.Hosting").AddPrometheusExporter());
+        PageParts? page = null;
+        builder.Services.AddPage(() => page!);
         var app = builder.Build();
         var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
         var scheduler = new Scheduler(engine, options, log);
@@ -78,6 +81,7 @@ public sealed class LandmarkServer : IAsyncDisposable
         var metrics = new ServerMetrics(scheduler);
         var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
         new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
+        if (library is not null) app.MapPage(page = new PageParts(engine, model, template, scheduler, library, options));
         await Listen(app, options);
         scheduler.Start();
         library?.Resume();

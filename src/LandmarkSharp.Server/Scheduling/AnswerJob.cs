@@ -82,7 +82,7 @@ internal sealed class AnswerJob(
                 yield return true;
             }
             List<GeneratedToken> answer = [];
-            foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = basis.Traces }))
+            foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = options.RecordReads || basis.Traces }))
             {
                 answer.Add(token);
                 var sources = token.Finish is null ? null : basis.Sources(engine, session, choice / answers, answer);
