@@ -36,7 +36,7 @@ public sealed class WayTests(Browsers browsers)
         await using var page = await browsers.Open(width: 360, height: 740);
         var keys = page.Page.Keyboard;
         await page.TabTo("#files");
-        var chooser = await page.Page.RunAndWaitForFileChooserAsync(() => keys.PressAsync("Enter"));
+        var chooser = await page.Page.RunAndWaitForFileChooserAsync(() => keys.PressAsync("Space"));
         await chooser.SetFilesAsync(page.Notes());
         await page.WaitForDocuments();
 
