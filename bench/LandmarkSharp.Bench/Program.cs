@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LandmarkSharp;
 using LandmarkSharp.Bench;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Tensors;
@@ -8,9 +9,16 @@ using static TorchSharp.torch;
 // landmark-bench prefill POSITIONS [TEXT [K]]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
 // landmark-bench memory FILE [TOKENS [BLOCKS]]: a memory file, made of random numbers in segments of so many blocks, opened and read.
 // landmark-bench search TEXTS [FOLDER]: documents with facts among texts, in memories in FOLDER, ranked for questions about the facts.
+// landmark-bench clients URL PROCESS TEXT [CLIENTS [SECONDS]]: so many clients ask a running server, each about a memory of its own.
+if (args.Length > 3 && args[0] == "clients")
+{
+    await new ServerLoad(new Uri(args[1]), int.Parse(args[2])).Measure(
+        File.ReadAllText(args[3]), args.Length > 4 ? int.Parse(args[4]) : 32, TimeSpan.FromSeconds(args.Length > 5 ? int.Parse(args[5]) : 300));
+    return;
+}
 if (args.Length > 1 && args[0] == "search")
 {
-    using var searching = LandmarkEngine.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
+    using var searching = LandmarkEngine.Load(ShippedModel.Folder);
     new SearchHits(searching, args.Length > 2 ? args[2] : ".").Measure(args[1]);
     return;
 }
@@ -28,12 +36,12 @@ if (args.Length > 1 && args[0] == "prefill")
         return;
     }
     using var reader = LandmarkEngine.Load(
-        Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"), new EngineOptions { Device = CUDA, Type = ScalarType.BFloat16 });
+        ShippedModel.Folder, new EngineOptions { Device = CUDA, Type = ScalarType.BFloat16 });
     PrefillTimes.Model(reader, File.ReadAllText(args[2]), int.Parse(args[1]), args.Length > 3 ? int.Parse(args[3]) : reader.Retrieval!.TopK);
     return;
 }
 
-var folder = args.Length > 0 ? args[0] : Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m");
+var folder = args.Length > 0 ? args[0] : ShippedModel.Folder;
 var (shortText, longText) = (args.Length > 1 ? int.Parse(args[1]) : 4096, args.Length > 2 ? int.Parse(args[2]) : 131072);
 using var engine = LandmarkEngine.Load(folder);
 

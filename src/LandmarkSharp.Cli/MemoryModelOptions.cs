@@ -25,7 +25,7 @@ internal sealed class MemoryModelOptions(bool reads = false) : TorchOptions
     public LandmarkEngine LoadEngine(ParseResult parsed)
     {
         LoadTorch(parsed);
-        var folder = parsed.GetValue(model) ?? ModelOptions.Shipped;
+        var folder = parsed.GetValue(model) ?? ShippedModel.Folder;
         if (!reads || !index.AreGiven(parsed)) return LandmarkEngine.Load(folder);
         var landmark = ConfigFile.Load(folder).Landmark
             ?? throw new LandmarkException($"{folder} is a model without landmarks, so nothing is found by them; leave out --index and --index-effort.");

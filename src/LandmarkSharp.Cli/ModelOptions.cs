@@ -72,9 +72,6 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
         _ => throw new LandmarkException($"The type '{name}' is not known; --block-type takes float32, bfloat16 or int8."),
     };
 
-    /// <summary>The model that ships, beside the program.</summary>
-    public static string Shipped => Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m");
-
     public override void AddTo(Command command)
     {
         command.Options.Add(model);
@@ -90,7 +87,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
     ];
 
     /// <summary>The model's folder.</summary>
-    public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? Shipped;
+    public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? ShippedModel.Folder;
 
     /// <summary>Loads the model.</summary>
     public LandmarkEngine Load(ParseResult parsed) => LandmarkEngine.Load(Folder(parsed), Options(parsed));

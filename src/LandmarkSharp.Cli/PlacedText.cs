@@ -6,7 +6,7 @@ namespace LandmarkSharp.Cli;
 
 /// <summary>
 /// The text a command reads, with a sum over its bytes: when its tokens spell the same bytes, a passage's place in them is a place
-/// in the file. Where they do not (another encoding, a tokenizer that rewrites), no place is better than a wrong one.
+/// in the file. Where they do not (another encoding, a PDF, a tokenizer that rewrites), no place is better than a wrong one.
 /// </summary>
 internal sealed class PlacedText : IDisposable
 {

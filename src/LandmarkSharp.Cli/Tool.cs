@@ -19,6 +19,7 @@ internal static class Tool
             new AskCommand(),
             new GenerateCommand(),
             new ServeCommand(),
+            KeysCommand.Create(),
             new TraceCommand(),
             new PerplexityCommand(),
             new FidelityCommand(),

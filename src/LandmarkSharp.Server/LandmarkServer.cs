@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Api;
 using LandmarkSharp.Server.Chat;
 using LandmarkSharp.Server.Memories;
@@ -22,14 +23,18 @@ namespace LandmarkSharp.Server;
 /// </example>
 public sealed class LandmarkServer : IAsyncDisposable
 {
+    /// <summary>Connections at once: far more than requests are taken on, and few enough that idle ones cost little memory.</summary>
+    private const int MostConnections = 1024;
+
     private readonly WebApplication app;
     private readonly ServerLog log;
     private readonly ServerMetrics metrics;
     private readonly ServerOptions options;
+    private readonly TokenBudget? budget;
 
     private LandmarkServer(
-        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
-        (this.app, Scheduler, Library, this.log, this.metrics, this.options) = (app, scheduler, library, log, metrics, options);
+        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options, TokenBudget? budget) =>
+        (this.app, Scheduler, Library, this.log, this.metrics, this.options, this.budget) = (app, scheduler, library, log, metrics, options, budget);
 
     /// <summary>Where it listens.</summary>
     public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
@@ -46,20 +51,28 @@ public sealed class LandmarkServer : IAsyncDisposable
     /// <param name="options">Where to listen, and how much to take on.</param>
     /// <param name="template">How the model is told a conversation.</param>
     /// <param name="logging">What becomes of notes; they are written nowhere when not given.</param>
-    /// <exception cref="LandmarkException">An option makes no sense, or the port is taken.</exception>
+    /// <exception cref="LandmarkException">
+    /// An option makes no sense, the port is taken, or the file of keys or of the certificate cannot be read.
+    /// </exception>
     public static async Task<LandmarkServer> Start(
         LandmarkEngine engine, string model, ServerOptions options, IChatTemplate template, Action<ILoggingBuilder>? logging = null)
     {
         options.Checked();
+        var certificate = options.Certificate is null ? null : ServerCertificate.Load(options);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         logging?.Invoke(builder.Logging);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
-            kestrel.Listen(LoopbackAttribute.Address(options.Address)!, options.Port);
+            kestrel.Limits.MaxConcurrentConnections = MostConnections;
+            kestrel.Listen(options.ListenAddress(), options.Port, listen =>
+            {
+                if (certificate is not null) listen.UseHttps(certificate.Options);
+            });
         });
-        builder.Services.AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
+        if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.AddSingleton(new BodyRoom(options)).AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
         {
             document.Info.Title = "LandmarkSharp";
             return Task.CompletedTask;
@@ -75,7 +88,14 @@ public sealed class LandmarkServer : IAsyncDisposable
         var app = builder.Build();
         var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
         var scheduler = new Scheduler(engine, options, log);
-        app.Use(next => http => new RequestGuard(log).Pass(http, next));
+        app.Use(next => http => new RequestGuard(options, log).Pass(http, next));
+        TokenBudget? budget = null;
+        if (options.Keys is { } keys)
+        {
+            budget = new TokenBudget(keys, options.TokensADay, log, TimeProvider.System);
+            var ring = new KeyRing(new KeyFile(keys), budget, log, TimeProvider.System);
+            app.Use(next => http => ring.Pass(http, next));
+        }
         app.UseRouting();
         app.MapPrometheusScrapingEndpoint();
         var metrics = new ServerMetrics(scheduler);
@@ -85,8 +105,9 @@ public sealed class LandmarkServer : IAsyncDisposable
         await Listen(app, options);
         scheduler.Start();
         library?.Resume();
-        var server = new LandmarkServer(app, scheduler, library, log, metrics, options);
+        var server = new LandmarkServer(app, scheduler, library, log, metrics, options, budget);
         log.Listening(model, server.Address.ToString());
+        if (!options.IsLocal && certificate is null) log.InTheClear(server.Address.ToString());
         return server;
     }
 
@@ -131,6 +152,7 @@ public sealed class LandmarkServer : IAsyncDisposable
         metrics.Dispose();
         if (Library is not null) await Library.DisposeAsync();
         Scheduler.Dispose();
+        budget?.Dispose();
         await app.DisposeAsync();
     }
 }

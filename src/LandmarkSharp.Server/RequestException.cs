@@ -16,6 +16,9 @@ internal sealed class RequestException(int status, string message, string? param
     /// <summary>What programs tell errors by.</summary>
     public string? Code => code;
 
+    /// <summary>After how long it may be asked again, where another time is all that it takes.</summary>
+    public TimeSpan RetryAfter { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>OpenAI's name for the sort of error.</summary>
     public string Kind => status switch
     {

@@ -7,8 +7,9 @@ namespace LandmarkSharp.Server;
 /// What stands before all endpoints: pages of other sites, which a browser on this machine would let in, are kept out; and whatever fails
 /// is told in the protocol's form.
 /// </summary>
+/// <param name="options">By what names the server is asked.</param>
 /// <param name="log">Told of what is refused.</param>
-internal sealed class RequestGuard(ServerLog log)
+internal sealed class RequestGuard(ServerOptions options, ServerLog log)
 {
     /// <summary>Lets a request through, or tells why not.</summary>
     public async Task Pass(HttpContext http, RequestDelegate next)
@@ -30,6 +31,7 @@ internal sealed class RequestGuard(ServerLog log)
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
             log.WentAway(http.Request.Path);
+            if (!http.Response.HasStarted) http.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {
@@ -41,13 +43,20 @@ internal sealed class RequestGuard(ServerLog log)
         }
     }
 
-    /// <summary>A name that leads here but is not this machine's may be an attacker's, who had it lead here for a page of theirs.</summary>
-    private static void CheckHost(HttpRequest request)
+    /// <summary>
+    /// A name that leads here but is not this server's may be an attacker's, who had it lead here for a page of theirs. An address that a
+    /// browser was sent to is no name, so no page of another's has it for its own; one of another machine cannot be this server's where that
+    /// listens to this machine alone.
+    /// </summary>
+    private void CheckHost(HttpRequest request)
     {
         var host = request.Host.Host;
-        if (host != "localhost" && !(IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address)))
-            throw new RequestException(
-                StatusCodes.Status403Forbidden, $"The host '{host}' is not this machine's; ask localhost or 127.0.0.1.", code: "wrong_host");
+        if (host == "localhost" || options.Hosts.Contains(host, StringComparer.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && (!options.IsLocal || IPAddress.IsLoopback(address))))
+            return;
+        throw new RequestException(
+            StatusCodes.Status403Forbidden, $"The host '{host}' is not this server's; ask its address, or a name that it was given by --host.",
+            code: "wrong_host");
     }
 
     private static void CheckOrigin(HttpRequest request)

@@ -11,8 +11,9 @@ public static class ServerConfiguration
     /// <summary>Reads and checks them.</summary>
     /// <param name="given">Options by name that come before all others.</param>
     /// <param name="folder">The folder of <c>appsettings.json</c>.</param>
+    /// <param name="keys">The key file where none is named and this one is there.</param>
     /// <exception cref="LandmarkException">One is not known, of another kind, or out of range; the message says which.</exception>
-    public static ServerOptions Read(IReadOnlyDictionary<string, string?> given, string folder)
+    public static ServerOptions Read(IReadOnlyDictionary<string, string?> given, string folder, string? keys = null)
     {
         try
         {
@@ -21,6 +22,7 @@ public static class ServerConfiguration
                 .AddInMemoryCollection(given.Select(g => KeyValuePair.Create($"{Section}:{g.Key}", g.Value))).Build();
             var options = new ServerOptions();
             configuration.GetSection(Section).Bind(options, binder => binder.ErrorOnUnknownConfiguration = true);
+            if (File.Exists(keys)) options.Keys ??= keys;
             return options.Checked();
         }
         catch (InvalidOperationException e)

@@ -23,6 +23,17 @@ internal sealed partial class ServerLog(ILogger<ServerLog> logger)
     [LoggerMessage(EventId = 6, Level = LogLevel.Information, Message = "Stopping: answers have {Seconds} s to end in")]
     public partial void Stopping(int seconds);
 
-    [LoggerMessage(EventId = 7, Level = LogLevel.Error, Message = "The reading of a document failed")]
+    [LoggerMessage(EventId = 7, Level = LogLevel.Error, Message = "Nobody is let in: {Reason}")]
+    public partial void KeysUnreadable(string reason);
+
+    [LoggerMessage(EventId = 8, Level = LogLevel.Warning, Message = "The day's tokens are counted in memory alone for now: {Reason}")]
+    public partial void TokensNotWritten(string reason);
+
+    [LoggerMessage(
+        EventId = 9, Level = LogLevel.Warning,
+        Message = "Keys and texts are sent to {Address} in the clear, and whoever is on the way can read them; give a certificate")]
+    public partial void InTheClear(string address);
+
+    [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "The reading of a document failed")]
     public partial void ReadingFailed(Exception failure);
 }

@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Net;
+using LandmarkSharp.Server.Access;
 using Microsoft.Extensions.Options;
 
 namespace LandmarkSharp.Server;
@@ -7,12 +9,32 @@ namespace LandmarkSharp.Server;
 public sealed class ServerOptions
 {
     /// <summary>The address it listens on.</summary>
-    [Loopback]
+    [Address]
     public string Address { get; set; } = "127.0.0.1";
 
     /// <summary>The port; 0 for any that is free.</summary>
     [Range(0, 65535)]
     public int Port { get; set; } = 8080;
+
+    /// <summary>The key file that says who may ask; needed where other machines reach the address. None lets every program of this machine.</summary>
+    public string? Keys { get; set; }
+
+    /// <summary>Names by which the server is asked, besides localhost and addresses.</summary>
+    [HostNames]
+    public string[] Hosts { get; set; } = [];
+
+    /// <summary>A certificate to serve by HTTPS with: PKCS#12 (.pfx, .p12), or PEM with those that vouch for it.</summary>
+    public string? Certificate { get; set; }
+
+    /// <summary>Its key in PEM, where that is a file of its own.</summary>
+    public string? CertificateKey { get; set; }
+
+    /// <summary>What the file with its key is encrypted by.</summary>
+    public string? CertificatePassword { get; set; }
+
+    /// <summary>Tokens that all keys together may have read and generated in a day; any number when not given.</summary>
+    [Range(1, 1L << 53)]
+    public long? TokensADay { get; set; }
 
     /// <summary>Requests that are computed at once, each a little in turn; the others wait.</summary>
     [Range(1, 256)]
@@ -57,15 +79,34 @@ public sealed class ServerOptions
     [Range(0, 600)]
     public int GraceSeconds { get; set; } = 10;
 
-    /// <summary>These options, when they make sense.</summary>
-    /// <exception cref="LandmarkException">One does not; the message says which.</exception>
+    /// <summary>Where it listens.</summary>
+    internal IPAddress ListenAddress() => AddressAttribute.Address(Address)!;
+
+    /// <summary>Whether it listens to this machine alone.</summary>
+    internal bool IsLocal => IPAddress.IsLoopback(ListenAddress());
+
+    /// <summary>These options, when they make sense and the files that they name can be used.</summary>
+    /// <exception cref="LandmarkException">One does not or cannot; the message says which.</exception>
     public ServerOptions Checked()
     {
-        if (new ServerOptionsValidator().Validate(null, this) is not { Failed: true } wrong) return this;
-        // What the framework says names the class, and not what to do.
-        var sentence = wrong.Failures!.First().Split(": ", 2)[^1].TrimEnd('.')
-            .Replace($"The field {nameof(ServerOptions)}.", "The server's option ", StringComparison.Ordinal);
-        throw new LandmarkException(sentence.Contains(';', StringComparison.Ordinal) ? $"{sentence}." : $"{sentence}; choose another number.");
+        if (new ServerOptionsValidator().Validate(null, this) is { Failed: true } wrong)
+        {
+            // What the framework says names the class, and not what to do.
+            var sentence = wrong.Failures!.First().Split(": ", 2)[^1].TrimEnd('.')
+                .Replace($"The field {nameof(ServerOptions)}.", "The server's option ", StringComparison.Ordinal);
+            throw new LandmarkException(sentence.Contains(';', StringComparison.Ordinal) ? $"{sentence}." : $"{sentence}; choose another number.");
+        }
+        if (Keys is null && !IsLocal)
+            throw new LandmarkException(
+                $"Other machines reach the address {Address}, and there are no keys to tell who may ask; make one by 'landmark keys create NAME', "
+                + "or listen on 127.0.0.1.");
+        if (Keys is null && TokensADay is not null)
+            throw new LandmarkException("A day's tokens are counted by keys, and there are none; make one by 'landmark keys create NAME'.");
+        if (Certificate is null && (CertificateKey ?? CertificatePassword) is not null)
+            throw new LandmarkException("There is a certificate's key or password but no certificate; give one by --certificate.");
+        if (Keys is not null) new KeyFile(Keys).RequireKey();
+        if (Certificate is not null) ServerCertificate.Load(this);
+        return this;
     }
 }
 

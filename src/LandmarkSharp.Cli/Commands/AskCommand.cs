@@ -12,7 +12,7 @@ internal sealed class AskCommand : LandmarkCommand
 {
     private readonly Argument<string> question = new("QUESTION") { Description = "The question." };
     private readonly Option<string?> text =
-        new("--text") { Description = "The text file; standard input when not given.", HelpName = "FILE" };
+        new("--text") { Description = "The text: a text file, HTML, EPUB or PDF; standard input when not given.", HelpName = "FILE" };
     private readonly Option<string[]> memory = new("--memory")
     {
         Description = "A memory file to ask in place of a text, as 'landmark memory' makes them; several are read one after the other.",

@@ -12,7 +12,7 @@ internal sealed class MemoryAddCommand : LandmarkCommand
     private readonly Argument<string> file = MemoryCommand.FileArgument();
     private readonly Argument<string[]> documents = new("DOCUMENT")
     {
-        Description = "Text files, or folders of *.txt; - for standard input.",
+        Description = "Texts, HTML, EPUB and PDF, or folders of them; - for standard input.",
         Arity = ArgumentArity.OneOrMore,
     };
     private readonly Option<string?> name = new("--name")
@@ -116,7 +116,7 @@ internal sealed class MemoryAddCommand : LandmarkCommand
                 continue;
             }
             var isFolder = Directory.Exists(document);
-            foreach (var text in TextInput.Files(document))
+            foreach (var text in TextInput.Documents(document))
                 texts.Add((isFolder ? Path.GetRelativePath(document, text) : Path.GetFileName(text), text));
         }
         if (parsed.GetValue(name) is { } only)

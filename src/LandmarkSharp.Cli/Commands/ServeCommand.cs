@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LandmarkSharp.Server;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Chat;
 
 namespace LandmarkSharp.Cli.Commands;
@@ -7,8 +8,18 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark serve</c>: a model that programs ask over HTTP.</summary>
 internal sealed class ServeCommand : LandmarkCommand
 {
-    private readonly Option<string?> address = new("--address") { Description = "Address to listen on, one of this machine's own.", HelpName = "IP" };
+    private readonly Option<string?> address = new("--address") { Description = "Address to listen on; 0.0.0.0 for other machines too.", HelpName = "IP" };
     private readonly Option<int?> port = new("--port") { Description = "Port to listen on; 0 takes any that is free.", HelpName = "N" };
+    private readonly Option<string?> keys =
+        new("--keys") { Description = "Key file that says who may ask; the one of 'landmark keys' where that is there.", HelpName = "FILE" };
+    private readonly Option<string[]> host =
+        new("--host") { Description = "Name by which the server is asked; may be given several times.", HelpName = "NAME" };
+    private readonly Option<string?> certificate =
+        new("--certificate") { Description = "Certificate to serve by HTTPS with: PFX, or PEM.", HelpName = "FILE" };
+    private readonly Option<string?> certificateKey =
+        new("--certificate-key") { Description = "Its key in PEM, where that is a file of its own.", HelpName = "FILE" };
+    private readonly Option<long?> tokensADay =
+        new("--tokens-a-day") { Description = "Tokens read and generated in a day for all keys together.", HelpName = "N" };
     private readonly Option<int?> concurrency =
         new("--concurrency") { Description = "Requests that are computed at once, each a little in turn.", HelpName = "N" };
     private readonly Option<int?> queue =
@@ -46,9 +57,12 @@ internal sealed class ServeCommand : LandmarkCommand
     public ServeCommand()
         : base(
             "serve", "Answers programs over HTTP, by OpenAI's protocol.",
-            "serve", "serve --model models/mine --port 9000 --concurrency 8 --cache 4GiB", "serve --memories library --memory-disk 100GiB")
+            "serve", "serve --model models/mine --port 9000 --concurrency 8 --cache 4GiB", "serve --memories library --memory-disk 100GiB",
+            "serve --address 0.0.0.0 --host llm.example.org --certificate llm.pem --certificate-key llm.key")
     {
-        foreach (var option in (Option[])[address, port, concurrency, queue, prompt, answer, body, cache, memories, upload, disk, hot, grace]) Options.Add(option);
+        foreach (var option in (Option[])
+            [address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk, hot, grace])
+            Options.Add(option);
         model.AddTo(this);
     }
 
@@ -57,7 +71,7 @@ internal sealed class ServeCommand : LandmarkCommand
 
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory());
+        var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory(), KeyFile.DefaultPath);
         var folder = Path.GetFullPath(model.Folder(parsed));
         using var engine = model.Load(parsed);
         var template = ChatTemplates.Of(folder);
@@ -79,10 +93,15 @@ internal sealed class ServeCommand : LandmarkCommand
     private Dictionary<string, string?> Given(ParseResult parsed)
     {
         string? Bytes(Option<string?> option) => parsed.GetValue(option) is { } text ? ByteSize.Parse(text, option).ToString() : null;
-        return new Dictionary<string, string?>
+        var hosts = (parsed.GetValue(host) ?? []).Select((name, i) => KeyValuePair.Create($"{nameof(ServerOptions.Hosts)}:{i}", (string?)name));
+        return new Dictionary<string, string?>(hosts)
         {
             [nameof(ServerOptions.Address)] = parsed.GetValue(address),
             [nameof(ServerOptions.Port)] = parsed.GetValue(port)?.ToString(),
+            [nameof(ServerOptions.Keys)] = parsed.GetValue(keys),
+            [nameof(ServerOptions.Certificate)] = parsed.GetValue(certificate),
+            [nameof(ServerOptions.CertificateKey)] = parsed.GetValue(certificateKey),
+            [nameof(ServerOptions.TokensADay)] = parsed.GetValue(tokensADay)?.ToString(),
             [nameof(ServerOptions.Concurrency)] = parsed.GetValue(concurrency)?.ToString(),
             [nameof(ServerOptions.QueueLength)] = parsed.GetValue(queue)?.ToString(),
             [nameof(ServerOptions.MaxPromptTokens)] = parsed.GetValue(prompt)?.ToString(),

@@ -17,7 +17,7 @@ internal static class TokenizerCommand
         new("--tokenizer") { Description = "Tokenizer file or model folder; the model that ships when not given.", HelpName = "PATH" };
 
     internal static Tokenizer Load(ParseResult parsed, Option<string?> path) =>
-        Tokenizer.Load(parsed.GetValue(path) ?? ModelOptions.Shipped);
+        Tokenizer.Load(parsed.GetValue(path) ?? ShippedModel.Folder);
 
     private sealed class Encode : LandmarkCommand
     {

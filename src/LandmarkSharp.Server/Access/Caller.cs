@@ -10,12 +10,18 @@ internal sealed record Caller(string Name)
     /// <summary>What this caller may use at most; what is not given is limited by the server's options alone.</summary>
     public CallerLimits Limits { get; init; } = new();
 
+    /// <summary>
+    /// Takes tokens that are read or generated from the day's; 0 asks whether any are left, and what was taken too much goes back by a number
+    /// below 0. Fails with a <see cref="RequestException"/> where there are not as many.
+    /// </summary>
+    public Action<int> Spend { get; init; } = _ => { };
+
     /// <summary>Who sent a request.</summary>
     public static Caller Of(HttpContext http) => http.Features.Get<Caller>() ?? Local;
 }
 
 /// <summary>What one caller may use at most.</summary>
-internal sealed record CallerLimits
+public sealed record CallerLimits
 {
     /// <summary>Requests at once.</summary>
     public int? Concurrency { get; init; }
@@ -34,4 +40,19 @@ internal sealed record CallerLimits
 
     /// <summary>Bytes of blocks that its open memories keep in RAM.</summary>
     public long? HotBytes { get; init; }
+
+    /// <summary>These limits, when they make sense.</summary>
+    /// <exception cref="LandmarkException">One does not; the message says which.</exception>
+    internal CallerLimits Checked()
+    {
+        if (Concurrency < 1) throw Below(nameof(Concurrency), 1);
+        if (QueueLength < 0) throw Below(nameof(QueueLength), 0);
+        if (TokensADay < 1) throw Below(nameof(TokensADay), 1);
+        if (UploadBytes < 0) throw Below(nameof(UploadBytes), 0);
+        if (DiskBytes < 0) throw Below(nameof(DiskBytes), 0);
+        if (HotBytes < 0) throw Below(nameof(HotBytes), 0);
+        return this;
+
+        static LandmarkException Below(string name, int least) => new($"A key's limit {name} must be at least {least}; choose another number.");
+    }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Scheduling;
 
 namespace LandmarkSharp.Server.Api;
@@ -62,8 +63,15 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
                     "context_length_exceeded");
             if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
                 throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
-            // A connection is a client, until there are keys.
-            var job = new AnswerJob(http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis);
+            var caller = Caller.Of(http);
+            caller.Spend(0);
+            // Where there are no keys a connection is a client.
+            var keyed = caller != Caller.Local;
+            var job = new AnswerJob(keyed ? caller.Name : http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis)
+            {
+                Limits = keyed ? caller.Limits : null,
+                Spend = caller.Spend,
+            };
             scheduler.Submit(job);
             return job;
         }

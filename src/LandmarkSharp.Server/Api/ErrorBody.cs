@@ -22,7 +22,9 @@ internal sealed record ErrorBody(ErrorDetail Error)
     public static async Task Write(HttpContext http, RequestException e)
     {
         http.Response.StatusCode = e.Status;
-        if (e.Status == StatusCodes.Status429TooManyRequests) http.Response.Headers.RetryAfter = "1";
+        if (e.Status == StatusCodes.Status429TooManyRequests)
+            http.Response.Headers.RetryAfter = Math.Ceiling(e.RetryAfter.TotalSeconds).ToString("F0");
+        if (e.Status == StatusCodes.Status401Unauthorized) http.Response.Headers.WWWAuthenticate = "Bearer";
         http.Response.ContentType = "application/json";
         await JsonSerializer.SerializeAsync(http.Response.Body, Of(e), Protocol.Json.ErrorBody, http.RequestAborted);
     }

@@ -1,13 +1,18 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Api;
 
 /// <summary>A request's body, and what is wrong with it by the field's name.</summary>
 internal static class RequestBody
 {
+    private const int Piece = 16 << 10;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     /// <summary>Reads it.</summary>
-    /// <exception cref="RequestException">It is no JSON, too large, or a field is of another type.</exception>
+    /// <exception cref="RequestException">It is no JSON, too large, there is no room for it now, or a field is of another type.</exception>
     public static async Task<T> Read<T>(HttpContext http, JsonTypeInfo<T> type, CancellationToken cancel)
     {
         // What a page of another site can send without asking first is not JSON.
@@ -16,7 +21,8 @@ internal static class RequestBody
                 StatusCodes.Status415UnsupportedMediaType, "The body is not said to be JSON; send it with 'Content-Type: application/json'.");
         try
         {
-            return await JsonSerializer.DeserializeAsync(http.Request.Body, type, cancel)
+            using var body = await Whole(http, cancel);
+            return JsonSerializer.Deserialize(body, type)
                 ?? throw new RequestException(StatusCodes.Status400BadRequest, "The body is null; send an object.");
         }
         catch (JsonException e)
@@ -27,9 +33,11 @@ internal static class RequestBody
         {
             throw new RequestException(e.StatusCode, "The body is longer than this server reads; send a shorter text.", code: "too_large");
         }
-        catch (BadHttpRequestException e)
+        catch (IOException e)
         {
-            throw new RequestException(e.StatusCode, "The body did not come as it was announced; send it again.");
+            // Kestrel has a status for most of what is no HTTP, but not for a chunk of more bytes than it counts.
+            var status = (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest;
+            throw new RequestException(status, "The body did not come as it was announced; send it again.");
         }
     }
 
@@ -46,6 +54,30 @@ internal static class RequestBody
         {
             throw RequestException.Field(param, $"The field '{param}' holds half a character; send whole ones.");
         }
+    }
+
+    private static async Task<MemoryStream> Whole(HttpContext http, CancellationToken cancel)
+    {
+        var (place, body, piece) = (http.RequestServices.GetRequiredService<BodyRoom>().For(http), new MemoryStream(), new byte[Piece]);
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        try
+        {
+            while (true)
+            {
+                // Kestrel asks for an average rate, which who sent much at once keeps for long without another byte.
+                late.CancelAfter(Patience);
+                if (await http.Request.Body.ReadAsync(piece, late.Token) is not (> 0 and var bytes)) break;
+                place.Add(bytes);
+                body.Write(piece, 0, bytes);
+            }
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new RequestException(
+                StatusCodes.Status408RequestTimeout, $"Nothing of the body came for {Patience.TotalSeconds:F0} seconds; send it again.");
+        }
+        body.Position = 0;
+        return body;
     }
 
     private static string Sentence(JsonException e) => Param(e) is { } field && e.InnerException is not JsonException

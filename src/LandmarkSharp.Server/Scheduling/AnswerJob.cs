@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -30,6 +31,9 @@ internal sealed class AnswerJob(
     private IEnumerator<bool>? turns;
     private Session? session;
 
+    /// <summary>Takes tokens from its client's, as <see cref="Caller.Spend"/> does.</summary>
+    public Action<int> Spend { get; init; } = _ => { };
+
     /// <summary>Tokens as they come; fails as the job does.</summary>
     public ChannelReader<AnswerToken> Tokens => tokens.Reader;
 
@@ -48,7 +52,7 @@ internal sealed class AnswerJob(
         turns?.Dispose();
         // What was read before a request was given up is read; what failed may fail again.
         if (session is not null && (failure is null or RequestException)) Leave(cache);
-        else session?.Dispose();
+        else if (session is not null) cache.Discard(session);
         session = null;
         Fail(failure);
     }
@@ -74,16 +78,30 @@ internal sealed class AnswerJob(
             // A session that began with a memory has the documents' last tokens before its own.
             var tail = basis.Tail;
             int[] prompt = [.. tail, .. asked];
-            session = basis.IsShared ? cache.Take(prompt, options.MaxTokens, out var reused, basis.Start) : basis.Begin(engine, out reused);
-            if (choice % answers == 0) Reused += Math.Max(0, reused - tail.Count);
-            for (var at = session.Tokens.Count; at < prompt.Length; at += Piece)
+            session = basis.IsShared ? cache.Take(prompt, options.MaxTokens, out var reused, Start) : basis.Begin(engine, out reused);
+            var read = Math.Max(0, reused - tail.Count);
+            if (choice % answers == 0) Reused += read;
+            // A text that there are no tokens for is not begun, and what is not read of one is given back.
+            var unread = asked.Length - read;
+            Spend(unread);
+            try
             {
-                session.Append(prompt.AsSpan(at, Math.Min(Piece, prompt.Length - at)));
-                yield return true;
+                for (var at = session.Tokens.Count; at < prompt.Length; at += Piece)
+                {
+                    session.Append(prompt.AsSpan(at, Math.Min(Piece, prompt.Length - at)));
+                    unread = prompt.Length - session.Tokens.Count;
+                    yield return true;
+                }
+                unread = 0;
+            }
+            finally
+            {
+                Spend(-unread);
             }
             List<GeneratedToken> answer = [];
             foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = options.RecordReads || basis.Traces }))
             {
+                if (token.Finish != FinishReason.EndOfText) Spend(1);
                 answer.Add(token);
                 var sources = token.Finish is null ? null : basis.Sources(engine, session, choice / answers, answer);
                 tokens.Writer.TryWrite(new AnswerToken(choice, token, sources));
@@ -93,10 +111,13 @@ internal sealed class AnswerJob(
         }
     }
 
+    // Where there are keys, each goes on from its own sessions alone.
+    private SessionStart Start => basis.Start with { Owner = Limits is null ? null : Client };
+
     private void Leave(SessionCache cache)
     {
-        if (basis.IsShared) cache.Return(session!, basis.Start);
-        else session!.Dispose();
+        if (basis.IsShared) cache.Return(session!, Start);
+        else cache.Discard(session!);
         session = null;
     }
 }

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -9,6 +10,9 @@ internal abstract class Job(string client, CancellationToken cancel)
 {
     /// <summary>Whose it is.</summary>
     public string Client => client;
+
+    /// <summary>What its client may use at most; null where clients are connections, which have no shares.</summary>
+    public CallerLimits? Limits { get; init; }
 
     /// <summary>Whether nobody waits for it any more.</summary>
     public bool IsCancelled => cancel.IsCancellationRequested;

@@ -55,10 +55,16 @@ internal sealed class Scheduler : IDisposable
             if (closed) throw RequestException.Stopping();
             waiting.RemoveAll(Abandoned);
             if (job.IsBackground) Begin(job);
-            else if (Requests + waiting.Count >= options.Concurrency + options.QueueLength)
-                throw new RequestException(
-                    StatusCodes.Status429TooManyRequests, "Too many requests are waiting here; ask again in a second.", code: "too_many_requests");
-            else waiting.Add(job);
+            else
+            {
+                var own = active.Count(a => !a.IsBackground && a.Client == job.Client) + waiting.Count(w => w.Client == job.Client);
+                if (job.Limits is { } limits && own >= AtOnce(job) + (limits.QueueLength ?? options.QueueLength))
+                    throw TooMany("Too many requests of this key are waiting here; ask again in a second.");
+                // However many others have, whoever has a key and nothing here yet has a place.
+                if (Requests + waiting.Count >= options.Concurrency + options.QueueLength && (job.Limits is null || own > 0))
+                    throw TooMany("Too many requests are waiting here; ask again in a second.");
+                waiting.Add(job);
+            }
             Monitor.Pulse(waiting);
         }
     }
@@ -139,7 +145,9 @@ internal sealed class Scheduler : IDisposable
                 if (closed)
                     foreach (var job in active.Where(j => j.IsBackground).ToArray()) End(job, RequestException.Stopping());
                 waiting.RemoveAll(Abandoned);
-                while (Requests < options.Concurrency && waiting.Count > 0) Admit();
+                while (Requests < options.Concurrency && Admit())
+                {
+                }
                 if (active.Count > 0) break;
                 if (closed) return null;
                 Monitor.Wait(waiting);
@@ -150,12 +158,14 @@ internal sealed class Scheduler : IDisposable
         }
     }
 
-    /// <summary>Takes on the one that waits longest of the client that has fewest.</summary>
-    private void Admit()
+    /// <summary>Takes on the one that waits longest of the client that has fewest, of those that may have one more.</summary>
+    private bool Admit()
     {
-        var job = waiting.MinBy(w => active.Count(a => !a.IsBackground && a.Client == w.Client))!;
+        int Active(Job job) => active.Count(a => !a.IsBackground && a.Client == job.Client);
+        if (waiting.Where(w => Active(w) < AtOnce(w)).MinBy(Active) is not { } job) return false;
         waiting.Remove(job);
         Begin(job);
+        return true;
     }
 
     private int Requests => active.Count(j => !j.IsBackground);
@@ -165,6 +175,12 @@ internal sealed class Scheduler : IDisposable
         active.Add(job);
         served.TryAdd(job.Client, 0);
     }
+
+    /// <summary>How many of a job's client are computed at once.</summary>
+    private int AtOnce(Job job) => Math.Min(job.Limits?.Concurrency ?? options.Concurrency, options.Concurrency);
+
+    private static RequestException TooMany(string message) =>
+        new(StatusCodes.Status429TooManyRequests, message, code: "rate_limit_exceeded");
 
     private void End(Job job, Exception? failure)
     {

@@ -5,7 +5,8 @@ namespace LandmarkSharp.Server.Scheduling;
 
 /// <summary>
 /// Sessions whose requests have ended, so that a text which begins as one of theirs is not read again. Those used least recently go first.
-/// Used by one thread.
+/// Each serves its owner alone: how fast an answer comes, or what it says of tokens read before, tells nobody what others asked. Used by one
+/// thread.
 /// </summary>
 /// <param name="engine">The model.</param>
 /// <param name="limit">Bytes of keys and values kept.</param>
@@ -14,6 +15,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     private const int MostMappings = 16_000;                                                // of 65,530 that a process may have
 
     private readonly List<(Session Session, SessionStart Start)> sessions = [];             // the one used last is the last
+    private readonly Dictionary<Session, long> taken = [];                                  // those at work, and tokens they may come to
 
     /// <summary>Bytes of keys and values that are kept.</summary>
     public long Bytes { get; private set; }
@@ -25,7 +27,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     /// <param name="prompt">The prompt's tokens.</param>
     /// <param name="more">Tokens that may come after it.</param>
     /// <param name="reused">Tokens whose keys and values are there.</param>
-    /// <param name="start">What the session is to begin with, and how it is to read.</param>
+    /// <param name="start">What the session is to begin with, how it is to read, and for whom.</param>
     /// <exception cref="RequestException">There is no memory for it.</exception>
     public Session Take(int[] prompt, int more, out int reused, SessionStart start = default)
     {
@@ -34,8 +36,9 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
         if (reused == 0) kept = null;
         var common = kept is null ? 0 : CommonTokens(kept.Tokens, prompt);
         var goesOn = kept is not null && common == kept.Tokens.Count;
-        // Memory of texts that have ended serves those that are asked about now.
-        while (!engine.HasRoom((long)prompt.Length + more - (goesOn ? common : 0)))
+        // What others at work may still come to is theirs. Memory of texts that have ended serves those that are asked about now.
+        var promised = taken.Sum(t => Math.Max(0, t.Value - t.Key.Tokens.Count));
+        while (!engine.HasRoom(promised + prompt.Length + more - (goesOn ? common : 0)))
         {
             if (sessions.FindIndex(s => s.Session != kept) is >= 0 and var other)
                 Drop(other);
@@ -49,24 +52,38 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
                 (kept, reused) = (null, 0);
             }
         }
-        if (kept is null) return start.Begin(engine);
+        if (kept is null) return Taken(start.Begin(engine));
         Remove(sessions.FindIndex(s => s.Session == kept));
         if (!goesOn)
         {
             var fork = kept.Fork(common);
             // A conversation goes on: of what the answer's last tokens were, nobody asks again.
-            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) kept.Dispose();
+            if (kept.Tokens.Count - common < engine.Config.Landmark!.BlockTokens) Discard(kept);
             else Add(kept, start);
             kept = fork;
         }
-        return kept;
+        return Taken(kept);
+
+        Session Taken(Session session)
+        {
+            taken[session] = (long)prompt.Length + more;
+            return session;
+        }
+    }
+
+    /// <summary>Disposes of a session that is not kept.</summary>
+    public void Discard(Session session)
+    {
+        taken.Remove(session);
+        session.Dispose();
     }
 
     /// <summary>Keeps a session for texts that begin as its own.</summary>
     /// <param name="session">The session.</param>
-    /// <param name="start">What it began with, and how it reads.</param>
+    /// <param name="start">What it began with, how it reads, and whom it serves.</param>
     public void Return(Session session, SessionStart start = default)
     {
+        taken.Remove(session);
         Add(session, start);
         while (Bytes > limit || sessions.Sum(s => (long)(s.Start.Memory?.Mappings ?? 0)) > MostMappings) Drop(0);
     }

@@ -4,10 +4,11 @@ using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
-/// <summary>What a session begins with and how it reads: only sessions that are alike in both can go on from each other.</summary>
+/// <summary>What a session begins with, how it reads and whom it serves: only sessions that are alike in all can go on from each other.</summary>
 /// <param name="Memory">The memory that it begins with; null for none.</param>
 /// <param name="Retrieval">How it reads; null for as the engine does.</param>
-internal readonly record struct SessionStart(SharedMemory? Memory, RetrievalOptions? Retrieval)
+/// <param name="Owner">Who asks; null for anyone.</param>
+internal readonly record struct SessionStart(SharedMemory? Memory, RetrievalOptions? Retrieval, string? Owner = null)
 {
     /// <summary>The engine that reads so.</summary>
     public LandmarkEngine Reading(LandmarkEngine engine) => Retrieval is { } retrieval ? engine.With(retrieval) : engine;

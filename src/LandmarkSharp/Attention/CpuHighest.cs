@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
 
 namespace LandmarkSharp.Attention;
 
@@ -9,6 +10,8 @@ namespace LandmarkSharp.Attention;
 /// </summary>
 internal static unsafe class CpuHighest
 {
+    private const int Even = 16;                        // turns
+
     /// <summary>Finds the places of the highest, ascending; of equals the first.</summary>
     /// <param name="numbers">[count], no NaN.</param>
     /// <param name="count">Numbers.</param>
@@ -19,16 +22,25 @@ internal static unsafe class CpuHighest
         var row = new ReadOnlySpan<float>(numbers, count);
         // More than wanted exceed the lower end, fewer the upper one.
         int low = Ordered(TensorPrimitives.Min(row)) - 1, high = Ordered(TensorPrimitives.Max(row)), above = 0;
-        while (above != wanted && high - (long)low > 1)
+        for (var turn = 0; above != wanted && high - (long)low > 1; turn++)
         {
             var middle = (int)(((long)low + high) >> 1);
+            // Numbers lie evenly rather than their exponents do; where that does not end it, as among equals, halves of what there is do.
+            if (turn < Even && Ordered((Number(low) / 2) + (Number(high) / 2)) is var even && even > low && even < high) middle = even;
             var exceed = Above(row, Number(middle));
             if (exceed > wanted) low = middle;
             else (high, above) = (middle, exceed);
         }
         var floor = Number(high);
-        for (int i = 0, n = 0, equals = wanted - above; n < wanted; i++)
-            if (row[i] > floor || (row[i] == floor && equals-- > 0)) places[n++] = i;
+        var (n, i, equals) = (0, 0, wanted - above);
+        void Take(int at)
+        {
+            if (numbers[at] > floor || equals-- > 0) places[n++] = at;
+        }
+        for (var least = Vector256.Create(floor); n < wanted && i + Vector256<float>.Count <= count; i += Vector256<float>.Count)
+            for (var bits = Vector256.GreaterThanOrEqual(Vector256.Load(numbers + i), least).ExtractMostSignificantBits(); bits != 0; bits &= bits - 1)
+                Take(i + BitOperations.TrailingZeroCount(bits));
+        for (; n < wanted; i++) if (numbers[i] >= floor) Take(i);
     }
 
     private static int Above(ReadOnlySpan<float> row, float floor)

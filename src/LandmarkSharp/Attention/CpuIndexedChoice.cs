@@ -88,9 +88,9 @@ internal sealed unsafe class CpuIndexedChoice(CpuRetrievalView view, ILandmarkIn
             view.ScanRecent(Voice(head, h, t), t, form, own + row.Found - row.Covered);
             if (share > 1) CpuRows.Float32.Greater(own, count, h == 0 ? own : scores);
         }
-        for (var i = row.Found; i < count; i++) blocks[i] = i - row.Found + row.Covered;
+        for (var i = 0; i < row.Found; i++) if (blocks[i] < 0) scores[i] = float.NegativeInfinity;
         Span<long> picks = stackalloc long[sizes.K];
-        CpuTopK.Row(new(scores, count), new(blocks, count), picks);
+        CpuTopK.Row(new(scores, count), new(blocks, row.Found), row.Covered, picks);
         for (var h = head; h < head + share; h++)
         {
             if (view.Retrieves(h, 1, t)) picks.CopyTo(view.Picks(chosen, h, t));

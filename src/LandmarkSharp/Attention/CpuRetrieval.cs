@@ -47,7 +47,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             Choosing = choosing,
         };
         view.Miss = miss is null ? null : new CpuMiss(view, Whole(miss), options.Cutoff);
-        var result = Attend(view, tied, tied || sizes.Old < 1 ? null : index);
+        var result = Attend(view, tied, tied ? Tied(view) : sizes.Old < 1 ? null : index);
         return result with
         {
             Output = result.Output.MoveToOuterDisposeScope(),
@@ -55,6 +55,11 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             Gates = result.Gates?.MoveToOuterDisposeScope(),
         };
     }
+
+    /// <summary>What chooses where all old landmarks score alike; null where going through them serves as well, or a choice needs all scores.</summary>
+    private TiedLandmarks? Tied(CpuRetrievalView view) =>
+        sizes.Old >= TiedLandmarks.Worth && view.Mass == 1 && options.Selection is (SelectionMode.PerTokenAndHead or SelectionMode.PerTokenAndGroup)
+            ? new TiedLandmarks(K, view.Width) : null;
 
     private Retrieved Attend(CpuRetrievalView view, bool tied, ILandmarkIndex? index)
     {

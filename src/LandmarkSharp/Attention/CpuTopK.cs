@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
 
@@ -31,40 +32,51 @@ internal static unsafe class CpuTopK
         // A small sorted list of the best so far, worst first: almost every score fails the first comparison, with its neighbours.
         Span<float> best = stackalloc float[chosen.Length];
         best.Fill(float.NegativeInfinity);                                                  // so the first k scores all enter
-        for (var b = 0; b < scores.Length; b++)
+        var b = 0;
+        for (; b + Vector256<float>.Count <= scores.Length; b += Vector256<float>.Count)
         {
             // NaN is not as high as anything. Before the list is full of finite scores, each is looked at.
-            while (b + Vector<float>.Count <= scores.Length && best[0] > float.NegativeInfinity
-                && !Vector.GreaterThanOrEqualAny(new Vector<float>(scores[b..]), new Vector<float>(best[0])))
-                b += Vector<float>.Count;
-            if (b == scores.Length) break;
-            var s = float.IsNaN(scores[b]) ? float.NegativeInfinity : scores[b];            // NaN would leave its place unfilled
-            if (s < best[0]) continue;
-            var i = 1;
-            for (; i < best.Length && s >= best[i]; i++)
-                (best[i - 1], chosen[i - 1]) = (best[i], chosen[i]);
-            (best[i - 1], chosen[i - 1]) = (s, b);
+            var rivals = best[0] > float.NegativeInfinity
+                ? Vector256.GreaterThanOrEqual(Vector256.Create(scores[b..]), Vector256.Create(best[0])).ExtractMostSignificantBits() : byte.MaxValue;
+            for (; rivals != 0; rivals &= rivals - 1) Enter(scores, b + BitOperations.TrailingZeroCount(rivals), best, chosen);
         }
+        for (; b < scores.Length; b++) Enter(scores, b, best, chosen);
         chosen.Sort();
     }
 
-    /// <summary>Chooses in one row of blocks in any order: of equal scores the later blocks.</summary>
+    /// <summary>Chooses in one row of blocks, the first ones in any order: of equal scores the later blocks.</summary>
     /// <param name="scores">[n].</param>
-    /// <param name="blocks">[n]: the block of each score.</param>
+    /// <param name="blocks">The blocks of the first scores.</param>
+    /// <param name="next">The block of the score after these; the others follow.</param>
     /// <param name="chosen">[k], which is written.</param>
-    public static void Row(ReadOnlySpan<float> scores, ReadOnlySpan<int> blocks, Span<long> chosen)
+    public static void Row(ReadOnlySpan<float> scores, ReadOnlySpan<int> blocks, int next, Span<long> chosen)
     {
         Row(scores, chosen);
         var floor = float.PositiveInfinity;
         foreach (var at in chosen) floor = Math.Min(floor, scores[(int)at]);
+        long Block(int at, ReadOnlySpan<int> blocks) => at < blocks.Length ? blocks[at] : next + at - blocks.Length;
         var above = 0;
         foreach (var at in chosen)
-            if (scores[(int)at] > floor) chosen[above++] = blocks[(int)at];
+            if (scores[(int)at] > floor) chosen[above++] = Block((int)at, blocks);
         var equals = chosen[above..];
         equals.Fill(-1);
-        for (int from = 0, next; from < scores.Length && (next = scores[from..].IndexOf(floor)) >= 0; from += next + 1)
-            Enter(equals, blocks[from + next]);
+        var i = 0;
+        for (; i + Vector256<float>.Count <= scores.Length; i += Vector256<float>.Count)
+            for (var bits = Vector256.Equals(Vector256.Create(scores[i..]), Vector256.Create(floor)).ExtractMostSignificantBits(); bits != 0; bits &= bits - 1)
+                Enter(equals, Block(i + BitOperations.TrailingZeroCount(bits), blocks));
+        for (; i < scores.Length; i++) if (scores[i] == floor) Enter(equals, Block(i, blocks));
         chosen.Sort();
+    }
+
+    /// <summary>Puts a score among the best there are if it is as high as the worst of them.</summary>
+    private static void Enter(ReadOnlySpan<float> scores, int at, Span<float> best, Span<long> chosen)
+    {
+        var s = float.IsNaN(scores[at]) ? float.NegativeInfinity : scores[at];              // NaN would leave its place unfilled
+        if (s < best[0]) return;
+        var i = 1;
+        for (; i < best.Length && s >= best[i]; i++)
+            (best[i - 1], chosen[i - 1]) = (best[i], chosen[i]);
+        (best[i - 1], chosen[i - 1]) = (s, at);
     }
 
     /// <summary>Puts a number among the highest there are, of which the first is the lowest.</summary>

@@ -20,20 +20,8 @@ public static class TextFile
     /// <exception cref="LandmarkException">
     /// There is no such file, it cannot be read, it is empty or all white space, or it is not text.
     /// </exception>
-    public static TextReader Open(string path, Func<Stream, Stream>? through = null)
-    {
-        if (Directory.Exists(path)) throw new LandmarkException($"'{path}' is a folder; give a text file.");
-        if (!File.Exists(path)) throw new LandmarkException($"There is no file '{path}'; check the path.");
-        try
-        {
-            var file = File.OpenRead(path);
-            return Open(through?.Invoke(file) ?? file, path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new LandmarkException($"'{path}' cannot be read ({e.Message.TrimEnd('.')}); check its permissions.", e);
-        }
-    }
+    public static TextReader Open(string path, Func<Stream, Stream>? through = null) =>
+        Reading(path, file => Open(through?.Invoke(file) ?? file, path));
 
     /// <summary>
     /// Reads text from a stream, such as standard input. The stream is closed with the reader.
@@ -67,6 +55,21 @@ public static class TextFile
         return files.Length > 0
             ? files
             : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
+    }
+
+    /// <summary>Opens a file to read, with a sentence where that cannot be.</summary>
+    internal static TextReader Reading(string path, Func<Stream, TextReader> read)
+    {
+        if (Directory.Exists(path)) throw new LandmarkException($"'{path}' is a folder; give a text file.");
+        if (!File.Exists(path)) throw new LandmarkException($"There is no file '{path}'; check the path.");
+        try
+        {
+            return read(File.OpenRead(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LandmarkException($"'{path}' cannot be read ({e.Message.TrimEnd('.')}); check its permissions.", e);
+        }
     }
 
     /// <summary>What a stream begins with: a sample, or more where that is white space, until there is something to read.</summary>

@@ -111,6 +111,43 @@ public sealed class CpuRetrievalTests
         }
     }
 
+    /// <summary>The first layer of a long text: a thousand landmarks and more that score alike, of which the last are all there is to find.</summary>
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(1, true)]
+    [InlineData(40, false)]
+    [InlineData(40, true)]
+    public void OfManyThatScoreAlikeTheLastAreFound(int queries, bool misses)
+    {
+        var (old, recent) = (0L, 0L);
+        for (var seed = 0; seed < 12; seed++)
+        {
+            using var scope = NewDisposeScope();
+            var (random, shape) = Shape.Draw(seed);
+            shape = shape with
+            {
+                InMemory = TiedLandmarks.Worth + random.Next(200),
+                Queries = queries,
+                Length = random.Next(2, 9),
+                Options = shape.Options with { MissCutoff = misses ? random.NextDouble() : null },
+            };
+            var (q, numbers, landmarks) = shape.Draw(random);
+            var (blocks, scales) = shape.Kept(numbers);
+            landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
+            using var drawn = new Generator((ulong)seed, CPU);
+            var miss = misses ? randn([shape.Groups, shape.Width], generator: drawn) * 3 : null;
+            using var operators = new RetrievedAttention(
+                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
+                shape.Options with { Reference = true }, ScalarType.Float32);
+            var reference = operators.Attend(q, blocks, landmarks, tied: true, scales, miss: miss);
+            Same(reference, shape.Run(CpuDense.Widest, q, blocks, landmarks, tied: true, scales, miss), 3e-5);
+            Same(reference, shape.Run(null, q, blocks, landmarks, tied: true, scales, miss), 3e-5);
+            var inSlots = reference.Chosen!.ge(shape.InMemory - shape.Options.TopK).sum().item<long>();
+            (recent, old) = (recent + inSlots, old + reference.Chosen.ge(0).sum().item<long>() - inSlots);
+        }
+        Assert.True(old > 0 && recent > 0);
+    }
+
     private static void Same(Retrieved expected, Retrieved actual, double tolerance)
     {
         Assert.Equal(expected.Chosen?.contiguous().data<long>().ToArray(), actual.Chosen?.contiguous().data<long>().ToArray());

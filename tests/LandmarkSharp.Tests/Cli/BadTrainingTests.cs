@@ -45,13 +45,13 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
         (await LandmarkTool.Run("train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer,
             "--shards", tiny["nowhere"], "--out", tiny["new"])).Says("There are no token shards");
         (await LandmarkTool.Run(
-            "train", tiny["recipe.json"], "--tokenizer", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"),
+            "train", tiny["recipe.json"], "--tokenizer", ShippedModel.Folder,
             "--shards", tiny.Shards, "--out", tiny["new"]))
             .Says("were made with another tokenizer");
         (await Train("new", "--validation", tiny["nowhere"])).Says("There are no token shards");
         (await Train("new", "--from", tiny["nowhere"])).Says("is no model folder");
         (await Train("new", "--from", model.Path)).Says("has num_key_value_heads");
-        (await Train("new", "--from", Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m")))
+        (await Train("new", "--from", ShippedModel.Folder))
             .Says("was trained with another tokenizer");
         (await Train("new", "--limit", "-1")).Says("The limit is -1 seconds");
         (await Train("new", "--limit", "NaN")).Says("The limit is NaN seconds");

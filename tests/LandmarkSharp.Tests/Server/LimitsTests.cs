@@ -18,7 +18,7 @@ public sealed class LimitsTests(ServedModel model) : IClassFixture<ServedModel>
         await TestServer.Until(() => server.Server.Scheduler.State.Active == 1);
         using var refused = await server.Post("v1/completions", $$"""{"model":"{{ServedModel.Name}}","prompt":"a"}""");
         var error = await TestServer.Error(refused);
-        Assert.Equal((HttpStatusCode.TooManyRequests, "too_many_requests"), (error.Status, error.Code));
+        Assert.Equal((HttpStatusCode.TooManyRequests, "rate_limit_exceeded"), (error.Status, error.Code));
         Assert.Equal(TimeSpan.FromSeconds(1), refused.Headers.RetryAfter!.Delta);
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => busy);

@@ -1,6 +1,8 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Models;
+using LandmarkSharp.Server;
 using LandmarkSharp.Server.Scheduling;
+using LandmarkSharp.Tensors;
 using LandmarkSharp.Tests.Generation;
 using LandmarkSharp.Tests.Memory;
 
@@ -59,6 +61,36 @@ public sealed class SessionCacheTests : IDisposable
         Read(cache, TinyModel.Tokens(300, 2), 0).Dispose();
         Read(cache, [.. TinyModel.Tokens(300, 1), 5], 300).Dispose();
         Assert.InRange(cache.Bytes, 1, limit);
+    }
+
+    [Fact]
+    public void WhatOneReadServesNobodyElse()
+    {
+        using var cache = new SessionCache(engine, long.MaxValue);
+        int[] prompt = TinyModel.Tokens(200);
+        int Reused(string? owner)
+        {
+            var session = cache.Take(prompt, 10, out var reused, owner);
+            session.Append(prompt.AsSpan(session.Tokens.Count));
+            Answer(session, 1);
+            cache.Return(session);
+            return reused;
+        }
+        Assert.Equal((0, 0, 0), (Reused("anna"), Reused("ben"), Reused(null)));
+        Assert.Equal((196, 196, 196), (Reused("anna"), Reused("ben"), Reused(null)));
+    }
+
+    [Fact]
+    public void WhatOthersMayStillComeToIsNotGivenTwice()
+    {
+        using var cache = new SessionCache(engine, long.MaxValue);
+        var most = (int)Math.Min(int.MaxValue / 2, ProcessMemory.AvailableBytes / engine.BytesPerToken / 5 * 3);
+        var first = cache.Take(TinyModel.Tokens(50), most, out _);
+        Assert.Equal("no_memory", Assert.Throws<RequestException>(() => cache.Take(TinyModel.Tokens(50), most, out _)).Code);
+        cache.Discard(first);
+        var second = cache.Take(TinyModel.Tokens(50), most, out _);
+        cache.Return(second);
+        cache.Discard(cache.Take(TinyModel.Tokens(60), most, out _));
     }
 
     [Fact]

@@ -168,7 +168,7 @@ public class ChainTaskTests
     [Fact]
     public void AnswersAreShortEnoughToBeGenerated()
     {
-        var shipped = LandmarkSharp.Text.Tokenizer.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
+        var shipped = LandmarkSharp.Text.Tokenizer.Load(ShippedModel.Folder);
         var tasks = new RetrievalTasks(
             new FragmentEncoder(t => shipped.Encode(t)), [], new RetrievalTaskOptions { Split = TaskSplit.HeldOut });
         for (var trial = 0; trial < 1200; trial++)

@@ -59,7 +59,7 @@ public class RetrievalTasksTests
     [MemberData(nameof(Families))]
     public void EveryTaskFitsInTheShortestRow(TaskFamily family, TaskSplit split)
     {
-        var shipped = LandmarkSharp.Text.Tokenizer.Load(Path.Combine(AppContext.BaseDirectory, "models", "landmark-10m"));
+        var shipped = LandmarkSharp.Text.Tokenizer.Load(ShippedModel.Folder);
         // Invented words take more tokens than those of any book.
         var random = new CounterRandom(2);
         var text = string.Join(' ', Enumerable.Range(0, 5000).Select(_ => Lexicon.Invented(random)));
