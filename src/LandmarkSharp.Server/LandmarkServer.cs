@@ -89,11 +89,11 @@ public sealed class LandmarkServer : IAsyncDisposable
         var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
         var scheduler = new Scheduler(engine, options, log);
         app.Use(next => http => new RequestGuard(options, log).Pass(http, next));
-        TokenBudget? budget = null;
+        (TokenBudget? budget, KeyRing? ring) = (null, null);
         if (options.Keys is { } keys)
         {
             budget = new TokenBudget(keys, options.TokensADay, log, TimeProvider.System);
-            var ring = new KeyRing(new KeyFile(keys), budget, log, TimeProvider.System);
+            ring = new KeyRing(new KeyFile(keys), budget, log, TimeProvider.System);
             app.Use(next => http => ring.Pass(http, next));
         }
         app.UseRouting();
@@ -101,7 +101,7 @@ public sealed class LandmarkServer : IAsyncDisposable
         var metrics = new ServerMetrics(scheduler);
         var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
         new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
-        if (library is not null) app.MapPage(page = new PageParts(engine, model, template, scheduler, library, options));
+        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, ring));
         await Listen(app, options);
         scheduler.Start();
         library?.Resume();

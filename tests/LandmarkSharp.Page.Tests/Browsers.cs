@@ -1,5 +1,6 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Page.Tests;
+using LandmarkSharp.Server;
 using Microsoft.Playwright;
 
 [assembly: AssemblyFixture(typeof(Browsers))]
@@ -25,10 +26,11 @@ public sealed class Browsers : IAsyncLifetime
     }
 
     /// <summary>A server with a page open in it.</summary>
-    internal async Task<OpenPage> Open(int width = 1600, int height = 1000, ColorScheme colours = ColorScheme.Light)
+    internal async Task<OpenPage> Open(
+        int width = 1600, int height = 1000, ColorScheme colours = ColorScheme.Light, Action<ServerOptions>? change = null)
     {
         Assert.SkipWhen(Browser is null, $"There is no {Chromium}; install the package chromium.");
-        return await OpenPage.Start(Engine, Browser!, width, height, colours);
+        return await OpenPage.Start(Engine, Browser!, width, height, colours, change);
     }
 
     public async ValueTask DisposeAsync()

@@ -30,14 +30,14 @@ public sealed class HostingTests(Browsers browsers) : IAsyncLifetime
         Assert.DoesNotContain(" style=", html, StringComparison.Ordinal);
         Assert.DoesNotContain("http:", html, StringComparison.Ordinal);
         Assert.DoesNotContain("https:", html, StringComparison.Ordinal);
-        Assert.All(Regex.Matches(html, "<script[^>]*>").Select(m => m.Value), script => Assert.Matches("^<script src=\"/page/[0-9a-f]{16}/[a-z.]+\">$", script));
+        Assert.All(Regex.Matches(html, "<script[^>]*>").Select(m => m.Value), script => Assert.Matches("^<script src=\"/page/assets/[0-9a-f]{16}/[a-z.]+\">$", script));
     }
 
     [Fact]
     public async Task AssetsHaveTheirAddressesForGood()
     {
         var html = await http.GetStringAsync("/");
-        var urls = Regex.Matches(html, "(?:src|href)=\"(/page/[^\"]+)\"").Select(m => m.Groups[1].Value).Distinct().ToArray();
+        var urls = Regex.Matches(html, "(?:src|href)=\"(/page/assets/[^\"]+)\"").Select(m => m.Groups[1].Value).Distinct().ToArray();
         Assert.Equal(4, urls.Length);                                                       // the icon, the style, two scripts
         foreach (var url in urls)
         {
@@ -58,6 +58,15 @@ public sealed class HostingTests(Browsers browsers) : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Headers = { { "Origin", "http://elsewhere.example" } } };
         using var response = await http.SendAsync(request);
         Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task WithoutMemoriesThePageSaysWhatItNeeds()
+    {
+        await using var without = await LandmarkServer.Start(browsers.Engine, "landmark-10m", new ServerOptions { Port = 0 }, new QuestionTemplate());
+        using var response = await http.GetAsync(without.Address);
+        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        Assert.Contains("start the server with --memories FOLDER.", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Theory]

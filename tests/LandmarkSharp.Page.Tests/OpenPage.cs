@@ -36,10 +36,12 @@ internal sealed class OpenPage : IAsyncDisposable
 
     public ILocator Strip => Page.Locator("#strip");
 
-    public static async Task<OpenPage> Start(LandmarkEngine engine, IBrowser browser, int width, int height, ColorScheme colours)
+    public static async Task<OpenPage> Start(
+        LandmarkEngine engine, IBrowser browser, int width, int height, ColorScheme colours, Action<ServerOptions>? change)
     {
         var folder = Directory.CreateTempSubdirectory("landmark-page-");
         var options = new ServerOptions { Port = 0, GraceSeconds = 1, Memories = Path.Combine(folder.FullName, "memories") };
+        change?.Invoke(options);
         var server = await LandmarkServer.Start(engine, "landmark-10m", options, new QuestionTemplate());
         var context = await browser.NewContextAsync(new BrowserNewContextOptions
         {
@@ -49,7 +51,7 @@ internal sealed class OpenPage : IAsyncDisposable
         });
         context.SetDefaultTimeout(60_000);
         var page = new OpenPage(server, folder, context, await context.NewPageAsync());
-        await page.Load();
+        if (options.Keys is null) await page.Load();
         return page;
     }
 

@@ -14,20 +14,22 @@ namespace LandmarkSharp.Server.Page;
 
 /// <summary>Answers the page's questions about a caller's memories.</summary>
 /// <param name="parts">What the page works with.</param>
-/// <param name="caller">Who asks.</param>
-internal sealed class PageAnswers(PageParts parts, Caller caller)
+/// <param name="who">The name of the caller.</param>
+internal sealed class PageAnswers(PageParts parts, string who)
 {
     /// <summary>Blocks of a memory that all of them can be read for each token.</summary>
     public const int MostExact = 2048;
 
     private const int MostPassages = 64;
 
+    private readonly string client = Guid.NewGuid().ToString("N");                          // where there are no keys, a page is a client
+
     /// <summary>How a memory lies on the strip.</summary>
     /// <exception cref="LandmarkException">It cannot be opened.</exception>
     /// <exception cref="RequestException">There is none.</exception>
     public PageMemory Look(string memory)
     {
-        using var lease = parts.Library.Of(caller).Lease([memory]);
+        using var lease = Lease(memory);
         return Look(lease);
     }
 
@@ -35,7 +37,7 @@ internal sealed class PageAnswers(PageParts parts, Caller caller)
     /// <inheritdoc cref="Look(string)"/>
     public PagePassage Passage(string memory, long block)
     {
-        using var lease = parts.Library.Of(caller).Lease([memory]);
+        using var lease = Lease(memory);
         return Passages(lease, [new BlockShare(block, 0)], null)[0];
     }
 
@@ -49,7 +51,9 @@ internal sealed class PageAnswers(PageParts parts, Caller caller)
     public async IAsyncEnumerable<AnswerStep> Ask(PageSession session, string question, int? topK, [EnumeratorCancellation] CancellationToken stop)
     {
         var clock = Stopwatch.StartNew();
-        using var lease = await Task.Run(() => parts.Library.Of(caller).Lease([session.Memory]), CancellationToken.None);
+        var caller = parts.CallerOf(who);
+        caller.Spend(0);
+        using var lease = await Task.Run(() => Lease(session.Memory), CancellationToken.None);
         var memory = Look(lease);
         var prompt = parts.Template.Render(
             [
@@ -58,11 +62,19 @@ internal sealed class PageAnswers(PageParts parts, Caller caller)
                 new ChatTurn(ChatRole.User, question),
             ], addGenerationPrompt: true);
         var tokens = PromptTokens.Checked(parts.Engine, parts.Template.EncodeAfterTexts(prompt, parts.Engine.Tokenizer), "question");
+        if (tokens.Length > parts.Options.MaxPromptTokens)
+            throw new LandmarkException(
+                $"The conversation has {tokens.Length:N0} tokens, and this server reads up to {parts.Options.MaxPromptTokens:N0}; begin a new one.");
         var sampling = new GenerationOptions { MaxTokens = parts.Options.MaxAnswerTokens, Stop = parts.Template.Stop, RecordReads = true, RecordTokenShares = true };
         using var left = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var keyed = parts.Keys is not null;
         var job = Submitted(new AnswerJob(
-            caller.Name, [tokens], 1, sampling, left.Token,
-            new AnswerBasis { Model = parts.Model, Memory = parts.Library.Of(caller).Lease([session.Memory]), Retrieval = Retrieval(memory, topK) }));
+            keyed ? caller.Name : client, [tokens], 1, sampling, left.Token,
+            new AnswerBasis { Model = parts.Model, Memory = Lease(session.Memory), Retrieval = Retrieval(memory, topK) })
+        {
+            Limits = keyed ? caller.Limits : null,
+            Spend = caller.Spend,
+        });
         try
         {
             var (answer, reads, tokensRead) = (new StringBuilder(), new AnswerReads(memory), new List<ReadToken>());
@@ -87,6 +99,8 @@ internal sealed class PageAnswers(PageParts parts, Caller caller)
             await left.CancelAsync();                                                       // nobody listens any more, however this was left
         }
     }
+
+    private MemoryLease Lease(string memory) => parts.Library.Of(parts.CallerOf(who)).Lease([memory]);
 
     private AnswerJob Submitted(AnswerJob job)
     {

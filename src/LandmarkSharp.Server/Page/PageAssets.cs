@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
+using LandmarkSharp.Server.Access;
 using Microsoft.Net.Http.Headers;
 
 namespace LandmarkSharp.Server.Page;
@@ -7,20 +8,17 @@ namespace LandmarkSharp.Server.Page;
 /// <summary>The page's scripts, styles and pictures, which are resources of the assembly. Their addresses have their hashes in them.</summary>
 internal static class PageAssets
 {
-    /// <summary>What their paths begin with.</summary>
-    public const string Prefix = "/page";
-
     private const string Resources = "page/";
 
     private static readonly FrozenDictionary<string, (byte[] Bytes, string Hash)> All = typeof(PageAssets).Assembly.GetManifestResourceNames()
         .Where(name => name.StartsWith(Resources, StringComparison.Ordinal)).ToFrozenDictionary(name => name[Resources.Length..], Read);
 
     /// <summary>Where an asset is.</summary>
-    public static string Url(string name) => $"{Prefix}/{All[name].Hash}/{name}";
+    public static string Url(string name) => $"{KeyCookie.Assets}/{All[name].Hash}/{name}";
 
     /// <summary>Puts them in place: whatever has an address has it for good.</summary>
     public static void Map(IEndpointRouteBuilder app) => app.MapGet(
-        Prefix + "/{hash}/{name}", (string hash, string name, HttpContext http) =>
+        KeyCookie.Assets + "/{hash}/{name}", (string hash, string name, HttpContext http) =>
         {
             if (!All.TryGetValue(name, out var asset) || hash != asset.Hash) return Results.NotFound();
             http.Response.Headers.CacheControl = "public, max-age=31536000, immutable";

@@ -31,7 +31,7 @@ internal static class PageDocuments
     public static DocumentRow Row(DocumentInfo document, double? sent) => document switch
     {
         { State: "failed" } => new DocumentRow(document.Name, document.Error!, IsFailed: true),
-        { State: "receiving" } => new DocumentRow(document.Name, sent is { } s ? $"{s:P0} sent" : "Interrupted; add it again to go on.", sent, IsBusy: sent is not null),
+        { State: "receiving" } => new DocumentRow(document.Name, sent is { } s ? $"{s:P0} sent" : "Interrupted; add it again.", sent, IsBusy: sent is not null),
         { State: "reading", Reading: { } reading } => new DocumentRow(document.Name, Told(reading), (double)reading.Tokens / reading.Total, IsBusy: true),
         { IsSettled: false } => new DocumentRow(document.Name, "Waits to be read", IsBusy: true),
         _ => new DocumentRow(document.Name, $"{document.Tokens:N0} tokens"),

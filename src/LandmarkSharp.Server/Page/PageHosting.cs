@@ -29,18 +29,26 @@ internal static class PageHosting
 
     /// <summary>Puts it in place, at the root.</summary>
     /// <param name="app">The server.</param>
-    /// <param name="parts">What it works with.</param>
-    public static void MapPage(this WebApplication app, PageParts parts)
+    /// <param name="parts">What it works with; null where there are no memories, and so no page.</param>
+    public static void MapPage(this WebApplication app, PageParts? parts)
     {
-        app.UseWhen(http => http.Request.Path == "/", page => page.Use((http, next) =>
+        if (parts is null)
+        {
+            app.MapGet(KeyCookie.Page, void () => throw new RequestException(
+                StatusCodes.Status404NotFound, "The page needs a folder for its memories; start the server with --memories FOLDER.")).ExcludeFromDescription();
+            return;
+        }
+        app.UseWhen(http => http.Request.Path == KeyCookie.Page, page => page.Use((http, next) =>
         {
             http.Response.Headers.ContentSecurityPolicy = Policy;
+            http.Response.Headers["Referrer-Policy"] = "same-origin";                       // or a form of the page would not say where it is from
             return next(http);
         }));
         app.UseAntiforgery();
         PageAssets.Map(app);
         app.MapGet(SessionExport.Path, (HttpContext http, string id, string form) =>
-            SessionExport.Of(new SessionFiles(parts.Options, Caller.Of(http)).Find(id), form)).ExcludeFromDescription();
+            SessionExport.Of(new SessionFiles(parts.Options, Caller.Of(http).Name).Find(id), form)).ExcludeFromDescription();
+        if (parts.Keys is { } keys) KeyCookie.Map(app, keys);
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode(options =>
         {
             options.DisableWebSocketCompression = true;

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Chat;
 using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
@@ -12,5 +13,11 @@ namespace LandmarkSharp.Server.Page;
 /// <param name="Scheduler">Computes.</param>
 /// <param name="Library">The memories.</param>
 /// <param name="Options">How much is taken on.</param>
+/// <param name="Keys">The keys; null where there are none.</param>
 internal sealed record PageParts(
-    LandmarkEngine Engine, string Model, IChatTemplate Template, Scheduler Scheduler, MemoryLibrary Library, ServerOptions Options);
+    LandmarkEngine Engine, string Model, IChatTemplate Template, Scheduler Scheduler, MemoryLibrary Library, ServerOptions Options, KeyRing? Keys)
+{
+    /// <summary>Who has a page, which can be open longer than a key holds.</summary>
+    /// <exception cref="RequestException">The key does not hold any more.</exception>
+    public Caller CallerOf(string name) => Keys?.Find(name) ?? Caller.Local;
+}

@@ -5,11 +5,13 @@ namespace LandmarkSharp.Server.Page;
 /// <summary>Conversations as files that go elsewhere.</summary>
 internal static class SessionExport
 {
+    private const string Folder = "/page/conversations";
+
     /// <summary>Where they are.</summary>
-    public const string Path = PageAssets.Prefix + "/conversations/{id}.{form}";
+    public const string Path = Folder + "/{id}.{form}";
 
     /// <summary>Where one is.</summary>
-    public static string Url(PageSession session, string form) => $"{PageAssets.Prefix}/conversations/{session.Id}.{form}";
+    public static string Url(PageSession session, string form) => $"{Folder}/{session.Id}.{form}";
 
     /// <summary>One as a file.</summary>
     /// <param name="session">The conversation; null for none.</param>

@@ -1,20 +1,19 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Page;
 
 /// <summary>A caller's conversations, a file each beside its memories.</summary>
 /// <param name="options">Where memories are.</param>
-/// <param name="caller">Whose they are.</param>
-internal sealed class SessionFiles(ServerOptions options, Caller caller)
+/// <param name="caller">The name of whose they are.</param>
+internal sealed class SessionFiles(ServerOptions options, string caller)
 {
     private const string Suffix = ".json";
 
     // For files, which are no web pages: characters stand there as they are.
     private static readonly PageJson Json = new(new JsonSerializerOptions(PageJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
-    private readonly string folder = Path.Combine(options.Memories!, caller.Name, ".conversations");
+    private readonly string folder = Path.Combine(options.Memories!, caller, ".conversations");
 
     /// <summary>All of them, the last one first.</summary>
     public IReadOnlyList<PageSession> All() => !Directory.Exists(folder) ? [] :

@@ -30,7 +30,7 @@ public sealed partial class Workspace
     [Parameter, EditorRequired]
     public string Who { get; set; } = "";
 
-    private Caller Caller => new(Who);
+    private Caller Caller => Parts.CallerOf(Who);
 
     private IReadOnlyList<PageTurn> Turns => session?.Turns ?? [];
 
@@ -58,7 +58,7 @@ public sealed partial class Workspace
     /// <inheritdoc/>
     protected override void OnInitialized()
     {
-        (answers, files) = (new PageAnswers(Parts, Caller), new SessionFiles(Parts.Options, Caller));
+        (answers, files) = (new PageAnswers(Parts, Who), new SessionFiles(Parts.Options, Who));
         topK = Parts.Engine.Retrieval!.TopK;
         sessions = files.All();
         Refresh();
