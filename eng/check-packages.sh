@@ -71,7 +71,7 @@ check "the tool installs" "$version" dotnet tool install LandmarkSharp.Cli --ver
 named() { # every package that the tool carries, by the list of its dependencies, is in its notices; natives of other systems are not carried
   local place name missing=0
   place=$(dirname "$(find tools/.store -name landmark.deps.json)")
-  for name in $(sed -nE 's|^ {4}"([^/"]+)/.*|\1|p' "$place/landmark.deps.json" | grep -vE '^(landmark|LandmarkSharp)|^SkiaSharp\.NativeAssets'); do
+  for name in $(sed -nE 's|^ {4}"([^/"]+)/.*|\1|p' "$place/landmark.deps.json" | grep -vE '^(\.NETCoreApp|landmark|LandmarkSharp)|^SkiaSharp\.NativeAssets'); do
     grep -qE "^$name " "$place/THIRD-PARTY-NOTICES.txt" || { echo "not named: $name"; missing=1; }
   done
   test -s "$place/LICENSE-LIBTORCH.txt" -a -s "$place/LICENSE-APACHE.txt" && return $missing

@@ -13,10 +13,11 @@ now() { date +%s%3N; }
 text() { # number, lines: a document
   for ((i = 0; i < $2; i++)); do echo "Box $1 has $((RANDOM * i % 977)) lamps. The grass is green, and the sky is blue. There and back again."; done
 }
-slowest=0
+times=()
 start() { # the server, until it answers
   local began
   began=$(now)
+  : > "$folder/out"
   "$landmark" serve --port 0 --memories "$folder/library" --json > "$folder/out" 2> "$folder/err" &
   server=$!
   until address=$(jq -r 'select(.event == "listening") | .address' "$folder/out" 2> "$folder/gone") && [ -n "$address" ]; do
@@ -25,8 +26,7 @@ start() { # the server, until it answers
   done
   api=$address/v1/memories
   until curl -s -o "$folder/gone" "$address/healthz"; do sleep 0.02; done
-  took=$(($(now) - began))
-  if ((took > slowest)); then slowest=$took; fi
+  times+=($(($(now) - began)))
 }
 json() { curl -s -m 60 -H 'Content-Type: application/json' "$@"; }
 action=start round=0
@@ -60,7 +60,7 @@ for ((round = 1; round <= kills; round++)); do
         killer=$!
         # Where the kill came before the answer, it may be either.
         if put --limit-rate 400k; then taken[$n]=$round; else unset "taken[$n]"; fi
-        wait $killer || true
+        wait $killer 2> "$folder/gone" || true
       fi ;;
     upload)
       if [ -z "$upload" ]; then
@@ -77,7 +77,7 @@ for ((round = 1; round <= kills; round++)); do
         if [ "$(jq -r .state "$folder/told")" != receiving ]; then upload= taken[$called]=${uploaded#"$folder/"}; break; fi
         sleep 0.02
       done
-      wait $killer || true ;;
+      wait $killer 2> "$folder/gone" || true ;;
     answer)
       json "$address/v1/chat/completions" -d '{"model": "landmark-10m", "memories": ["it"], "stream": true, "messages": [{"role": "user", "content": "How many lamps?"}]}' > "$folder/gone" &
       asking=$!
@@ -109,4 +109,5 @@ left=$(find "$folder/library/local/.incoming" -type f | wc -l)
 kill $server
 wait $server || fail "it ends with $?"
 [ "$left" = 0 ] || fail "$left files are left of what came"
-echo "$kills kills: back within $slowest ms, the memory always whole, ${#taken[@]} documents read to the byte, uploads gone on with $resumed times"
+mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
+echo "$kills kills: back within ${times[-1]} ms (median ${times[${#times[@]} / 2]}), the memory always whole, ${#taken[@]} documents read to the byte, uploads gone on with $resumed times"

@@ -30,11 +30,10 @@ public sealed class LandmarkServer : IAsyncDisposable
     private readonly ServerLog log;
     private readonly ServerMetrics metrics;
     private readonly ServerOptions options;
-    private readonly TokenBudget? budget;
 
     private LandmarkServer(
-        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options, TokenBudget? budget) =>
-        (this.app, Scheduler, Library, this.log, this.metrics, this.options, this.budget) = (app, scheduler, library, log, metrics, options, budget);
+        WebApplication app, Scheduler scheduler, MemoryLibrary? library, ServerLog log, ServerMetrics metrics, ServerOptions options) =>
+        (this.app, Scheduler, Library, this.log, this.metrics, this.options) = (app, scheduler, library, log, metrics, options);
 
     /// <summary>Where it listens.</summary>
     public Uri Address => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
@@ -72,7 +71,13 @@ public sealed class LandmarkServer : IAsyncDisposable
             });
         });
         if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.Services.AddSingleton(new BodyRoom(options)).AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
+        builder.Services.AddSingleton<ServerLog>().AddSingleton(new BodyRoom(options));
+        if (options.Keys is { } file)
+            builder.Services
+                .AddSingleton(all => new TokenBudget(file, options.TokensADay, all.GetRequiredService<ServerLog>(), TimeProvider.System))
+                .AddSingleton(all => new KeyRing(
+                    new KeyFile(file), all.GetRequiredService<TokenBudget>(), all.GetRequiredService<ServerLog>(), TimeProvider.System));
+        builder.Services.AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
         {
             document.Info.Title = "LandmarkSharp";
             return Task.CompletedTask;
@@ -86,26 +91,21 @@ public sealed class LandmarkServer : IAsyncDisposable
         PageParts? page = null;
         builder.Services.AddPage(() => page!);
         var app = builder.Build();
-        var log = new ServerLog(app.Services.GetRequiredService<ILogger<ServerLog>>());
+        var log = app.Services.GetRequiredService<ServerLog>();
         var scheduler = new Scheduler(engine, options, log);
         app.Use(next => http => new RequestGuard(options, log).Pass(http, next));
-        (TokenBudget? budget, KeyRing? ring) = (null, null);
-        if (options.Keys is { } keys)
-        {
-            budget = new TokenBudget(keys, options.TokensADay, log, TimeProvider.System);
-            ring = new KeyRing(new KeyFile(keys), budget, log, TimeProvider.System);
-            app.Use(next => http => ring.Pass(http, next));
-        }
+        var keys = app.Services.GetService<KeyRing>();
+        if (keys is not null) app.Use(next => http => keys.Pass(http, next));
         app.UseRouting();
         app.MapPrometheusScrapingEndpoint();
         var metrics = new ServerMetrics(scheduler);
         var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
         new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
-        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, ring));
+        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, keys));
         await Listen(app, options);
         scheduler.Start();
         library?.Resume();
-        var server = new LandmarkServer(app, scheduler, library, log, metrics, options, budget);
+        var server = new LandmarkServer(app, scheduler, library, log, metrics, options);
         log.Listening(model, server.Address.ToString());
         if (!options.IsLocal && certificate is null) log.InTheClear(server.Address.ToString());
         return server;
@@ -152,7 +152,6 @@ public sealed class LandmarkServer : IAsyncDisposable
         metrics.Dispose();
         if (Library is not null) await Library.DisposeAsync();
         Scheduler.Dispose();
-        budget?.Dispose();
         await app.DisposeAsync();
     }
 }

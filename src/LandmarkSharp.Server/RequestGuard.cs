@@ -51,9 +51,9 @@ internal sealed class RequestGuard(ServerOptions options, ServerLog log)
     private void CheckHost(HttpRequest request)
     {
         var host = request.Host.Host;
-        if (host == "localhost" || options.Hosts.Contains(host, StringComparer.OrdinalIgnoreCase)
-            || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && (!options.IsLocal || IPAddress.IsLoopback(address))))
-            return;
+        var isOwn = host == "localhost" || options.Hosts.Contains(host, StringComparer.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && (!options.IsLocal || IPAddress.IsLoopback(address)));
+        if (isOwn) return;
         throw new RequestException(
             StatusCodes.Status403Forbidden, $"The host '{host}' is not this server's; ask its address, or a name that it was given by --host.",
             code: "wrong_host");
@@ -61,7 +61,8 @@ internal sealed class RequestGuard(ServerOptions options, ServerLog log)
 
     private static void CheckOrigin(HttpRequest request)
     {
-        if (request.Headers.Origin.Any(origin => origin != $"{request.Scheme}://{request.Host}"))
+        // By HTTPS too where a proxy ends that, and asks here without it.
+        if (request.Headers.Origin.Any(origin => origin != $"{request.Scheme}://{request.Host}" && origin != $"https://{request.Host}"))
             throw new RequestException(
                 StatusCodes.Status403Forbidden, "Pages of other sites may not use this server; ask it from a program.", code: "wrong_origin");
     }

@@ -71,11 +71,14 @@ internal static class KeysCommand
 
         private static TimeSpan Duration(string text)
         {
-            var hours = text is [.., var unit] ? unit switch { 'h' => 1, 'd' => 24, 'w' => 7 * 24, _ => 0 } : 0;
             // A century is as good as never, and a date for certain.
-            return hours > 0 && int.TryParse(text[..^1], NumberStyles.None, null, out var number) && (long)number * hours is > 0 and <= 100 * 366 * 24
-                ? TimeSpan.FromHours((long)number * hours)
-                : throw new LandmarkException($"'{text}' is no time that a key can hold for; --expires takes such as 12h, 90d or 8w.");
+            const int most = 100 * 366 * 24;
+            if (text is [.. var count, ('h' or 'd' or 'w') and var unit] && int.TryParse(count, NumberStyles.None, null, out var number))
+            {
+                var hours = (long)number * (unit switch { 'h' => 1, 'd' => 24, _ => 7 * 24 });
+                if (hours is > 0 and <= most) return TimeSpan.FromHours(hours);
+            }
+            throw new LandmarkException($"'{text}' is no time that a key can hold for; --expires takes such as 12h, 90d or 8w.");
         }
     }
 
@@ -108,8 +111,11 @@ internal static class KeysCommand
             else
                 output.Table(["key", "made", "holds until", "tokens today", "limits"], all.Select(k => new[]
                 {
-                    k.Name, $"{k.Created:yyyy-MM-dd}", k.Expires is not { } end ? "it is revoked" : k.Holds(now) ? $"{end:yyyy-MM-dd HH:mm} UTC" : "expired",
-                    $"{used.GetValueOrDefault(k.Name):N0}", Told(k.Limits),
+                    k.Name,
+                    $"{k.Created:yyyy-MM-dd}",
+                    k.Expires is not { } end ? "it is revoked" : k.Holds(now) ? $"{end:yyyy-MM-dd HH:mm} UTC" : "expired",
+                    $"{used.GetValueOrDefault(k.Name):N0}",
+                    Told(k.Limits),
                 }));
             return Tool.Success;
         }

@@ -8,7 +8,8 @@ namespace LandmarkSharp.Cli.Commands;
 /// <summary><c>landmark serve</c>: a model that programs ask over HTTP.</summary>
 internal sealed class ServeCommand : LandmarkCommand
 {
-    private readonly Option<string?> address = new("--address") { Description = "Address to listen on; 0.0.0.0 for other machines too.", HelpName = "IP" };
+    private readonly Option<string?> address =
+        new("--address") { Description = "Address to listen on; 0.0.0.0 for other machines too.", HelpName = "IP" };
     private readonly Option<int?> port = new("--port") { Description = "Port to listen on; 0 takes any that is free.", HelpName = "N" };
     private readonly Option<string?> keys =
         new("--keys") { Description = "Key file that says who may ask; the one of 'landmark keys' where that is there.", HelpName = "FILE" };
@@ -60,9 +61,12 @@ internal sealed class ServeCommand : LandmarkCommand
             "serve", "serve --model models/mine --port 9000 --concurrency 8 --cache 4GiB", "serve --memories library --memory-disk 100GiB",
             "serve --address 0.0.0.0 --host llm.example.org --certificate llm.pem --certificate-key llm.key")
     {
-        foreach (var option in (Option[])
-            [address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk, hot, grace])
-            Options.Add(option);
+        Option[] own =
+        [
+            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk, hot,
+            grace,
+        ];
+        foreach (var option in own) Options.Add(option);
         model.AddTo(this);
     }
 

@@ -25,6 +25,7 @@ internal sealed class TokenBudget : IDisposable
     // Guarded by the first of them.
     private readonly Dictionary<string, long> added = [];                                   // since the file was written
     private DayTokens filed;
+    private bool failed;                                                                    // when it was to be written last
 
     /// <summary>Goes on with what was used today.</summary>
     /// <param name="keys">The key file.</param>
@@ -92,8 +93,8 @@ internal sealed class TokenBudget : IDisposable
         var midnight = new DateTimeOffset(Today.AddDays(1).ToDateTime(TimeOnly.MinValue), TimeSpan.Zero);
         throw new RequestException(
             StatusCodes.Status429TooManyRequests,
-            $"{who} {Math.Max(0, most - used):N0} of {most:N0} tokens left for today, which ends at midnight UTC, and this takes {Math.Max(1, tokens):N0} more; "
-            + "ask for less or tomorrow.", code: "insufficient_quota")
+            $"{who} {Math.Max(0, most - used):N0} of {most:N0} tokens left for today, which ends at midnight UTC, and this takes "
+            + $"{Math.Max(1, tokens):N0} more; ask for less or tomorrow.", code: "insufficient_quota")
         {
             RetryAfter = midnight - clock.GetUtcNow(),
         };
@@ -112,13 +113,8 @@ internal sealed class TokenBudget : IDisposable
             }
             try
             {
-                DayTokens now;
-                using (WriterLock.Take(file))
-                {
-                    now = Read(file, since.Day);
-                    foreach (var (name, tokens) in since.Tokens) now.Tokens[name] = now.Tokens.GetValueOrDefault(name) + tokens;
-                    if (since.Tokens.Count > 0) PrivateFile.Write(file, now, AccessJson.Default.DayTokens);
-                }
+                var now = Filed(since);
+                failed = false;
                 lock (added)
                 {
                     if (filed.Day != now.Day) return;
@@ -128,9 +124,20 @@ internal sealed class TokenBudget : IDisposable
             }
             catch (LandmarkException e)
             {
-                // Nothing is lost: it is counted here, and written when that can be done.
-                log.TokensNotWritten(e.Message);
+                // Nothing is lost: it is counted here, and written when that can be done. Another server that writes just now is no news.
+                if (failed) log.TokensNotWritten(e.Message);
+                failed = true;
             }
         }
+    }
+
+    private DayTokens Filed(DayTokens since)
+    {
+        if (since.Tokens.Count == 0) return Read(file, since.Day);
+        using var alone = WriterLock.Take(file);
+        var now = Read(file, since.Day);
+        foreach (var (name, tokens) in since.Tokens) now.Tokens[name] = now.Tokens.GetValueOrDefault(name) + tokens;
+        PrivateFile.Write(file, now, AccessJson.Default.DayTokens);
+        return now;
     }
 }

@@ -61,7 +61,8 @@ internal sealed class Endpoints(
         // What is looked for is the last question, however long the conversation.
         var question = request.Landmark?.Focus is null ? prompt : Rendered(template, turns[^1..]);
         var plan = Plan(
-            request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format, Basis(http, request, [prompt.Text], [question.Text]));
+            request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format,
+            Basis(http, request, [prompt.Text], [question.Text]));
         return await answering.Answer(http, plan, "messages", cancel);
     }
 

@@ -38,8 +38,8 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
         var uploads = all.MapGroup("/{name}/uploads");
         uploads.MapPost("", BeginUpload).Accepts<UploadRequest>("application/json").Produces<UploadInfo>(StatusCodes.Status201Created)
             .WithSummary("Begins to upload a document in pieces.");
-        uploads.MapGet("/{id}", (HttpContext http, string name, string id) => Told(http, Uploads(http).Describe(name, id), StatusCodes.Status200OK))
-            .WithSummary("Tells how far an upload is.");
+        uploads.MapGet("/{id}", async (HttpContext http, string name, string id) =>
+            Told(http, await Uploads(http).Describe(name, id), StatusCodes.Status200OK)).WithSummary("Tells how far an upload is.");
         uploads.MapPatch("/{id}", Append).Produces<UploadInfo>().WithSummary("Goes on with an upload.");
         uploads.MapDelete("/{id}", (HttpContext http, string name, string id) =>
         {
@@ -59,7 +59,8 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
     {
         var request = await RequestBody.Read(http, Protocol.Json.MemoryRequest, cancel);
         NeutralFields.Check(request.Others);
-        return TypedResults.Json(Shelf(http).Create(request.Name, request.BlockType), Protocol.Json.MemoryInfo, statusCode: StatusCodes.Status201Created);
+        var made = Shelf(http).Create(request.Name, request.BlockType);
+        return TypedResults.Json(made, Protocol.Json.MemoryInfo, statusCode: StatusCodes.Status201Created);
     }
 
     private async Task<IResult> Delete(HttpContext http, string name)
@@ -125,9 +126,10 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
     {
         Unbound(http);
         var uploads = Uploads(http);
-        var before = uploads.Describe(name, id);
+        var before = await uploads.Describe(name, id);
         if (!long.TryParse(http.Request.Headers[OffsetHeader], out var offset))
-            throw RequestException.Field(OffsetHeader, $"The header '{OffsetHeader}' must be the number of bytes that are there, {before.Offset}; send it.");
+            throw RequestException.Field(
+                OffsetHeader, $"The header '{OffsetHeader}' must be the number of bytes that are there, {before.Offset}; send it.");
         http.Response.Headers[OffsetHeader] = before.Offset.ToString();                     // where to go on, if this is refused
         return Told(http, await uploads.Append(name, id, offset, http.Request.Body, cancel), StatusCodes.Status200OK);
     }

@@ -16,7 +16,9 @@ public static class ChatTemplates
     internal static int[] Encode(this IChatTemplate template, ChatPrompt prompt, Tokenizer tokenizer) =>
         [.. !template.WritesMarks && tokenizer.AddsBos ? [tokenizer.BosId!.Value] : (int[])[], .. prompt.Encode(tokenizer)];
 
-    /// <summary>A conversation's tokens after texts that were read before: paragraphs follow them, and marks are those of the conversation alone.</summary>
+    /// <summary>
+    /// A conversation's tokens after texts that were read before: it follows them as a paragraph, and marks are those of the conversation alone.
+    /// </summary>
     internal static int[] EncodeAfterTexts(this IChatTemplate template, ChatPrompt prompt, Tokenizer tokenizer) =>
         template.WritesMarks ? prompt.Encode(tokenizer) : tokenizer.Encode($"\n\n{prompt.Text}", atStart: false);
 

@@ -1,16 +1,16 @@
 using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
-using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Memories;
 
 /// <summary>One caller's documents on their way: read one after the other, in the order in which they were there. For any number of threads.</summary>
-/// <param name="folder">Where they are kept until they are read.</param>
+/// <param name="folder">Where they are kept until they have been read.</param>
 /// <param name="reader">Reads them.</param>
 /// <param name="shelf">Where they go to.</param>
 /// <param name="log">Told of failures.</param>
 internal sealed class DocumentQueue(string folder, DocumentReader reader, MemoryShelf shelf, ServerLog log)
 {
+    private const int Most = 10_000;
+
     private static readonly TimeSpan Stale = TimeSpan.FromDays(1);
 
     private readonly List<Incoming> all = [];                                               // guards all below
@@ -18,9 +18,6 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
     private Incoming? current;
     private Task reading = Task.CompletedTask;
     private bool isReading, isStopping;
-
-    /// <summary>Where uploads are kept.</summary>
-    public string Folder => folder;
 
     /// <summary>Goes on with what an earlier process left; what came in one request and is not whole is gone.</summary>
     public void Resume()
@@ -37,11 +34,16 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
     }
 
     /// <summary>Puts one in the queue's books, before it is whole. Those that nobody has gone on with for a day go.</summary>
+    /// <exception cref="RequestException">Too many are on their way.</exception>
     public Incoming Add(IncomingRecord record)
     {
         lock (all)
         {
             foreach (var old in all.Where(IsStale).ToArray()) Drop(old);
+            if (all.Count >= Most)
+                throw new RequestException(
+                    StatusCodes.Status429TooManyRequests, $"{Most:N0} documents are on their way; send more when some have been read.",
+                    code: "too_many_documents");
             var incoming = Incoming.Begin(folder, record);
             all.Add(incoming);
             return incoming;
@@ -58,7 +60,8 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
     public IReadOnlyList<Incoming> Of(string memory)
     {
         lock (all)
-            return [.. all.Where(i => i.Record.Memory == memory).GroupBy(i => i.Record.Document).Select(g => g.MaxBy(i => (i.State != IncomingState.Receiving, i.Record.Began))!)];
+            return [.. all.Where(i => i.Record.Memory == memory).GroupBy(i => i.Record.Document)
+                .Select(g => g.MaxBy(i => (i.State != IncomingState.Receiving, i.Record.Began))!)];
     }
 
     /// <summary>Has one read, whose text is there, in place of what was to be read by its name.</summary>
@@ -66,8 +69,8 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
     {
         lock (all)
         {
-            foreach (var old in all.Where(i => i != incoming && i.State != IncomingState.Receiving && IsOf(i, incoming.Record.Memory, incoming.Record.Document)).ToArray())
-                Drop(old);
+            var (memory, document) = (incoming.Record.Memory, incoming.Record.Document);
+            foreach (var old in all.Where(i => i != incoming && i.State != IncomingState.Receiving && IsOf(i, memory, document)).ToArray()) Drop(old);
             incoming.State = IncomingState.Waiting;
             Begin();
         }
@@ -115,7 +118,8 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
         }
     }
 
-    private static bool IsStale(Incoming incoming) => incoming.State is IncomingState.Receiving or IncomingState.Failed && incoming.Changed < DateTimeOffset.UtcNow - Stale;
+    private static bool IsStale(Incoming incoming) =>
+        incoming.State is IncomingState.Receiving or IncomingState.Failed && incoming.Changed < DateTimeOffset.UtcNow - Stale;
 
     private static bool IsOf(Incoming incoming, string memory, string? document) =>
         incoming.Record.Memory == memory && (document is null || incoming.Record.Document == document);

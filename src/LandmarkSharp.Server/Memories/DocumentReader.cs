@@ -1,5 +1,6 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 using TorchSharp;
@@ -10,7 +11,8 @@ namespace LandmarkSharp.Server.Memories;
 /// <summary>Reads documents into memory files as <c>landmark memory add</c> does, to the bit; the scheduler has its turns.</summary>
 /// <param name="engine">The model.</param>
 /// <param name="scheduler">Computes.</param>
-internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler)
+/// <param name="open">Told of files that have become others.</param>
+internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler, OpenMemories open)
 {
     private const long CompactedFrom = 1 << 20;                                             // bytes that are free: less is not worth it
 
@@ -31,12 +33,12 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler)
     /// <param name="hotBytes">Bytes of blocks that are kept in RAM meanwhile; null for as many as the system likes.</param>
     /// <param name="fileBytes">Bytes that the file may have; null for any.</param>
     /// <exception cref="OperationCanceledException">It was interrupted; what was committed stays, and it goes on from there.</exception>
-    /// <exception cref="RequestException">There is no room for it, or the server is stopping.</exception>
+    /// <exception cref="RequestException">There is no room for it, its owner has no tokens left for today, or the server is stopping.</exception>
     /// <exception cref="LandmarkException">The document or the file cannot be read, or the disk refuses.</exception>
-    public async Task Read(string caller, Incoming incoming, string path, long? hotBytes, long? fileBytes)
+    public async Task Read(Caller caller, Incoming incoming, string path, long? hotBytes, long? fileBytes)
     {
         using var writer = MemoryFileWriter.Open(path, Model);
-        var (maker, name) = (Maker(writer, hotBytes), incoming.Record.Document);
+        var (maker, name, spent) = (Maker(writer, hotBytes), incoming.Record.Document, 0L);
         using (var text = TextFile.Open(incoming.TextPath))
             if (maker.Has(name, text))
                 return;
@@ -44,9 +46,9 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler)
         {
             using var text = TextFile.Open(incoming.TextPath);
             using var steps = maker.Steps(name, text, replace: true, incoming.Interrupted).GetEnumerator();
-            steps.MoveNext();                                                               // compares what is there: nothing for the computing thread
+            steps.MoveNext();                                                               // compares what is there, which others need not wait for
             incoming.Tell(steps.Current);
-            var job = new ReadingJob(caller, steps, Tell, incoming.Interrupted);
+            var job = new ReadingJob(caller.Name, steps, Tell, incoming.Interrupted);
             scheduler.Submit(job);
             await job.Ended;
         }
@@ -63,9 +65,12 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler)
 
         void Tell(MemoryProgress told)
         {
+            caller.Spend((int)(told.NewTokens - spent));
+            spent = told.NewTokens;
             if (new FileInfo(path).Length > fileBytes)
                 throw new RequestException(
-                    StatusCodes.Status507InsufficientStorage, "There is no room for this document among the memories of its owner; remove others, and send it again.",
+                    StatusCodes.Status507InsufficientStorage,
+                    "There is no room for this document among the memories of its owner; remove others, and send it again.",
                     code: "insufficient_storage");
             incoming.Tell(told);
         }
@@ -98,8 +103,16 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler)
     /// <summary>Frees what was removed when it is more than what is used.</summary>
     private void Compact(MemoryFileWriter writer, string path)
     {
-        long free;
-        using (var file = MemoryFile.Open(path, Model)) free = file.Bytes - (2 * file.UsedBytes);
-        if (free > CompactedFrom) writer.Compact();
+        using (var file = MemoryFile.Open(path, Model))
+            if (file.Bytes - (2 * file.UsedBytes) < CompactedFrom) return;
+        try
+        {
+            writer.Compact();
+        }
+        catch (LandmarkException)
+        {
+            return;                                                                         // the disk has no room for both: later, then
+        }
+        open.Close(path);                                                                   // or the old file's space stays taken
     }
 }

@@ -13,7 +13,7 @@ namespace LandmarkSharp.Server.Memories;
 /// <param name="record">What it is.</param>
 internal sealed class Incoming(string folder, IncomingRecord record) : IDisposable
 {
-    private const string Suffix = ".json";
+    private const string Suffix = ".json", Unfinished = ".new";
 
     private readonly Stopwatch clock = new();
     private CancellationTokenSource interrupt = new();
@@ -39,7 +39,8 @@ internal sealed class Incoming(string folder, IncomingRecord record) : IDisposab
     public CancellationToken Interrupted => interrupt.Token;
 
     /// <summary>Bytes that have been uploaded.</summary>
-    public long Received => new FileInfo(State == IncomingState.Receiving ? PartPath : TextPath) is { Exists: true, Length: var length } ? length : 0;
+    public long Received =>
+        new FileInfo(State == IncomingState.Receiving ? PartPath : TextPath) is { Exists: true, Length: var length } ? length : 0;
 
     /// <summary>When anything last came of it.</summary>
     public DateTimeOffset Changed => new FileInfo(PartPath) is { Exists: true, LastWriteTimeUtc: var written } ? new DateTimeOffset(written) : Record.Began;
@@ -60,20 +61,21 @@ internal sealed class Incoming(string folder, IncomingRecord record) : IDisposab
         return begun;
     }
 
-    /// <summary>Those that an earlier process left, in the order in which they came.</summary>
-    public static IEnumerable<Incoming> Left(string folder)
+    /// <summary>Those that an earlier process left, in the order in which they came; files of none are removed.</summary>
+    public static IReadOnlyList<Incoming> Left(string folder)
     {
-        if (!Directory.Exists(folder)) yield break;
-        List<Incoming> all = [];
+        if (!Directory.Exists(folder)) return [];
+        Dictionary<string, Incoming> all = [];
         foreach (var file in Directory.EnumerateFiles(folder, "*" + Suffix))
             if (Read(file) is { } record)
-                all.Add(new Incoming(folder, record));
-        foreach (var incoming in all.OrderBy(i => i.Record.Began))
-        {
+                all.Add(record.Id, new Incoming(folder, record));
+        foreach (var file in Directory.EnumerateFiles(folder))
+            if (!all.ContainsKey(Path.GetFileNameWithoutExtension(file)) || Path.GetExtension(file) == Unfinished)
+                File.Delete(file);
+        foreach (var incoming in all.Values)
             incoming.State = incoming.Record.Error is not null ? IncomingState.Failed
                 : File.Exists(incoming.TextPath) ? IncomingState.Waiting : IncomingState.Receiving;
-            yield return incoming;
-        }
+        return [.. all.Values.OrderBy(i => i.Record.Began)];
     }
 
     /// <summary>Notes that it is being read, and how far that is.</summary>
@@ -123,7 +125,7 @@ internal sealed class Incoming(string folder, IncomingRecord record) : IDisposab
 
     private void Save()
     {
-        var (path, partial) = (Path.Combine(folder, Record.Id + Suffix), Path.Combine(folder, Record.Id + ".new"));
+        var (path, partial) = (Path.Combine(folder, Record.Id + Suffix), Path.Combine(folder, Record.Id + Unfinished));
         using (var file = new FileStream(partial, FileMode.Create, FileAccess.Write))
         {
             JsonSerializer.Serialize(file, Record, Protocol.Json.IncomingRecord);
@@ -137,7 +139,8 @@ internal sealed class Incoming(string folder, IncomingRecord record) : IDisposab
         try
         {
             using var file = File.OpenRead(path);
-            return JsonSerializer.Deserialize(file, Protocol.Json.IncomingRecord) is { } read && read.Id == Path.GetFileNameWithoutExtension(path) ? read : null;
+            return JsonSerializer.Deserialize(file, Protocol.Json.IncomingRecord) is { } read && read.Id == Path.GetFileNameWithoutExtension(path)
+                ? read : null;
         }
         catch (JsonException)
         {

@@ -18,7 +18,10 @@ internal sealed class MemoryLease(IReadOnlyList<string> names, IReadOnlyList<str
     /// <summary>The memories.</summary>
     public SharedMemory Memory => memory;
 
-    /// <summary>A passage as a client is told of it: as much of it as is a document's, for the last one's end may go on into what was asked; null for none.</summary>
+    /// <summary>
+    /// A passage as a client is told of it: as much of it as is a document's, for the last one's end may go on into what was asked; null where
+    /// nothing is.
+    /// </summary>
     public ReadPassage? Of(Passage passage, double mass)
     {
         if (passage is not { Document: { } document, File: { } file, FirstByte: { } first }) return null;

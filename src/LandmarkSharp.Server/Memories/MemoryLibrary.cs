@@ -28,9 +28,8 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         folder = Path.GetFullPath(options.Memories!);
         if (engine.Decoder.Device.type != TorchSharp.DeviceType.CPU)
             throw new LandmarkException("Memories are made and read on the CPU alone; leave out --memories, or load the model there.");
-        parts = new LibraryParts(
-            engine, model, scheduler, new DocumentReader(engine, scheduler), new OpenMemories(engine, scheduler, options.CacheBytes), options, log,
-            stopping.Token);
+        var open = new OpenMemories(engine, scheduler, options.CacheBytes);
+        parts = new LibraryParts(engine, model, scheduler, new DocumentReader(engine, scheduler, open), open, options, log, stopping.Token);
         try
         {
             Directory.CreateDirectory(folder);
@@ -50,29 +49,37 @@ internal sealed class MemoryLibrary : IAsyncDisposable
     /// <summary>A caller's memories, when a request of it asks for them: its limits are those of now.</summary>
     public MemoryShelf Of(Caller caller)
     {
-        var shelf = shelves.GetOrAdd(caller.Name, name => new Lazy<MemoryShelf>(() => new MemoryShelf(Path.Combine(folder, name), parts, caller))).Value;
+        var shelf = shelves.GetOrAdd(
+            caller.Name, name => new Lazy<MemoryShelf>(() => new MemoryShelf(Path.Combine(folder, name), parts, caller))).Value;
         shelf.Caller = caller;
         return shelf;
     }
 
     /// <summary>Ranks documents by what a question reads of them.</summary>
     /// <param name="caller">Who asks.</param>
-    /// <param name="client">Whose turns it takes.</param>
+    /// <param name="connection">Whose turns it takes where there are no keys.</param>
     /// <param name="memories">The memories' names.</param>
     /// <param name="query">The question.</param>
     /// <param name="passages">Passages of each document.</param>
     /// <param name="cancel">Gives it up.</param>
     /// <exception cref="RequestException">A memory is not there, the question cannot be read, or too many wait.</exception>
     public async Task<IReadOnlyList<FoundDocument>> Search(
-        Caller caller, string client, IReadOnlyList<string> memories, string query, int passages, CancellationToken cancel)
+        Caller caller, string connection, IReadOnlyList<string> memories, string query, int passages, CancellationToken cancel)
     {
         using var lease = await Task.Run(() => Of(caller).Lease(memories), cancel);
+        caller.Spend(parts.Engine.Tokenizer.Encode(query).Length);
+        var keyed = caller != Caller.Local;
         var job = new TurnJob<IReadOnlyList<RankedDocument>>(
-            client, () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel);
+            keyed ? caller.Name : connection,
+            () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel)
+        {
+            Limits = keyed ? caller.Limits : null,
+        };
         parts.Scheduler.Submit(job);
         try
         {
-            return [.. (await job.Result).Select(d => new FoundDocument(d.Name, d.Mass, [.. d.Passages.Select(p => lease.Of(p.Passage, p.Mass)).OfType<ReadPassage>()]))];
+            return [.. (await job.Result).Select(d => new FoundDocument(
+                d.Name, d.Mass, [.. d.Passages.Select(p => lease.Of(p.Passage, p.Mass)).OfType<ReadPassage>()]))];
         }
         catch (LandmarkException e)
         {

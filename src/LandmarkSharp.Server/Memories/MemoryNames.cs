@@ -22,7 +22,8 @@ internal static class MemoryNames
         name is { Length: > 0 and <= MostOfDocument } and not ("." or "..") && !name.Any(char.IsControl) && IsText(name)
             ? name
             : throw RequestException.Field(
-                "document", $"A document's name has up to {MostOfDocument} characters, none of them a control character, and is not '.' or '..'; choose another.",
+                "document",
+                $"A document's name has up to {MostOfDocument} characters, none of them a control character, and is not '.' or '..'; choose another.",
                 "invalid_name");
 
     // Half a character would not come back from the memory.

@@ -35,7 +35,8 @@ internal sealed class MemoryShelf
 
     /// <summary>All memories, by name.</summary>
     public MemoryList All() => new(
-        [.. Files().Select(path => Describe(Path.GetFileName(path)[..^Suffix.Length]) with { Documents = null }).OrderBy(m => m.Name, StringComparer.Ordinal)]);
+        [.. Files().Select(path => Describe(Path.GetFileName(path)[..^Suffix.Length]) with { Documents = null })
+            .OrderBy(m => m.Name, StringComparer.Ordinal)]);
 
     /// <summary>Makes a memory with nothing in it.</summary>
     /// <param name="name">Its name.</param>
@@ -54,22 +55,23 @@ internal sealed class MemoryShelf
             _ => throw RequestException.Field("block_type", $"The type '{blockType}' is not known; use float32, bfloat16 or int8."),
         };
         if (asked is not null && asked != type)
-            throw RequestException.Field("block_type", $"This server answers from blocks of the type {TypeName(asked.Value)} alone; use that, or leave it out.");
+            throw RequestException.Field(
+                "block_type", $"This server answers from blocks of the type {TypeName(asked.Value)} alone; use that, or leave it out.");
         Guarded(() =>
         {
             Directory.CreateDirectory(folder);
             if (File.Exists(path))
                 throw new RequestException(
                     StatusCodes.Status409Conflict, $"There is a memory '{name}' already; delete it, or choose another name.", "name", "memory_exists");
+            using var writer = MemoryFileWriter.Create(path, parts.Reader.Model, type);
             try
             {
-                using var writer = MemoryFileWriter.Create(path, parts.Reader.Model, type);
                 parts.Reader.Maker(writer);
             }
-            catch (LandmarkException) when (type != ScalarType.Float32)
+            catch (LandmarkException)
             {
                 File.Delete(path);
-                throw RequestException.Field("block_type", $"This model cannot keep blocks as {blockType}; use another type, or leave it out.");
+                throw RequestException.Field("block_type", $"This model cannot keep blocks as {TypeName(type)}; use another type, or leave it out.");
             }
         });
         return Describe(name!);
@@ -85,8 +87,10 @@ internal sealed class MemoryShelf
             using var file = MemoryFile.Open(path, parts.Reader.Model);
             var complete = file.Documents.Where(d => d.Complete).ToDictionary(d => d.Name);
             var coming = Queue.Of(name).ToDictionary(i => i.Record.Document);
-            DocumentInfo[] documents = [.. complete.Keys.Union(coming.Keys).Select(d => Told(d, complete.GetValueOrDefault(d), coming.GetValueOrDefault(d)))];
-            return new MemoryInfo(name, parts.ModelName, TypeName(file.Type), file.Bytes, complete.Values.Sum(d => d.Tokens), complete.Count, documents);
+            DocumentInfo[] documents =
+                [.. complete.Keys.Union(coming.Keys).Select(d => Told(d, complete.GetValueOrDefault(d), coming.GetValueOrDefault(d)))];
+            return new MemoryInfo(
+                name, parts.ModelName, TypeName(file.Type), file.Bytes, complete.Values.Sum(d => d.Tokens), complete.Count, documents);
         }
         catch (LandmarkException e)
         {
@@ -145,7 +149,8 @@ internal sealed class MemoryShelf
         var entry = file.Documents.FirstOrDefault(d => d.Complete && d.Name == document) ?? throw NoDocument(document);
         if (from < 0 || to < from || (to ?? from) > entry.Bytes)
             throw RequestException.Field(
-                from < 0 || from > entry.Bytes ? "from" : "to", $"The document has {entry.Bytes} bytes, and there are none from {from} to {to ?? entry.Bytes}; ask for those that it has.");
+                from < 0 || from > entry.Bytes ? "from" : "to",
+                $"The document has {entry.Bytes} bytes, and there are none from {from} to {to ?? entry.Bytes}; ask for those that it has.");
         var at = 0L;
         foreach (var segment in entry.Segments)
         {
@@ -171,22 +176,27 @@ internal sealed class MemoryShelf
     {
         var path = PathOf(incoming.Record.Memory);
         long? room = DiskBytes is { } most ? most - UsedBytes() + new FileInfo(path).Length : null;
-        await reader.Read(Caller.Name, incoming, path, HotBytes, room);
+        await reader.Read(Caller, incoming, path, HotBytes, room);
     }
 
     /// <summary>Makes sure that a document may come, before any of it does.</summary>
-    /// <exception cref="RequestException">It is too large, or there is no room for what its reading takes; or the memory is not there.</exception>
+    /// <exception cref="RequestException">
+    /// It is too large, there is no room for what its reading takes, its owner has no tokens left for today, or the memory is not there.
+    /// </exception>
     public void RequireRoom(string memory, long bytes)
     {
         using var file = Open(memory);
+        Caller.Spend(0);
         if (bytes > UploadBytes)
             throw new RequestException(
-                StatusCodes.Status413PayloadTooLarge, $"A document may have {UploadBytes:N0} bytes here; send a shorter one, or several.", code: "too_large");
-        if (DiskBytes is { } most && UsedBytes() + bytes + (Incoming.TokensAbout(bytes) * parts.Reader.BytesPerToken(file.Type)) > most)
+                StatusCodes.Status413PayloadTooLarge, $"A document may have {UploadBytes:N0} bytes here; send a shorter one, or several.",
+                code: "too_large");
+        var read = Incoming.TokensAbout(bytes) * parts.Reader.BytesPerToken(file.Type);
+        if (DiskBytes is { } most && UsedBytes() + bytes + read > most)
             throw new RequestException(
                 StatusCodes.Status507InsufficientStorage,
-                $"A document of {bytes:N0} bytes takes about {Incoming.TokensAbout(bytes) * parts.Reader.BytesPerToken(file.Type) / 1e6:N0} MB when it is read, "
-                + $"and all memories may have {most / 1e6:N0} MB; remove others, or keep blocks as int8.", code: "insufficient_storage");
+                $"A document of {bytes:N0} bytes takes about {read / 1e6:N0} MB when it is read, and all memories may have {most / 1e6:N0} MB; "
+                + "remove others, or keep blocks as int8.", code: "insufficient_storage");
     }
 
     /// <summary>Bytes that a document may have.</summary>
@@ -208,7 +218,8 @@ internal sealed class MemoryShelf
         StatusCodes.Status404NotFound, $"There is no document '{document}' in this memory; see the memory's list.", "document", "document_not_found");
 
     private static DocumentInfo Told(string name, MemoryEntry? complete, Incoming? coming) => new(
-        name, coming?.State.ToString().ToLowerInvariant() ?? DocumentInfo.Ready, complete?.Tokens, complete?.Bytes, coming?.Progress, coming?.Record.Error);
+        name, coming?.State.ToString().ToLowerInvariant() ?? DocumentInfo.Ready, complete?.Tokens, complete?.Bytes, coming?.Progress,
+        coming?.Record.Error);
 
     private IEnumerable<string> Files() => Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*" + Suffix) : [];
 

@@ -27,8 +27,9 @@ internal sealed class Uploads(MemoryShelf shelf)
         var incoming = shelf.Queue.Add(new IncomingRecord(NewId(), memory, document, type, DateTimeOffset.UtcNow));
         try
         {
-            await Append(incoming, body, shelf.UploadBytes, $"A document may have {shelf.UploadBytes:N0} bytes here; send a shorter one, or several.", cancel);
-            Accept(incoming);
+            var tooMuch = $"A document may have {shelf.UploadBytes:N0} bytes here; send a shorter one, or several.";
+            await Append(incoming, body, shelf.UploadBytes, tooMuch, cancel);
+            await Accept(incoming, cancel);
         }
         catch
         {
@@ -58,14 +59,14 @@ internal sealed class Uploads(MemoryShelf shelf)
 
     /// <summary>How far an upload is.</summary>
     /// <exception cref="RequestException">There is none, or not any more: its hash is another, or it is no text.</exception>
-    public UploadInfo Describe(string memory, string id)
+    public async Task<UploadInfo> Describe(string memory, string id)
     {
         var incoming = Find(memory, id);
-        if (incoming.Writing.Wait(0))
+        if (await incoming.Writing.WaitAsync(0))
         {
             try
             {
-                Finish(incoming);                                                           // a server that was killed may have had all of it
+                await Finish(incoming);                                                           // a server that was killed may have had all of it
             }
             finally
             {
@@ -92,8 +93,10 @@ internal sealed class Uploads(MemoryShelf shelf)
             if (incoming.State != IncomingState.Receiving) throw Conflict("All of this upload is there; see its document.", "upload_complete");
             var received = incoming.Received;
             if (offset != received) throw Conflict($"{received} bytes of this upload are there, and not {offset}; go on from there.", "wrong_offset");
-            await Append(incoming, body, incoming.Record.Bytes!.Value, $"The upload has {incoming.Record.Bytes} bytes, and more came; send what it has.", cancel);
-            Finish(incoming);
+            var most = incoming.Record.Bytes!.Value;
+            shelf.RequireRoom(memory, most - received);
+            await Append(incoming, body, most, $"The upload has {most} bytes, and more came; send what it has.", cancel);
+            await Finish(incoming);
             return Told(incoming);
         }
         finally
@@ -107,16 +110,18 @@ internal sealed class Uploads(MemoryShelf shelf)
     public void Remove(string memory, string id) => shelf.Queue.Remove(Find(memory, id));
 
     /// <summary>Has an upload read if all of it is there.</summary>
-    private void Finish(Incoming incoming)
+    private async Task Finish(Incoming incoming)
     {
         if (incoming.State != IncomingState.Receiving || incoming.Received < incoming.Record.Bytes) return;
         try
         {
-            using (var file = File.OpenRead(incoming.PartPath))
-                if (incoming.Record.Sha256 is { } expected && !Convert.ToHexString(SHA256.HashData(file)).Equals(expected, StringComparison.OrdinalIgnoreCase))
+            await using (var file = File.OpenRead(incoming.PartPath))
+                if (incoming.Record.Sha256 is { } expected && !expected.Equals(Convert.ToHexString(await SHA256.HashDataAsync(file)), StringComparison.OrdinalIgnoreCase))
                     throw new RequestException(
-                        StatusCodes.Status422UnprocessableEntity, "What came has another hash than was announced, and is gone; send it again.", "sha256", "wrong_hash");
-            Accept(incoming);
+                        StatusCodes.Status422UnprocessableEntity, "What came has another hash than was announced, and is gone; send it again.",
+                        "sha256", "wrong_hash");
+            // Who sent the last piece may be gone: all of it is there.
+            await Accept(incoming, CancellationToken.None);
         }
         catch
         {
@@ -127,7 +132,8 @@ internal sealed class Uploads(MemoryShelf shelf)
 
     private static UploadInfo Told(Incoming incoming) => new(
         incoming.Record.Id, incoming.Record.Document, incoming.Record.Bytes!.Value,
-        incoming.State == IncomingState.Receiving ? incoming.Received : incoming.Record.Bytes.Value, incoming.State.ToString().ToLowerInvariant(), incoming.Record.Error);
+        incoming.State == IncomingState.Receiving ? incoming.Received : incoming.Record.Bytes.Value, incoming.State.ToString().ToLowerInvariant(),
+        incoming.Record.Error);
 
     private static string NewId() => Guid.NewGuid().ToString("N");
 
@@ -140,15 +146,16 @@ internal sealed class Uploads(MemoryShelf shelf)
             StatusCodes.Status404NotFound, $"There is no upload '{id}' to this memory; begin one.", "id", "upload_not_found");
     }
 
-    private void Accept(Incoming incoming)
+    private async Task Accept(Incoming incoming, CancellationToken cancel)
     {
         var (id, memory, document, type) = (incoming.Record.Id, incoming.Record.Memory, incoming.Record.Document, incoming.Record.MediaType);
         if (incoming.IsRemoved)
-            throw new RequestException(StatusCodes.Status409Conflict, $"The document '{document}' was removed while it came; send it again.", code: "removed");
+            throw new RequestException(
+                StatusCodes.Status409Conflict, $"The document '{document}' was removed while it came; send it again.", code: "removed");
         shelf.RequireRoom(memory, incoming.Received);
         try
         {
-            DocumentConversion.ToText(type, incoming.PartPath, incoming.TextPath, document);
+            await DocumentConversion.ToText(type, incoming.PartPath, incoming.TextPath, document, shelf.UploadBytes, cancel);
         }
         catch (LandmarkException e)
         {
@@ -183,7 +190,8 @@ internal sealed class Uploads(MemoryShelf shelf)
         }
         catch (IOException e) when (e.HResult == NoSpace)
         {
-            throw new RequestException(StatusCodes.Status507InsufficientStorage, "The server's disk is full; ask who runs it.", code: "insufficient_storage");
+            throw new RequestException(
+                StatusCodes.Status507InsufficientStorage, "The server's disk is full; ask who runs it.", code: "insufficient_storage");
         }
         catch (BadHttpRequestException e)
         {

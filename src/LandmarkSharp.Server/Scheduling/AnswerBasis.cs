@@ -5,7 +5,10 @@ using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
-/// <summary>What a request's answers are read from besides its prompts, how, and what is told of it. Used by one thread, and disposed with the request.</summary>
+/// <summary>
+/// What a request's answers are read from besides its prompts, how, and what is told of it. Used by one thread, and disposed with the
+/// request.
+/// </summary>
 internal sealed class AnswerBasis : IDisposable
 {
     private OpenMemory? part;

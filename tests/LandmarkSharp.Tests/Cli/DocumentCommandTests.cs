@@ -1,5 +1,5 @@
-using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tests.Generation;
 using LandmarkSharp.Tests.Text.Documents;
 

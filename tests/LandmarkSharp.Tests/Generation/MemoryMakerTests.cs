@@ -88,6 +88,52 @@ public sealed class MemoryMakerTests : IDisposable
         MadeMemory.Same(engine, made, "a", text);
     }
 
+    /// <summary>A step is a pass: who takes no more has what was committed, and who takes all of them what <see cref="MemoryMaker.Add"/> makes.</summary>
+    [Fact]
+    public void StepsThatAreLeftLoseWhatBelongsToNoSegment()
+    {
+        var text = MadeMemory.Text(1500);
+        using var writer = Create("a", ScalarType.Int8);
+        var maker = new MemoryMaker(engine, writer) { CommitEvery = TimeSpan.Zero };
+        using (var steps = maker.Steps("a", new StringReader(text), cancel: TestContext.Current.CancellationToken).GetEnumerator())
+        {
+            foreach (var tokens in (int[])[0, 304, 608])
+            {
+                Assert.True(steps.MoveNext());
+                Assert.Equal(new MemoryProgress("a", tokens, tokens), steps.Current);
+            }
+        }
+        Assert.Equal(304, writer.Documents.All[0].Tokens);                                  // the second pass was of a segment that had not ended
+        Assert.False(maker.Has("a", new StringReader(text)));
+        var all = maker.Steps("a", new StringReader(text), cancel: TestContext.Current.CancellationToken).ToArray();
+        Assert.Equal((304L, 0L), (all[0].Tokens, all[0].NewTokens));
+        Assert.Equal(1501 - 304, Assert.Single(all, s => s.Made is not null).Made!.NewTokens);
+        Assert.True(maker.Has("a", new StringReader(text)));
+        Assert.False(maker.Has("a", new StringReader(text + "e")));
+        Assert.False(maker.Has("b", new StringReader(text)));
+        writer.Commit();
+        using var made = MemoryFile.Open(folder["a"]);
+        MadeMemory.Same(engine, made, "a", text);
+    }
+
+    [Fact]
+    public void WhatIsAbandonedIsAsIfItHadNotBegun()
+    {
+        using var writer = Create("a", ScalarType.Int8);
+        var maker = new MemoryMaker(engine, writer) { CommitEvery = TimeSpan.Zero };
+        maker.Add("whole", new StringReader("it is whole."), cancel: TestContext.Current.CancellationToken);
+        foreach (var name in (string[])["whole", "new"])
+        {
+            _ = maker.Steps(name, new StringReader(MadeMemory.Text(700)), replace: true, TestContext.Current.CancellationToken).Take(3).Last();
+            Assert.False(writer.Documents.All.Single(d => d.Name == name).Written.Complete);
+            writer.Documents.Abandon(name);
+        }
+        writer.Commit();
+        using var file = MemoryFile.Open(folder["a"]);
+        Assert.Null(Assert.Single(file.Documents).Next);
+        MadeMemory.Same(engine, file, "whole", "it is whole.");
+    }
+
     [Fact]
     public void AnotherTextOfThatNameIsRefusedOrReplaces()
     {

@@ -46,7 +46,8 @@ public sealed class ServeProcessTests
     {
         var folder = Environment.GetEnvironmentVariable("LANDMARK_NODE_OPENAI");
         Assert.SkipUnless(folder is not null, "LANDMARK_NODE_OPENAI names no folder where 'npm install openai' was run.");
-        await using var process = ServeProcess.Start();
+        using var library = new TemporaryFolder();
+        await using var process = ServeProcess.Start("--memories", library.Path);
         var script = Path.Combine(AppContext.BaseDirectory, "openai-client.mjs");
         File.Copy(script, Path.Combine(folder, "openai-client.mjs"), overwrite: true);
         using var node = Process.Start(new ProcessStartInfo("node", ["openai-client.mjs", $"{process.Address}v1"])

@@ -70,10 +70,11 @@ public sealed class SessionCacheTests : IDisposable
         int[] prompt = TinyModel.Tokens(200);
         int Reused(string? owner)
         {
-            var session = cache.Take(prompt, 10, out var reused, owner);
+            var start = new SessionStart(null, null, owner);
+            var session = cache.Take(prompt, 10, out var reused, start);
             session.Append(prompt.AsSpan(session.Tokens.Count));
             Answer(session, 1);
-            cache.Return(session);
+            cache.Return(session, start);
             return reused;
         }
         Assert.Equal((0, 0, 0), (Reused("anna"), Reused("ben"), Reused(null)));

@@ -30,4 +30,20 @@ assert.deepEqual(two.choices.map((c) => c.index), [0, 1]);
 
 await assert.rejects(client.chat.completions.create({ model, messages, presence_penalty: 1 }), (e) =>
   e instanceof OpenAI.BadRequestError && e.param === 'presence_penalty');
+// From a memory: the client takes fields and annotations that it does not know.
+const memories = `${process.argv[2]}/memories`;
+await fetch(memories, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"js","block_type":"int8"}' });
+const lamps = (from) => Array.from({ length: 60 }, (_, i) => `The grass is green. Box ${from + i} is red.`).join('\n');
+await fetch(`${memories}/js/documents/it.txt`, {
+  method: 'PUT', headers: { 'Content-Type': 'text/plain' }, body: `${lamps(1)}\nThe code of the archive is 4711.\n${lamps(61)}`,
+});
+await (await fetch(`${memories}/js/documents/it.txt/events`)).text();
+const asked = { model, messages: messages.slice(1), temperature: 0, memories: ['js'], landmark: { focus: 4 } };
+const cited = (await client.chat.completions.create(asked)).choices[0].message;
+assert.equal(cited.content, '4711.');
+assert.ok(cited.annotations.some((a) => a.landmark_passage.document === 'it.txt' && a.landmark_passage.text.includes('4711')));
+let last;
+for await (const chunk of await client.chat.completions.create({ ...asked, stream: true })) last = chunk;
+assert.deepEqual(last.choices[0].delta.annotations, cited.annotations);
+
 console.log('all right');

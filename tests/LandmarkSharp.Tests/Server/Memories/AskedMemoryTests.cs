@@ -61,7 +61,9 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         {
             Assert.Equal(("notes", "it.txt"), (passage.GetProperty("memory").GetString(), passage.GetProperty("document").GetString()));
             var (from, bytes) = (passage.GetProperty("first_byte").GetInt64(), passage.GetProperty("bytes").GetInt64());
-            Assert.Equal(passage.GetProperty("text").GetString(), await server.Http.GetStringAsync($"v1/memories/notes/documents/it.txt/text?from={from}&to={from + bytes}"));
+            Assert.Equal(
+                passage.GetProperty("text").GetString(),
+                await server.Http.GetStringAsync($"v1/memories/notes/documents/it.txt/text?from={from}&to={from + bytes}"));
             if (from + bytes == Encoding.UTF8.GetByteCount(text)) ends++;
         }
         Assert.Equal(1, ends);
@@ -85,10 +87,12 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
             var answer = await Ask(server, question, ["one", "two"], ",\"max_tokens\":40,\"landmark\":{\"top_k\":32,\"passages\":64}");
             Assert.Equal(memories.Own(model.Engine.With(model.Engine.Retrieval! with { TopK = 32 }), question, null, own), Said(answer));
             var (memory, fact) = question == Question ? ("one", "4711") : ("two", "Anna Berg");
-            Assert.Contains(Cited(answer), c => c.GetProperty("memory").GetString() == memory && c.GetProperty("text").GetString()!.Contains(fact, StringComparison.Ordinal));
+            Assert.Contains(Cited(answer), c =>
+                c.GetProperty("memory").GetString() == memory && c.GetProperty("text").GetString()!.Contains(fact, StringComparison.Ordinal));
         }
         foreach (var (names, code, status) in (IEnumerable<(string[], string?, HttpStatusCode)>)[
-            (["one", "none"], "memory_not_found", HttpStatusCode.NotFound), (["one", "one"], null, HttpStatusCode.BadRequest), ([], null, HttpStatusCode.BadRequest)])
+            (["one", "none"], "memory_not_found", HttpStatusCode.NotFound), (["one", "one"], null, HttpStatusCode.BadRequest),
+            ([], null, HttpStatusCode.BadRequest)])
         {
             using var refused = await Asked(server, Question, names);
             var error = await TestServer.Error(refused);
@@ -103,22 +107,25 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         await Create(server, "notes");
         await Add(server, "notes", "it.txt", Sentences(Code, 30));
         var said = string.Concat(Enumerable.Range(0, 30).Select(i => $"Box {i} holds {i * 37} coins. ")) + "\n\nWhat is blue?";
-        async Task<int> Cached(string first)
+        static int Cached(JsonElement answer) =>
+            answer.GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
+        async Task<int> CachedAfter(string first)
         {
             var body = $$"""
                 {"model":"{{ServedModel.Name}}","temperature":0,"memories":["notes"],"messages":[{"role":"user","content":{{JsonSerializer.Serialize(said)}}},
                 {"role":"assistant","content":{{JsonSerializer.Serialize(first)}}},{"role":"user","content":"{{Question}}"}]}
                 """;
             using var response = await server.Post("v1/chat/completions", body);
-            return TestServer.Parse(await response.Content.ReadAsStringAsync()).GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32();
+            return Cached(TestServer.Parse(await response.Content.ReadAsStringAsync()));
         }
         var answer = await Ask(server, said, ["notes"]);
         var read = answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
-        Assert.InRange(await Cached(Said(answer)), read - 64, read + 40);
-        Assert.Equal(0, (await server.Complete($"\"prompt\":{JsonSerializer.Serialize(said)}")).GetProperty("usage").GetProperty("prompt_tokens_details").GetProperty("cached_tokens").GetInt32());
+        Assert.InRange(await CachedAfter(Said(answer)), read - 64, read + 40);
+        var plain = await server.Complete($"\"prompt\":{JsonSerializer.Serialize(said)}");
+        Assert.Equal(0, Cached(plain));
         // Sessions of what the memory was are none of what it is.
         await Add(server, "notes", "other.txt", Sentences(Keeper, 5, 2));
-        Assert.Equal(0, await Cached(Said(answer)));
+        Assert.Equal(0, await CachedAfter(Said(answer)));
         await TestServer.Until(() => server.Server.Scheduler.State.Active == 0);
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using LandmarkSharp.Generation;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Server.Access;
 using static LandmarkSharp.Tests.Server.Memories.ServedMemories;
@@ -26,7 +27,8 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
             (m.GetProperty("name").GetString()!, m.GetProperty("block_type").GetString()!, m.GetProperty("document_count").GetInt32())));
         var (memory, bytes) = (await Get(server, "b"), Encoding.UTF8.GetByteCount(Sentences(Code, 8)));
         var document = Assert.Single(memory.GetProperty("documents").EnumerateArray());
-        Assert.Equal(("it.txt", "ready", bytes), (document.GetProperty("name").GetString(), document.GetProperty("state").GetString(), document.GetProperty("bytes").GetInt32()));
+        Assert.Equal(("it.txt", "ready", bytes), (
+            document.GetProperty("name").GetString(), document.GetProperty("state").GetString(), document.GetProperty("bytes").GetInt32()));
         Assert.Equal(memory.GetProperty("tokens").GetInt64(), document.GetProperty("tokens").GetInt64());
         Assert.Equal(new FileInfo(memories.File("b")).Length, memory.GetProperty("bytes").GetInt64());
         using (var twice = await server.Post("v1/memories", """{"name":"b"}""")) Assert.Equal((HttpStatusCode.Conflict, "memory_exists"), await Refusal(twice));
@@ -76,16 +78,22 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         }
         foreach (var (name, status) in (IEnumerable<(string, HttpStatusCode)>)[
             ("..%2F..%2Fetc%2Fpasswd", HttpStatusCode.Accepted),                            // a document's name is no path
-            ("Größe, 100% sure?.txt", HttpStatusCode.Accepted), ("日本#1", HttpStatusCode.Accepted), ("a\nb", HttpStatusCode.BadRequest), (new string('a', 257), HttpStatusCode.BadRequest)])
+            ("Größe, 100% sure?.txt", HttpStatusCode.Accepted), ("日本#1", HttpStatusCode.Accepted), ("a\nb", HttpStatusCode.BadRequest),
+            (new string('a', 257), HttpStatusCode.BadRequest)])
         {
-            using var put = await Put(server, "a", name.Contains("%2F", StringComparison.Ordinal) ? Uri.UnescapeDataString(name) : name, Encoding.UTF8.GetBytes(Sentences(Code, 3)));
+            var plain = name.Contains("%2F", StringComparison.Ordinal) ? Uri.UnescapeDataString(name) : name;
+            using var put = await Put(server, "a", plain, Encoding.UTF8.GetBytes(Sentences(Code, 3)));
             Assert.True(put.StatusCode == status, $"{name}: {await put.Content.ReadAsStringAsync()}");
         }
         foreach (var name in (string[])["../../etc/passwd", "Größe, 100% sure?.txt", "日本#1"])
             Assert.Equal("ready", (await Settled(server, "a", name)).GetProperty("state").GetString());
-        Assert.Equal(["../../etc/passwd", "Größe, 100% sure?.txt", "日本#1"], (await Get(server, "a")).GetProperty("documents").EnumerateArray().Select(d => d.GetProperty("name").GetString()).Order(StringComparer.Ordinal));
-        Assert.Equal(["local", "secret.memory"], Directory.EnumerateFileSystemEntries(memories.Folder["library"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        Assert.Equal([".incoming", "a.memory", "a.memory.lock"], Directory.EnumerateFileSystemEntries(memories.Folder["library/local"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["../../etc/passwd", "Größe, 100% sure?.txt", "日本#1"],
+            (await Get(server, "a")).GetProperty("documents").EnumerateArray().Select(d => d.GetProperty("name").GetString()).Order(StringComparer.Ordinal));
+        string?[] Entries(string folder) =>
+            [.. Directory.EnumerateFileSystemEntries(memories.Folder[folder]).Select(Path.GetFileName).Order(StringComparer.Ordinal)];
+        Assert.Equal(["local", "secret.memory"], Entries("library"));
+        Assert.Equal([".incoming", "a.memory", "a.memory.lock"], Entries("library/local"));
     }
 
     [Fact]
@@ -105,7 +113,8 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         Assert.DoesNotContain(cited, c => c.GetProperty("text").GetString()!.Contains("4711", StringComparison.Ordinal));
         Assert.Equal(Sentences("The code of the archive is 9038.", 12), await server.Http.GetStringAsync("v1/memories/a/documents/it.txt/text"));
         using (var removed = await server.Http.DeleteAsync("v1/memories/a/documents/it.txt")) Assert.Equal(HttpStatusCode.NoContent, removed.StatusCode);
-        using (var missing = await server.Http.DeleteAsync("v1/memories/a/documents/it.txt")) Assert.Equal((HttpStatusCode.NotFound, "document_not_found"), await Refusal(missing));
+        using (var missing = await server.Http.DeleteAsync("v1/memories/a/documents/it.txt"))
+            Assert.Equal((HttpStatusCode.NotFound, "document_not_found"), await Refusal(missing));
         Assert.All(Cited(await Ask(server, "Who?", ["a"])), c => Assert.Equal("other.txt", c.GetProperty("document").GetString()));
         using (await server.Http.DeleteAsync("v1/memories/a/documents/other.txt"))
         using (var empty = await Asked(server, "Who?", ["a"]))
@@ -148,15 +157,18 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         await Create(server, "a");
         byte[] text = Encoding.UTF8.GetBytes(Sentences(Code, 3));
         foreach (var (body, type, status, code) in (IEnumerable<(byte[], string, HttpStatusCode, string)>)[
-            (text, "application/pdf", HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"), ([1, 0, 2], "text/plain", HttpStatusCode.UnprocessableEntity, "no_text"),
-            ([], "text/plain", HttpStatusCode.UnprocessableEntity, "no_text"), (new byte[50_001], "text/plain", HttpStatusCode.RequestEntityTooLarge, "too_large"),
+            (text, "application/pdf", HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"),
+            (text, "text/plain; charset=latin1", HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"),
+            ([1, 0, 2], "text/plain", HttpStatusCode.UnprocessableEntity, "no_text"), ([], "text/plain", HttpStatusCode.UnprocessableEntity, "no_text"),
+            (new byte[50_001], "text/plain", HttpStatusCode.RequestEntityTooLarge, "too_large"),
             (Encoding.UTF8.GetBytes(new string('a', 49_000)), "text/markdown; charset=utf-8", HttpStatusCode.InsufficientStorage, "insufficient_storage")])
         {
             using var refused = await Put(server, "a", "it.txt", body, type);
             Assert.Equal((status, code), await Refusal(refused));
         }
-        using (var unknown = new HttpRequestMessage(HttpMethod.Put, "v1/memories/a/documents/it.txt") { Content = new StreamContent(new Endless(60_000)) { Headers = { ContentType = new("text/plain") } } })
+        using (var unknown = new HttpRequestMessage(HttpMethod.Put, "v1/memories/a/documents/it.txt"))
         {
+            unknown.Content = new StreamContent(new Unsized(60_000)) { Headers = { ContentType = new("text/plain") } };
             unknown.Headers.TransferEncodingChunked = true;                                 // its length is not told beforehand
             using var refused = await server.Http.SendAsync(unknown);
             Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "too_large"), await Refusal(refused));
@@ -180,7 +192,6 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         await bob.Queue.Stop();
         foreach (var name in (string[])["secret", "nothing"])
         {
-            var said = new List<string>();
             foreach (var path in (string[])["", "/documents/a", "/documents/a/text", "/documents/a/events", "/uploads/1"])
             {
                 using var response = await server.Http.GetAsync($"v1/memories/{name}{path}");
@@ -209,12 +220,14 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         using var response = await server.Post("v1/memories/a/search", """{"query":"The keeper of the lighthouse is","top":2,"passages":2}""");
         var found = TestServer.Parse(await response.Content.ReadAsStringAsync()).GetProperty("data").EnumerateArray().ToArray();
         using var memory = model.Engine.OpenMemory([memories.Made("own", ("one", Sentences(Code, 20)), ("two", Sentences(Keeper, 20, 2)))]);
-        var own = LandmarkSharp.Generation.MemorySearch.Search(model.Engine, memory, "The keeper of the lighthouse is", cancel: TestContext.Current.CancellationToken);
+        var own = model.Engine.Search(memory, "The keeper of the lighthouse is", cancel: TestContext.Current.CancellationToken);
         Assert.Equal(own.Select(d => d.Name), found.Select(d => d.GetProperty("document").GetString()));
         foreach (var (mine, its) in own.Zip(found))
         {
             Assert.Equal(mine.Mass, its.GetProperty("mass").GetDouble(), 1e-6);
-            Assert.Equal(mine.Passages.Take(2).Select(p => p.Passage.FirstByte), its.GetProperty("passages").EnumerateArray().Select(p => (long?)p.GetProperty("first_byte").GetInt64()));
+            Assert.Equal(
+                mine.Passages.Take(2).Select(p => p.Passage.FirstByte),
+                its.GetProperty("passages").EnumerateArray().Select(p => (long?)p.GetProperty("first_byte").GetInt64()));
         }
         foreach (var body in (string[])["{}", """{"query":" "}""", """{"query":"a","top":0}""", """{"query":"a","layer":1}"""])
         {
@@ -245,7 +258,7 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
     }
 
     /// <summary>So many letters, of which nobody is told the number.</summary>
-    private sealed class Endless(int left) : Stream
+    private sealed class Unsized(int left) : Stream
     {
         private int left = left;
 

@@ -22,7 +22,8 @@ public sealed class UploadTests(ServedModel model) : IClassFixture<ServedModel>,
         await using (var first = await memories.Start())
         {
             await Create(first, "a");
-            id = await Begin(first, $$"""{"document":"it.txt","bytes":{{text.Length}},"sha256":"{{Convert.ToHexString(SHA256.HashData(text))}}","media_type":"text/markdown"}""");
+            var hash = Convert.ToHexString(SHA256.HashData(text));
+            id = await Begin(first, $$"""{"document":"it.txt","bytes":{{text.Length}},"sha256":"{{hash}}","media_type":"text/markdown"}""");
             using var begun = await Send(first, id, 0, text[..400]);
             Assert.Equal((HttpStatusCode.OK, "400"), (begun.StatusCode, Offset(begun)));
             using var tooFar = await Send(first, id, 300, text[300..]);
@@ -35,9 +36,11 @@ public sealed class UploadTests(ServedModel model) : IClassFixture<ServedModel>,
             Assert.Equal("400", Offset(told));
             var upload = TestServer.Parse(await told.Content.ReadAsStringAsync());
             Assert.Equal(("it.txt", 400, text.Length, "receiving"), (
-                upload.GetProperty("document").GetString(), upload.GetProperty("offset").GetInt32(), upload.GetProperty("bytes").GetInt32(), upload.GetProperty("state").GetString()));
+                upload.GetProperty("document").GetString(), upload.GetProperty("offset").GetInt32(), upload.GetProperty("bytes").GetInt32(),
+                upload.GetProperty("state").GetString()));
         }
-        using (var tooMuch = await Send(server, id, 400, [.. text[400..], 65])) Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "too_large", "400"), await Refused(tooMuch));
+        using (var tooMuch = await Send(server, id, 400, [.. text[400..], 65]))
+            Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "too_large", "400"), await Refused(tooMuch));
         using (var last = await Send(server, id, 400, text[400..])) Assert.Equal((HttpStatusCode.OK, text.Length.ToString()), (last.StatusCode, Offset(last)));
         Assert.Equal("ready", (await Settled(server, "a", "it.txt")).GetProperty("state").GetString());
         Assert.Equal(Encoding.UTF8.GetString(text), await server.Http.GetStringAsync("v1/memories/a/documents/it.txt/text"));
@@ -111,7 +114,9 @@ public sealed class UploadTests(ServedModel model) : IClassFixture<ServedModel>,
             (old, young) = (await Begin(first, """{"document":"old","bytes":10}"""), await Begin(first, """{"document":"young","bytes":10}"""));
         }
         File.SetLastWriteTimeUtc(Path.Combine(memories.Folder["library/local/.incoming"], $"{old}.part"), DateTime.UtcNow.AddHours(-25));
+        foreach (var name in (string[])[$"{young}.new", "0123.part", "none.json"]) memories.Folder.Write($"library/local/.incoming/{name}", "{}");     // as kills leave them
         await using var server = await memories.Start();
+        Assert.Equal([$"{young}.json", $"{young}.part"], Directory.EnumerateFiles(memories.Folder["library/local/.incoming"]).Select(Path.GetFileName).Order());
         foreach (var (id, status) in (IEnumerable<(string, HttpStatusCode)>)[(old, HttpStatusCode.NotFound), (young, HttpStatusCode.OK)])
         {
             using var told = await server.Http.GetAsync($"v1/memories/a/uploads/{id}");
