@@ -46,6 +46,17 @@ public sealed class DocumentTests(Browsers browsers)
     }
 
     [Fact]
+    public async Task OfAWebPageTheTextIsRead()
+    {
+        await using var page = await browsers.Open();
+        var text = await File.ReadAllTextAsync(page.Notes());
+        await page.Add(page.Write("page.html", $"<html><head><title>Notes</title><script>none()</script></head><body><p>{text.Replace("\n", "</p><p>", StringComparison.Ordinal)}</p></body></html>"));
+        Assert.Equal("Answer: 4711.", await page.Ask());
+        await page.Page.Locator(".source", new() { HasText = "4711" }).First.ClickAsync();
+        await Expect(page.Passage).ToContainTextAsync("The code of the archive is 4711.");
+    }
+
+    [Fact]
     public async Task AConnectionThatIsCutIsGoneOnWith()
     {
         await using var page = await browsers.Open();

@@ -16,14 +16,14 @@ internal static class PageDocuments
     ];
 
     /// <summary>What can be added, as a browser's file dialog takes it.</summary>
-    public static string Accepted => string.Join(',', Known.SelectMany(k => k.Endings));
+    public static string Accepted => string.Join(',', All.SelectMany(k => k.Endings));
 
     /// <summary>What can be added, in words.</summary>
-    public static string Kinds => string.Join(", ", Known.Select(k => k.Name));
+    public static string Kinds => string.Join(", ", All.Select(k => k.Name));
 
     /// <summary>The media type of a file; null where it cannot be read.</summary>
     public static string? TypeOf(string file) =>
-        Known.FirstOrDefault(k => k.Endings.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase)).Type;
+        All.FirstOrDefault(k => k.Endings.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase)).Type;
 
     /// <summary>A document as a row of the list.</summary>
     /// <param name="document">The document.</param>
@@ -44,6 +44,4 @@ internal static class PageDocuments
     private static string Time(double seconds) => seconds < 90
         ? string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(seconds):N0} s")
         : string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(seconds / 60):N0} min");
-
-    private static IEnumerable<(string Type, string Name, string[] Endings)> Known => All.Where(a => DocumentConversion.MediaTypes.Contains(a.Type));
 }

@@ -26,7 +26,14 @@ public sealed class PageDocumentsTests
     [Theory]
     [InlineData("a.txt", "text/plain")]
     [InlineData("a.b.MD", "text/markdown")]
+    [InlineData("a.htm", "text/html")]
+    [InlineData("a.epub", "application/epub+zip")]
+    [InlineData("a.pdf", "application/pdf")]
     [InlineData("a.png", null)]
     [InlineData("txt", null)]
-    public void WhatAFileIsIsToldByItsEnding(string file, string? type) => Assert.Equal(type, PageDocuments.TypeOf(file));
+    public void WhatAFileIsIsToldByItsEnding(string file, string? type)
+    {
+        Assert.Equal(type, PageDocuments.TypeOf(file));
+        if (type is not null) Assert.Equal(type, DocumentConversion.Known(type));
+    }
 }

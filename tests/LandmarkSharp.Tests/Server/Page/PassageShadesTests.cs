@@ -19,7 +19,7 @@ public sealed class PassageShadesTests
     {
         WordShare[] words = [.. Enumerable.Range(0, 20).Select(i => new WordShare($" w{i}", i == 12 ? 0.5 : 0.1))];
         var (before, word, after) = PassageShades.Excerpt(Passage(words));
-        Assert.Equal(("…  w6 w7 w8 w9 w10 w11", " w12"), (before, word));
+        Assert.Equal(("… w6 w7 w8 w9 w10 w11", " w12"), (before, word));
         Assert.StartsWith(" w13 w14", after, StringComparison.Ordinal);
     }
 
