@@ -44,7 +44,13 @@ public sealed class ConversationTests(Browsers browsers)
         await Expect(told).ToHaveTextAsync(new Regex("^token 1 of [0-9]+: “.*”$"));
         await Expect(page.Page.Locator(".strip-legend")).ToContainTextAsync("read for this token");
         await page.Page.Locator(".source").First.ClickAsync();
-        await Expect(page.Page.Locator(".passage .share")).ToContainTextAsync("token");
+        var share = page.Page.Locator(".passage .share");
+        await Expect(share).ToContainTextAsync("token");
+        await page.Page.Locator("#token").FillAsync("0");
+        await Expect(share).ToContainTextAsync("of the answer's attention");
+        // Another question has passages of its own.
+        await page.Ask("Who is the keeper of the lighthouse?");
+        await Expect(page.Passage).ToHaveCountAsync(0);
     }
 
     [Fact]

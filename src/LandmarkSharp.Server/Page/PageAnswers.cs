@@ -90,6 +90,8 @@ internal sealed class PageAnswers(PageParts parts, string who)
             }
             var blocks = reads.Blocks;
             var passages = await Task.Run(() => Passages(lease, blocks.Take(MostPassages), reads), CancellationToken.None);
+            // A block that much is read of a little at a time, as the last ones are, tells less than one with a word that was looked for.
+            passages = [.. passages.OrderByDescending(PassageShades.Peak)];
             yield return new AnswerStep("", Turn: new PageTurn(
                 question, answer.ToString(), topK, memory.Blocks, memory.Version, tokensRead, blocks, passages, 1 - blocks.Sum(b => b.Share),
                 clock.Elapsed.TotalSeconds));

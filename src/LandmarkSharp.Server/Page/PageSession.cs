@@ -27,7 +27,7 @@ public sealed record PageSession(string Id, string Memory, DateTimeOffset Change
 /// <param name="Version">What the memory was then.</param>
 /// <param name="Tokens">The answer's tokens, and what each was read from.</param>
 /// <param name="Reads">What the whole answer was read from.</param>
-/// <param name="Passages">What the answer was read from, the most read first.</param>
+/// <param name="Passages">Passages that the answer was read from, the one with the most read word first.</param>
 /// <param name="Window">The share of attention that stayed with the last tokens and the question.</param>
 /// <param name="Seconds">How long the answer took.</param>
 public sealed record PageTurn(

@@ -27,6 +27,9 @@ internal static class PassageShades
         return ((from > 0 ? "… " : "") + Text(words.Skip(from).Take(at - from)).TrimStart(), peak.Text, Text(words.Skip(at + 1)));
     }
 
+    /// <summary>The share of the most read word.</summary>
+    public static double Peak(PagePassage passage) => MostRead(passage)?.Share ?? 0;
+
     private static string Text(IEnumerable<WordShare> words) => string.Concat(words.Select(w => w.Text));
 
     /// <summary>The most read word; null where nothing of the passage was read. White space is none, though a model may look there.</summary>

@@ -88,6 +88,9 @@ public sealed partial class Workspace
         streamed.Clear();
         lit.Clear();
         (last, tokens) = (null, 0);
+        Leave();
+        StateHasChanged();
+        await Script.Call("showLast");
         using var stopping = stop = new CancellationTokenSource();
         try
         {
@@ -98,7 +101,8 @@ public sealed partial class Workspace
                 if (step.Turn is { } turn) Keep(session with { Turns = [.. session.Turns, turn], Changed = DateTimeOffset.UtcNow });
                 StateHasChanged();
             }
-            (looked, answerTold) = (Turns.Count - 1, $"Answer: {Turns[^1].Answer}");
+            await Script.Call("showLast");
+            (looked, answerTold) = (Turns.Count - 1, Turns[^1].Answer.Length > 0 ? $"Answer: {Turns[^1].Answer}" : "There is no answer.");
         }
         catch (Exception e) when (e is LandmarkException or RequestException)
         {
@@ -148,7 +152,18 @@ public sealed partial class Workspace
         (looked, token) = (turn, null);
     }
 
-    private void LookAtTurn(int turn) => (looked, token) = (looked == turn ? null : turn, null);
+    private Task LookAtTurn(int turn)
+    {
+        looked = looked == turn ? null : turn;
+        return LookAtToken(null);
+    }
+
+    /// <summary>Shows what a token was read from, or the whole answer; of the passage that is open, too.</summary>
+    private Task LookAtToken(int? at)
+    {
+        token = at;
+        return chosen is { } block ? Open(block, enters: false) : Task.CompletedTask;
+    }
 
     private async Task OpenSource((int Turn, long Block) source)
     {

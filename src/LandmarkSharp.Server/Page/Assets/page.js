@@ -19,7 +19,12 @@ export function enter(id) {
   cameFrom = document.activeElement;
   const there = document.getElementById(id), calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   there.focus({ preventScroll: true });
-  there.closest("section").scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  there.closest("section").scrollIntoView({ block: innerWidth < 900 ? "start" : "nearest", behavior: calm ? "auto" : "smooth" });
+}
+
+/** Brings the last question into view. */
+export function showLast() {
+  document.querySelector(".turns > li:last-child")?.scrollIntoView({ block: "nearest" });
 }
 
 /** Goes back to where that was asked for. */
