@@ -16,6 +16,12 @@ internal sealed record Caller(string Name)
     /// </summary>
     public Action<int> Spend { get; init; } = _ => { };
 
+    /// <summary>Its shares of turns and places; null where there are no keys, and so none.</summary>
+    public CallerLimits? Shares => this == Local ? null : Limits;
+
+    /// <summary>Whose turns its request takes: where there are no keys a connection is a client.</summary>
+    public string Client(HttpContext http) => this == Local ? http.Connection.Id : Name;
+
     /// <summary>Who sent a request.</summary>
     public static Caller Of(HttpContext http) => http.Features.Get<Caller>() ?? Local;
 }

@@ -65,11 +65,9 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
                 throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
             var caller = Caller.Of(http);
             caller.Spend(0);
-            // Where there are no keys a connection is a client.
-            var keyed = caller != Caller.Local;
-            var job = new AnswerJob(keyed ? caller.Name : http.Connection.Id, plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis)
+            var job = new AnswerJob(caller.Client(http), plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis)
             {
-                Limits = keyed ? caller.Limits : null,
+                Limits = caller.Shares,
                 Spend = caller.Spend,
             };
             scheduler.Submit(job);

@@ -111,7 +111,8 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
             throw RequestException.Field("query", $"The field 'query' must be a question of up to {MostQuery} characters; send one.");
         SamplingRequest.Within("top", request.Top, 1, MostFound);
         SamplingRequest.Within("passages", request.Passages, 0, MostPassages);
-        var found = await library.Search(Caller.Of(http), http.Connection.Id, [name], request.Query, request.Passages ?? 1, cancel);
+        var caller = Caller.Of(http);
+        var found = await library.Search(caller, caller.Client(http), [name], request.Query, request.Passages ?? 1, cancel);
         return TypedResults.Json(new SearchResponse([.. found.Take(request.Top ?? UnaskedFound)]), Protocol.Json.SearchResponse);
     }
 

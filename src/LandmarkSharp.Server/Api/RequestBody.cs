@@ -9,8 +9,6 @@ internal static class RequestBody
 {
     private const int Piece = 16 << 10;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
     /// <summary>Reads it.</summary>
     /// <exception cref="RequestException">It is no JSON, too large, there is no room for it now, or a field is of another type.</exception>
     public static async Task<T> Read<T>(HttpContext http, JsonTypeInfo<T> type, CancellationToken cancel)
@@ -29,15 +27,9 @@ internal static class RequestBody
         {
             throw new RequestException(StatusCodes.Status400BadRequest, Sentence(e), Param(e), "invalid_json");
         }
-        catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        catch (BadHttpRequestException e)
         {
             throw new RequestException(e.StatusCode, "The body is longer than this server reads; send a shorter text.", code: "too_large");
-        }
-        catch (IOException e)
-        {
-            // Kestrel has a status for most of what is no HTTP, but not for a chunk of more bytes than it counts.
-            var status = (e as BadHttpRequestException)?.StatusCode ?? StatusCodes.Status400BadRequest;
-            throw new RequestException(status, "The body did not come as it was announced; send it again.");
         }
     }
 
@@ -59,22 +51,10 @@ internal static class RequestBody
     private static async Task<MemoryStream> Whole(HttpContext http, CancellationToken cancel)
     {
         var (place, body, piece) = (http.RequestServices.GetRequiredService<BodyRoom>().For(http), new MemoryStream(), new byte[Piece]);
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        try
+        while (await BodyPiece.Read(http.Request.Body, piece, cancel) is > 0 and var bytes)
         {
-            while (true)
-            {
-                // Kestrel asks for an average rate, which who sent much at once keeps for long without another byte.
-                late.CancelAfter(Patience);
-                if (await http.Request.Body.ReadAsync(piece, late.Token) is not (> 0 and var bytes)) break;
-                place.Add(bytes);
-                body.Write(piece, 0, bytes);
-            }
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            throw new RequestException(
-                StatusCodes.Status408RequestTimeout, $"Nothing of the body came for {Patience.TotalSeconds:F0} seconds; send it again.");
+            place.Add(bytes);
+            body.Write(piece, 0, bytes);
         }
         body.Position = 0;
         return body;

@@ -46,19 +46,21 @@ internal static class DocumentConversion
             return;
         }
         await Converting.WaitAsync(cancel);
+        var whole = text + ".new";
         try
         {
-            await using var file = File.OpenRead(uploaded);
-            var limits = new DocumentLimits { Bytes = mostBytes, Time = Patience };
-            var whole = text + ".new";
-            await using (var target = new FileStream(whole, FileMode.Create, FileAccess.Write))
+            await using (var file = File.OpenRead(uploaded))
             {
-                await using (var writer = new StreamWriter(target, leaveOpen: true))
-                    await writer.WriteAsync(DocumentText.Extract(file, format, name, limits, cancel).AsMemory(), cancel);
-                target.Flush(flushToDisk: true);
+                var extracted = DocumentText.Extract(file, format, name, new DocumentLimits { Bytes = mostBytes, Time = Patience }, cancel);
+                await File.WriteAllTextAsync(whole, extracted, cancel);
             }
             File.Move(whole, text, overwrite: true);
             File.Delete(uploaded);
+        }
+        catch
+        {
+            File.Delete(whole);
+            throw;
         }
         finally
         {

@@ -65,7 +65,7 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler,
 
         void Tell(MemoryProgress told)
         {
-            caller.Spend((int)(told.NewTokens - spent));
+            if (told.NewTokens > spent) caller.Spend((int)(told.NewTokens - spent));
             spent = told.NewTokens;
             if (new FileInfo(path).Length > fileBytes)
                 throw new RequestException(

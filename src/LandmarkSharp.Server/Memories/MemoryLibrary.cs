@@ -57,23 +57,21 @@ internal sealed class MemoryLibrary : IAsyncDisposable
 
     /// <summary>Ranks documents by what a question reads of them.</summary>
     /// <param name="caller">Who asks.</param>
-    /// <param name="connection">Whose turns it takes where there are no keys.</param>
+    /// <param name="client">Whose turns it takes.</param>
     /// <param name="memories">The memories' names.</param>
     /// <param name="query">The question.</param>
     /// <param name="passages">Passages of each document.</param>
     /// <param name="cancel">Gives it up.</param>
     /// <exception cref="RequestException">A memory is not there, the question cannot be read, or too many wait.</exception>
     public async Task<IReadOnlyList<FoundDocument>> Search(
-        Caller caller, string connection, IReadOnlyList<string> memories, string query, int passages, CancellationToken cancel)
+        Caller caller, string client, IReadOnlyList<string> memories, string query, int passages, CancellationToken cancel)
     {
         using var lease = await Task.Run(() => Of(caller).Lease(memories), cancel);
         caller.Spend(parts.Engine.Tokenizer.Encode(query).Length);
-        var keyed = caller != Caller.Local;
         var job = new TurnJob<IReadOnlyList<RankedDocument>>(
-            keyed ? caller.Name : connection,
-            () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel)
+            client, () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel)
         {
-            Limits = keyed ? caller.Limits : null,
+            Limits = caller.Shares,
         };
         parts.Scheduler.Submit(job);
         try

@@ -180,13 +180,10 @@ internal sealed class MemoryShelf
     }
 
     /// <summary>Makes sure that a document may come, before any of it does.</summary>
-    /// <exception cref="RequestException">
-    /// It is too large, there is no room for what its reading takes, its owner has no tokens left for today, or the memory is not there.
-    /// </exception>
+    /// <exception cref="RequestException">It is too large, or there is no room for what its reading takes; or the memory is not there.</exception>
     public void RequireRoom(string memory, long bytes)
     {
         using var file = Open(memory);
-        Caller.Spend(0);
         if (bytes > UploadBytes)
             throw new RequestException(
                 StatusCodes.Status413PayloadTooLarge, $"A document may have {UploadBytes:N0} bytes here; send a shorter one, or several.",

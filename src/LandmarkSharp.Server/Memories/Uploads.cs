@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using LandmarkSharp.Server.Api;
 
 namespace LandmarkSharp.Server.Memories;
 
@@ -23,6 +24,7 @@ internal sealed class Uploads(MemoryShelf shelf)
     {
         var type = DocumentConversion.Known(mediaType);
         MemoryNames.Document(document);
+        shelf.Caller.Spend(0);
         shelf.RequireRoom(memory, length ?? 0);
         var incoming = shelf.Queue.Add(new IncomingRecord(NewId(), memory, document, type, DateTimeOffset.UtcNow));
         try
@@ -50,6 +52,7 @@ internal sealed class Uploads(MemoryShelf shelf)
     {
         var type = DocumentConversion.Known(mediaType);
         MemoryNames.Document(document);
+        shelf.Caller.Spend(0);
         if (bytes is not >= 1) throw RequestException.Field("bytes", "The field 'bytes' must be the number of the document's bytes; send it.");
         if (sha256 is not null && (sha256.Length != 64 || !sha256.All(char.IsAsciiHexDigit)))
             throw RequestException.Field("sha256", "The field 'sha256' must be 64 hexadecimal digits; correct it, or leave it out.");
@@ -173,7 +176,7 @@ internal sealed class Uploads(MemoryShelf shelf)
             var (begun, buffer) = (file.Length, new byte[1 << 16]);
             try
             {
-                while (await body.ReadAsync(buffer, cancel) is > 0 and var count)
+                while (await BodyPiece.Read(body, buffer, cancel) is > 0 and var count)
                 {
                     if (file.Length + count > most)
                     {
@@ -195,8 +198,7 @@ internal sealed class Uploads(MemoryShelf shelf)
         }
         catch (BadHttpRequestException e)
         {
-            throw e.StatusCode == StatusCodes.Status413PayloadTooLarge ? new RequestException(e.StatusCode, tooMuch, code: "too_large")
-                : new RequestException(e.StatusCode, "The body did not come as it was announced; send it again, or go on where it stopped.");
+            throw new RequestException(e.StatusCode, tooMuch, code: "too_large");
         }
     }
 }

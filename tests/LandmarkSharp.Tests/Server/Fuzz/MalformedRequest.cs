@@ -51,21 +51,22 @@ internal sealed record MalformedRequest(string Kind, byte[] Bytes, bool Stops = 
         var bodies = FuzzTarget.All.Where(t => t.Body is not null).ToArray();
         var named = FuzzTarget.All.Where(t => t.Path.Contains("{name}", StringComparison.Ordinal)).ToArray();
         var target = bodies[random.Next(bodies.Length)];
+        var line = $"{target.Path.Replace("{name}", "stones", StringComparison.Ordinal)} HTTP/1.1";
         string[] head = [$"Host: {host}", $"Authorization: Bearer {key}"];
         var body = JsonDamage.Of(target.Body!, random);
         string[] plain = [.. head, "Content-Type: application/json"];
         switch (random.Next(16))
         {
             case < 9:
-                return new("body", Written($"{target.Method} {target.Path} HTTP/1.1", [.. plain, $"Content-Length: {body.Length}"], body));
+                return new("body", Written($"{target.Method} {line}", [.. plain, $"Content-Length: {body.Length}"], body));
             case 9:
                 var stopped = body[..random.Next(body.Length + 1)];
                 return new(
-                    "stopped body", Written($"{target.Method} {target.Path} HTTP/1.1", [.. plain, $"Content-Length: {body.Length + random.Next(1, 9)}"], stopped), random.Next(3) > 0);
+                    "stopped body", Written($"{target.Method} {line}", [.. plain, $"Content-Length: {body.Length + random.Next(1, 9)}"], stopped), random.Next(3) > 0);
             case 10:
                 var chunk = Encoding.Latin1.GetBytes(Pick(Chunks, random));
                 return new(
-                    "chunks", Written($"{target.Method} {target.Path} HTTP/1.1", [.. plain, "Transfer-Encoding: chunked"], chunk), random.Next(3) > 0);
+                    "chunks", Written($"{target.Method} {line}", [.. plain, "Transfer-Encoding: chunked"], chunk), random.Next(3) > 0);
             case 11 or 12:
                 // Before, after or in place of the right ones.
                 var wrong = Pick(Headers, random);
@@ -76,10 +77,10 @@ internal sealed record MalformedRequest(string Kind, byte[] Bytes, bool Stops = 
                     1 => [.. right, wrong],
                     _ => [.. right.Where(h => h.Split(':')[0] != wrong.Split(':')[0]), wrong],
                 };
-                return new("header", Written($"{target.Method} {target.Path} HTTP/1.1", all, body));
+                return new("header", Written($"{target.Method} {line}", all, body));
             case 13:
                 var method = Pick(Methods, random);
-                return new("method", Written($"{method} {target.Path} HTTP/1.1", [.. plain, "Content-Length: 2"], "{}"u8.ToArray()));
+                return new("method", Written($"{method} {line}", [.. plain, "Content-Length: 2"], "{}"u8.ToArray()));
             case 14:
                 var at = named[random.Next(named.Length)];
                 var path = random.Next(2) == 0 ? at.Path.Replace("{name}", $"{Pick(Names, random)}x", StringComparison.Ordinal) : $"/{Pick(Names, random)}x{at.Path}";

@@ -20,7 +20,8 @@ public sealed class ServerFuzzTests(ITestOutputHelper output)
         var count = int.Parse(Environment.GetEnvironmentVariable("LANDMARK_FUZZ") ?? $"{Usual}", CultureInfo.InvariantCulture);
         using var keys = new KeyRoom();
         var key = keys.Create("anna");
-        await using var process = ServeProcess.Start("--keys", keys.File.Path, "--concurrency", "8", "--max-body", "1MiB");
+        await using var process = ServeProcess.Start(
+            "--keys", keys.File.Path, "--memories", keys["library"], "--concurrency", "8", "--max-body", "1MiB");
         var before = await Asked(process, key);
         var fuzz = new ServerFuzz(process, key);
         await fuzz.Send(0, count / 4);

@@ -49,6 +49,27 @@ public sealed class MemoryBudgetTests(ServedModel model) : IClassFixture<ServedM
     }
 
     [Fact]
+    public async Task TokensThatAreReadAreTheDaysOfTheirOwner()
+    {
+        await using var server = await memories.Start();
+        var left = 1000L;
+        var bob = server.Server.Library!.Of(new Caller("bob")
+        {
+            Spend = tokens => left -= tokens <= left && left > 0 ? tokens : throw new RequestException(429, "There are no tokens left for today.", code: "insufficient_quota"),
+        });
+        bob.Create("a", "int8");
+        await Put(bob, "small", Sentences(Code, 10));
+        Assert.Equal(1000 - bob.Document("a", "small").Tokens, left);
+        await new Uploads(bob).Put("a", "large", null, new MemoryStream(Encoding.UTF8.GetBytes(Sentences(Code, 200))), null, default);
+        var last = await Last(bob, "large");
+        Assert.Equal(("failed", "There are no tokens left for today."), (last.State, last.Error));
+        Assert.InRange(left, 0, 378);
+        left = 0;
+        Assert.Equal(429, (await Assert.ThrowsAsync<RequestException>(() => Put(bob, "none", "It is so."))).Status);
+        await Assert.ThrowsAsync<RequestException>(() => server.Server.Library!.Search(bob.Caller, "", ["a"], "Who?", 1, default));
+    }
+
+    [Fact]
     public async Task OneThatIsAskedIsSharedAndFourAreOpenAtOnce()
     {
         await using var server = await memories.Start();

@@ -134,6 +134,27 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
     }
 
     [Fact]
+    public async Task OfAPageTheTextIsReadAndQuoted()
+    {
+        var lines = Sentences(Code, 40).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var page = $"<!doctype html><title>Lamps</title><script>no text</script>{string.Concat(lines.Select(l => $"<p>{l}</p>"))}";
+        await using var server = await memories.Start();
+        await Create(server, "a");
+        using (var put = await Put(server, "a", "page", Encoding.UTF8.GetBytes(page), "text/html; charset=utf-8")) Assert.Equal(HttpStatusCode.Accepted, put.StatusCode);
+        Assert.Equal("ready", (await Settled(server, "a", "page")).GetProperty("state").GetString());
+        var text = await server.Http.GetStringAsync("v1/memories/a/documents/page/text");
+        Assert.Contains(Code, text, StringComparison.Ordinal);
+        Assert.DoesNotContain("<", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("no text", text, StringComparison.Ordinal);
+        var cited = Cited(await Ask(server, "What is the code of the archive?", ["a"], ",\"landmark\":{\"focus\":4}"));
+        Assert.NotEmpty(cited);
+        Assert.All(cited, c => Assert.Equal(
+            c.GetProperty("text").GetString(),
+            Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text).AsSpan((int)c.GetProperty("first_byte").GetInt64(), c.GetProperty("bytes").GetInt32()))));
+        Assert.Empty(Directory.EnumerateFiles(memories.Folder["library/local/.incoming"]));
+    }
+
+    [Fact]
     public async Task EventsTellHowFarAReadingIs()
     {
         await using var server = await memories.Start();
@@ -157,7 +178,8 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         await Create(server, "a");
         byte[] text = Encoding.UTF8.GetBytes(Sentences(Code, 3));
         foreach (var (body, type, status, code) in (IEnumerable<(byte[], string, HttpStatusCode, string)>)[
-            (text, "application/pdf", HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"),
+            (text, "image/png", HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"),
+            (text, "application/pdf", HttpStatusCode.UnprocessableEntity, "no_text"), (text, "application/epub+zip", HttpStatusCode.UnprocessableEntity, "no_text"),
             (text, "text/plain; charset=latin1", HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"),
             ([1, 0, 2], "text/plain", HttpStatusCode.UnprocessableEntity, "no_text"), ([], "text/plain", HttpStatusCode.UnprocessableEntity, "no_text"),
             (new byte[50_001], "text/plain", HttpStatusCode.RequestEntityTooLarge, "too_large"),
