@@ -87,6 +87,7 @@ internal sealed class ServeCommand : LandmarkCommand
             await using var server = await LandmarkServer.Start(
                 engine, name, options, template, logging => LandmarkServer.LogToStandardError(logging, output.IsJson));
             output.Line($"Serving {Spectre.Console.Markup.Escape(name)} on {server.Address}v1");
+            if (options.Memories is not null) output.Line($"Its page is {server.Address}");
             output.Event(new { @event = "listening", model = name, address = server.Address });
             await Task.Delay(Timeout.Infinite, cancel).ContinueWith(_ => { }, TaskScheduler.Default);
             await server.Stop();

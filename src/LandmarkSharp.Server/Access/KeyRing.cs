@@ -22,9 +22,22 @@ internal sealed class KeyRing(KeyFile file, TokenBudget budget, ServerLog log, T
     public Task Pass(HttpContext http, RequestDelegate next)
     {
         // Who looks after a server has no key; it learns how many requests there are, and not whose.
-        if (http.Request.Path != "/healthz") http.Features.Set(Authenticate(http.Request.Headers.Authorization));
+        if (http.Request.Path == "/healthz" || KeyCookie.IsFree(http.Request.Path)) return next(http);
+        try
+        {
+            http.Features.Set(Authenticate(KeyCookie.Authorization(http.Request)));
+        }
+        catch (RequestException e) when (e.Status == StatusCodes.Status401Unauthorized && http.Request.Path == KeyCookie.Page)
+        {
+            http.Features.Set(new KeyNeeded());                                             // the page asks for it
+        }
         return next(http);
     }
+
+    /// <summary>Who has a name, as its key is now.</summary>
+    /// <exception cref="RequestException">It has none that holds.</exception>
+    public Caller Find(string name) => Keys().Select(k => k.Key).FirstOrDefault(k => k.Name == name && k.Holds(clock.GetUtcNow())) is { } key
+        ? Caller(key) : throw Unknown("The key of this page does not hold any more; load the page again, and give another.");
 
     /// <summary>Whose key a header has.</summary>
     /// <exception cref="RequestException">It has none that holds.</exception>
@@ -42,7 +55,12 @@ internal sealed class KeyRing(KeyFile file, TokenBudget budget, ServerLog log, T
             if (CryptographicOperations.FixedTimeEquals(hash, known)) found = key;
         if (found is null) throw Unknown("The key is not known here; check it, or ask who runs this server for another.");
         if (!found.Holds(clock.GetUtcNow())) throw Unknown($"The key of '{found.Name}' has expired; ask who runs this server for another.");
-        var caller = new Caller(found.Name) { Limits = found.Limits };
+        return Caller(found);
+    }
+
+    private Caller Caller(ApiKey key)
+    {
+        var caller = new Caller(key.Name) { Limits = key.Limits };
         return caller with { Spend = tokens => budget.Spend(caller, tokens) };
     }
 

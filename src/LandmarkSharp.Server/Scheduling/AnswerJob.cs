@@ -99,7 +99,7 @@ internal sealed class AnswerJob(
                 Spend(-unread);
             }
             List<GeneratedToken> answer = [];
-            foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = basis.Traces }))
+            foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = options.RecordReads || basis.Traces }))
             {
                 if (token.Finish != FinishReason.EndOfText) Spend(1);
                 answer.Add(token);

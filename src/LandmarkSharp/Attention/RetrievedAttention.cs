@@ -23,6 +23,12 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
     /// a model without one.
     /// </summary>
     public long? Dropped { get; init; }
+
+    /// <summary>
+    /// [H, T, k', ℓ]: how the gates are divided among the blocks' tokens; null where nobody asked or nothing was chosen, and where a card
+    /// reads several windows at once.
+    /// </summary>
+    public Tensor? TokenShares { get; init; }
 }
 
 /// <summary>Told which blocks are read next, −1 standing for none; by several threads at once, and before they are read.</summary>
@@ -45,6 +51,8 @@ public sealed class RetrievedAttention : IDisposable
     private readonly CudaPrefill? prefill;
     private readonly ReferenceRetrieval? reference;
     private readonly double? cutoff;
+    private readonly RetrievalOptions options;
+    private readonly bool several;
 
     /// <summary>Computes what depends on places alone.</summary>
     /// <param name="inMemory">Blocks before the window, m: those that are retrieved from.</param>
@@ -70,13 +78,13 @@ public sealed class RetrievedAttention : IDisposable
                 + "queries are the window's last positions, at least one and at most all, and a block needs 2 positions or more.");
         (this.inMemory, this.keys, this.queries, this.length, this.rotary) = (inMemory, keys, queries, length, rotary);
         (this.type, this.device) = (type, device ?? CPU);
-        cutoff = options.Checked().MissCutoff;
+        (this.options, cutoff) = (options, options.Checked().MissCutoff);
         // Slots are counted from the window, so what is kept is read as if nothing had been before it.
         var kept = Math.Min(inMemory, options.KeepBlocks ?? inMemory);
         forgotten = inMemory - kept;
         var whole = (keys + length - 1) / length;
         var window = Math.Min(windowBlocks ?? whole, whole);
-        var several = keys > (long)window * length;
+        several = keys > (long)window * length;
         if (several && !SpansWindows(options, rotary.HeadDim, length, type, this.device))
             throw new LandmarkException(
                 $"Retrieval of {type} on {this.device.type} by queries of several windows of {window} blocks is not possible; ask window by window.");
@@ -133,6 +141,29 @@ public sealed class RetrievedAttention : IDisposable
             Chosen = read.Chosen is { } chosen ? where(chosen < 0, chosen, chosen + forgotten).MoveToOuterDisposeScope() : null,
             Gates = read.Gates?.MoveToOuterDisposeScope(),
         };
+    }
+
+    /// <summary>How the attention that blocks had is divided among their tokens.</summary>
+    /// <param name="q">[H, T, d], as it was read with.</param>
+    /// <param name="read">What was read: blocks and gates.</param>
+    /// <param name="blocks">[n, G, 2, ℓ, d].</param>
+    /// <param name="scales">[n, G, 2, ℓ] float32 of int8 blocks.</param>
+    /// <returns>[H, T, k', ℓ]: shares that add up to the gates; null where nothing was chosen, and where several windows are read at once.</returns>
+    internal Tensor? TokenShares(Tensor q, Retrieved read, Tensor blocks, Tensor? scales)
+    {
+        if (several || read.Chosen is not { } chosen) return null;
+        using var scope = NewDisposeScope();
+        var kept = inMemory - forgotten;
+        var place = arange(keys - queries, keys, device: device);                           // [T]: the queries' places in the window
+        var k = Math.Min(options.TopK, kept);
+        using var positions = BlockPositions.Create(options.Positions, k, kept, length, place, rotary, type);
+        // Slots go by k, though fewer may have been chosen.
+        var none = full([chosen.shape[0], chosen.shape[1], k - chosen.shape[2]], -1, chosen.dtype, chosen.device);
+        var picks = cat([where(chosen < 0, chosen, chosen - forgotten), none], -1);
+        var gates = cat([read.Gates!, none.to(read.Gates!.dtype) * 0], -1);
+        return BlockTokenShares.Of(
+            q * (rotary.ScoreScale / Math.Sqrt(rotary.HeadDim)), picks, gates, positions, blocks.narrow(0, forgotten, kept),
+            scales?.narrow(0, forgotten, kept)).narrow(2, 0, chosen.shape[2]).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

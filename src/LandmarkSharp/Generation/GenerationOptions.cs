@@ -42,6 +42,9 @@ public sealed record GenerationOptions
     /// </summary>
     public bool RecordReads { get; init; }
 
+    /// <summary>Whether these tell besides how each block's share is divided among its tokens: <see cref="TokenReads.TokenShares"/>.</summary>
+    public bool RecordTokenShares { get; init; }
+
     /// <summary>
     /// With how many of the likeliest tokens each token's <see cref="GeneratedToken.LogProbabilities"/> come: 0 for its own alone; null for
     /// none.
@@ -64,6 +67,7 @@ public sealed record GenerationOptions
         Require(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty),
             $"The repetition penalty is {RepetitionPenalty}; it must be above 0.");
         Require(RepetitionWindow >= 0, $"The repetition window is {RepetitionWindow}; it must be 0 or more.");
+        Require(RecordReads || !RecordTokenShares, "Shares of tokens are told with what is read; ask for both, or leave them out.");
         Require(LogProbabilities is null or >= 0, $"The number of the likeliest tokens is {LogProbabilities}; it must be 0 or more.");
         Require(Stop.All(s => s.Length > 0), "A stop string is empty; leave it out.");
         return this;

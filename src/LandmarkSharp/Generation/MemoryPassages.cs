@@ -34,6 +34,38 @@ internal static class MemoryPassages
         ];
     }
 
+    /// <summary>What the tokens of a block spell, one by one: its passage's text in pieces.</summary>
+    /// <exception cref="LandmarkException">A document's text is damaged.</exception>
+    public static IReadOnlyList<string> TokensOf(Tokenizer tokenizer, OpenMemory memory, IReadOnlyList<int> own, long block)
+    {
+        var length = memory.Model.BlockTokens;
+        if (block < memory.Blocks)
+        {
+            var part = memory.PartOf(block);
+            var first = part.Within(block) * length;
+            return Pieces(memory.TextOf(part.Document, part.Segment, first, Math.Min(length, part.Stored.Tokens - first)));
+        }
+        var (from, tail) = ((int)(block - memory.Blocks) * length, own.Take(memory.Tail.Count).SequenceEqual(memory.Tail) ? memory.Tail.Count : 0);
+        List<string> texts = [];
+        if (from < tail)
+        {
+            var document = memory.Documents[^1];
+            var (segment, end) = (document.Segments.Count - 1, Math.Min(from + length, tail));
+            texts.AddRange(Pieces(memory.TextOf(document, segment, document.Segments[segment].Tokens - tail + from, end - from)));
+        }
+        var decoder = tokenizer.CreateDecoder(atStart: false);
+        for (var i = tail; i < Math.Min(from + length, own.Count); i++)
+        {
+            var text = decoder.Push(own[i]);
+            if (i >= from) texts.Add(text);
+        }
+        if (from + length >= own.Count && texts.Count > 0) texts[^1] += decoder.Flush();
+        return texts;
+    }
+
+    private static List<string> Pieces(MemoryText text) =>
+        [.. text.Ends.Select((end, i) => text.Text[(i == 0 ? 0 : text.Ends[i - 1])..end])];
+
     private static Passage OfDocument(OpenMemory memory, long block)
     {
         var (part, length) = (memory.PartOf(block), memory.Model.BlockTokens);

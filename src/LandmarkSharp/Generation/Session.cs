@@ -32,7 +32,7 @@ public sealed partial class Session : IDisposable
     {
         (this.engine, this.memory, this.opened, landmark) = (engine, memory, opened, engine.Config.Landmark);
         stream = landmark is { } l ? new LandmarkStream(l.BlockTokens, l.Id) : null;
-        Trace = NewTrace(records: false);
+        Trace = NewTrace(new GenerationOptions());
         (Name, Changes) = (saved?.Name, saved?.Changes);
         if (saved?.Version is { } version) versions.Add(version);
         text.AddRange(saved?.Held ?? []);
@@ -168,7 +168,7 @@ public sealed partial class Session : IDisposable
         var sampler = new Sampler(options, [.. landmark?.OwnTokens ?? []]);
         var filter = new StopFilter(options.Stop);
         var decoder = engine.Tokenizer.CreateDecoder(atStart: false);
-        Trace = NewTrace(options.RecordReads);
+        Trace = NewTrace(options);
         while (waiting.Count > Trailing)
         {
             cancel.ThrowIfCancellationRequested();
@@ -204,9 +204,9 @@ public sealed partial class Session : IDisposable
         }
     }
 
-    private RetrievalTrace NewTrace(bool records) => new(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks)
+    private RetrievalTrace NewTrace(GenerationOptions options) => new(landmark?.BlockTokens ?? 1, engine.Retrieval?.KeepBlocks)
     {
-        Recorder = records ? new ReadRecorder(engine.Config.Layers, engine.Config.Heads) : null,
+        Recorder = options.RecordReads ? new ReadRecorder(engine.Config.Layers, engine.Config.Heads, options.RecordTokenShares) : null,
     };
 
     private bool EndsText(int id) => engine.Config.EosIds.Contains(id) || engine.Tokenizer.EosId == id;
@@ -215,7 +215,7 @@ public sealed partial class Session : IDisposable
     private float[] NextLogits()
     {
         if (memory is BlockMemory watched) Trace.Recorder?.Begin(watched.InMemory);
-        RunWatched(Trace.Add);
+        RunWatched(Trace.Add, Trace.Recorder is { RecordsTokens: true });
         Trace.BlockCount = Blocks;
         using var quiet = inference_mode();
         using var scope = NewDisposeScope();
@@ -223,12 +223,13 @@ public sealed partial class Session : IDisposable
     }
 
     /// <summary>Computes what waits, and tells what it reads.</summary>
-    private void RunWatched(ReadObserver observer)
+    private void RunWatched(ReadObserver observer, bool tokens = false)
     {
         var watched = memory as BlockMemory;
         try
         {
             watched?.Observer = observer;
+            watched?.ObservesTokens = tokens;
             while (waiting.Count > 0) Run(Math.Min(memory.Room, waiting.Count));
         }
         finally

@@ -11,6 +11,13 @@ namespace LandmarkSharp.Generation;
 /// <param name="Layers">The reads, [layer][query head].</param>
 public sealed record TokenReads(int Queries, long WindowBlock, IReadOnlyList<IReadOnlyList<HeadReads>> Layers)
 {
+    /// <summary>
+    /// How the shares of blocks are divided among their tokens, ℓ for each block: means over layers and query heads, so that those of a block
+    /// add up to its <see cref="BlockMass.Mass"/> for this token. Null unless <see cref="GenerationOptions.RecordTokenShares"/> asks for it.
+    /// </summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<long, float[]>? TokenShares { get; init; }
+
     /// <summary>The blocks that any layer and head read, in the order of the text.</summary>
     [JsonIgnore]
     public IEnumerable<long> Blocks => Layers.SelectMany(heads => heads).SelectMany(read => read.Blocks).Distinct().Order();

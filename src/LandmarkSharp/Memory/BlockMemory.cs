@@ -46,6 +46,9 @@ public sealed class BlockMemory(
     /// <summary>Told what each layer reads, window by window, or at once where a pass's windows are read at once; costs nothing when null.</summary>
     public ReadObserver? Observer { get; set; }
 
+    /// <summary>Whether it is told besides how what was read is divided among the blocks' tokens, which takes reading their keys once more.</summary>
+    public bool ObservesTokens { get; set; }
+
     /// <summary>
     /// Retrievals that there could have been with a context-miss token: one for each token, head and layer that has blocks before its
     /// window. 0 for a model without.
@@ -134,6 +137,8 @@ public sealed class BlockMemory(
             var read = piece.Reading.AttendBy(
                 index, q.squeeze(0).narrow(1, piece.From, piece.Count), blocks.Blocks, blocks.Landmarks, tied: layer == 0, blocks.Scales,
                 account: Observer is not null, missKeys?[layer], shared?.Reader(layer));
+            if (Observer is not null && ObservesTokens)
+                read = read with { TokenShares = piece.Reading.TokenShares(q.squeeze(0).narrow(1, piece.From, piece.Count), read, blocks.Blocks, blocks.Scales) };
             shared?.End();
             if (read is { Dropped: { } dropped, Chosen: not null })
                 (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);

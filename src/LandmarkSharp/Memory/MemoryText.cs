@@ -8,7 +8,8 @@ namespace LandmarkSharp.Memory;
 /// <param name="FirstToken">Tokens of the document before them.</param>
 /// <param name="FirstByte">Bytes of the document before their text.</param>
 /// <param name="Text">The text. A character whose bytes begin before it belongs to it; one that ends after it does not.</param>
-internal sealed record MemoryText(long FirstToken, long FirstByte, string Text)
+/// <param name="Ends">Where the text of each token ends in it, in UTF-16 units; a character belongs to the token of its last byte.</param>
+internal sealed record MemoryText(long FirstToken, long FirstByte, string Text, IReadOnlyList<int> Ends)
 {
     /// <summary>Reads it.</summary>
     /// <param name="file">The file that the document lies in.</param>
@@ -31,9 +32,15 @@ internal sealed record MemoryText(long FirstToken, long FirstByte, string Text)
         while (start > 0 && start < bytes.Length && IsInside(bytes[start])) start--;
         var span = bytes.AsSpan(start..Math.Max(start, end));
         if (Rune.DecodeLastFromUtf8(span, out _, out var cut) == OperationStatus.NeedMoreData) span = span[..^cut];
-        return new MemoryText(
-            document.Segments.Take(segment).Sum(s => (long)s.Tokens) + first, before + start, Encoding.UTF8.GetString(span));
+        var text = Encoding.UTF8.GetString(span);
+        var (ends, shift) = (new int[count], bytes.Length - stored.Text.Length);
+        for (var i = 0; i < count; i++) ends[i] = i == count - 1 ? text.Length : Whole(bytes.AsSpan(start..Math.Max(start, stored.Start(first + i + 1) + shift)));
+        return new MemoryText(document.Segments.Take(segment).Sum(s => (long)s.Tokens) + first, before + start, text, ends);
     }
+
+    /// <summary>UTF-16 units of what is whole of some bytes.</summary>
+    private static int Whole(ReadOnlySpan<byte> bytes) =>
+        Encoding.UTF8.GetCharCount(Rune.DecodeLastFromUtf8(bytes, out _, out var cut) == OperationStatus.NeedMoreData ? bytes[..^cut] : bytes);
 
     private static bool IsInside(byte of) => (of & 0xC0) == 0x80;
 }

@@ -127,6 +127,32 @@ public sealed class RetrievedAttentionTests
         }
     }
 
+    /// <summary>Shares of tokens, with their values, are what was read of the memory; the window's values are zeros here.</summary>
+    [Fact]
+    public void SharesOfTokensAreWhatWasRead() =>
+        Gen.Select(Gen.Int[1, 9], Gen.Int[1, 12], Gen.Enum<SelectionMode>(), Gen.Enum<PositionMode>(), Gen.Bool, Gen.Bool, Gen.Int[0, 1 << 30]).Sample(
+            (inMemory, k, mode, positions, ends, forgets, seed) =>
+            {
+                using var scope = NewDisposeScope();
+                using var random = new Generator((ulong)seed, CPU);
+                Tensor Random(params long[] shape) => randn(shape, dtype: ScalarType.Float64, generator: random);
+                var options = new RetrievalOptions
+                {
+                    TopK = k,
+                    Selection = mode,
+                    Positions = positions,
+                    Mass = ends ? 0.4 : null,
+                    KeepBlocks = forgets ? Math.Max(k, inMemory - 2) : null,
+                };
+                using var attention = new RetrievedAttention(inMemory, 6, 2, 4, new RotaryScaling().Create(8), options, ScalarType.Float64);
+                var (q, blocks) = (Random(4, 2, 8), Random(inMemory + 2, 2, 2, 3, 8));
+                blocks.narrow(0, inMemory, 2).select(2, 1).zero_();
+                var got = attention.Attend(q, blocks, Random(2, inMemory + 2, 8), tied: false);
+                var shares = attention.TokenShares(q, got, blocks, scales: null)!;                          // [H, T, k', 3]
+                var values = stack([.. Enumerable.Range(0, 4).Select(h => blocks.select(2, 1).select(1, h / 2)[got.Chosen![h].clamp_min(0)])], 0);
+                RowByRow.Close(got.Output, (shares.unsqueeze(-1) * values).sum([2, 3]), 1e-10);             // values: [H, T, k', 3, d]
+            }, iter: 200, threads: 1);
+
     /// <summary>A model gone wrong must not take the process with it.</summary>
     [Fact]
     public void WhateverTheScoresOnlyBlocksThatAreThereAreRead()

@@ -72,10 +72,13 @@ public sealed class OpenMemoryTests : MemoryShelf
         foreach (var (a, b) in whole.Passages(LongRange(all)).Zip(begun.Passages(LongRange(all)), (a, b) => (a, b)))
         {
             Assert.Equal((a.Block, a.Tokens, a.Text), (b.Block, b.Tokens, b.Text));
+            foreach (var texts in (IReadOnlyList<string>[])[whole.TokenTexts(a.Block), begun.TokenTexts(b.Block)])
+                Assert.Equal((a.Tokens, a.Text), (texts.Count, string.Concat(texts)));
             if (a.Block <= last) Assert.Equal(("d", a.FirstToken, a.FirstByte!.Value), (b.Document, b.FirstToken, b.FirstByte!.Value));
             else Assert.Equal((null, a.FirstToken - 448, null), (b.Document, b.FirstToken, b.FirstByte));
         }
         Refusals.Says(() => begun.Passages([all + 1]), "no block");
+        Refusals.Says(() => begun.TokenTexts(all + 1), "no block");
     }
 
     [Fact]

@@ -81,14 +81,75 @@ public sealed class TokenReadsTests
             },
             iter: 30, threads: 1);
 
+    /// <summary>And a token's share is that gate times the softmax over its block's scores (landmark-attention.md 1.3).</summary>
+    [Fact]
+    public void SharesOfTokensAreThoseOfADensePassWhenAllBlocksAreRead() =>
+        Gen.Select(Gen.Int[2, 6], Gen.Int[1, 60], Gen.Enum<PositionMode>()).Sample(
+            (block, length, positions) =>
+            {
+                using var engine = TinyEngine.Create(
+                    TinyModel.Config(block), new RetrievalOptions { TopK = 100, WindowBlocks = 1, Positions = positions });
+                var tokens = TinyModel.Tokens(length);
+                using var session = engine.NewSession();
+                session.Append(tokens);
+                var reads = Assert.Single(session.Generate(Recorded(1) with { RecordTokenShares = true })).Reads!;
+                var input = TinyModel.WithLandmarks(engine.Config, tokens);
+                var scores = Scores.Of(engine.Decoder, input);
+                Assert.Equal(Enumerable.Range(0, (int)reads.WindowBlock).Select(b => (long)b), reads.TokenShares!.Keys.Order());
+                foreach (var (b, shares) in reads.TokenShares)
+                {
+                    var expected = new double[block];
+                    var (count, all) = (0, Enumerable.Range(0, engine.Config.Layers).SelectMany(l => Enumerable.Range(0, engine.Config.Heads), (l, h) => (l, h)));
+                    foreach (var (layer, head) in all)
+                    {
+                        for (var back = 0; back < reads.Queries; back++, count++)
+                        {
+                            var place = input.Length - 1 - back;
+                            var own = Enumerable.Range(0, block).Select(j => scores[layer][head, place, (int)b * (block + 1) + j]).ToArray();
+                            var gate = Gates(scores[layer], head, place, block + 1)[b] / own.Sum(s => Math.Exp(s - own.Max()));
+                            for (var j = 0; j < block; j++) expected[j] += gate * Math.Exp(own[j] - own.Max());
+                        }
+                    }
+                    Assert.All(expected.Zip(shares), x => Assert.Equal(x.First / count, x.Second, 1e-4));
+                }
+            },
+            iter: 30, threads: 1);
+
+    [Fact]
+    public void SharesOfABlocksTokensAddUpToItsMass() =>
+        Gen.Select(Gen.Int[1, 8], Gen.Int[30, 90], Gen.Int[1, 3], Gen.Enum<SelectionMode>(), Gen.Bool, Gen.Bool).Sample(
+            (block, length, k, mode, ends, whole) =>
+            {
+                using var engine = TinyEngine.Create(TinyModel.Config(block), new RetrievalOptions
+                {
+                    TopK = k,
+                    WindowBlocks = 2,
+                    Selection = mode,
+                    Mass = ends ? 0.5 : null,
+                    BlockType = whole ? null : ScalarType.Int8,
+                    KeepBlocks = whole ? null : 7,
+                });
+                using var session = engine.NewSession();
+                session.Append(TinyModel.Tokens(length));
+                foreach (var token in session.Generate(Recorded(8) with { RecordTokenShares = true }))
+                {
+                    var masses = ReadSum.Of(block, [token.Reads!]).Blocks.ToDictionary(b => b.Block, b => b.Mass);
+                    Assert.Equal(masses.Keys.Order(), token.Reads!.TokenShares!.Keys.Order());
+                    Assert.All(token.Reads.TokenShares, s => Assert.Equal(masses[s.Key], s.Value.Sum(), 1e-5));
+                }
+            },
+            iter: 20, threads: 1);
+
     [Fact]
     public void NothingIsRecordedThatIsNotAskedFor()
     {
         using var engine = TinyEngine.Create(TinyModel.Config(3));
         using var session = engine.NewSession();
         session.Append(TinyModel.Tokens(40));
-        Assert.All(session.Generate(Recorded(3)), t => Assert.NotNull(t.Reads));
+        Assert.All(session.Generate(Recorded(3)), t => Assert.Null(t.Reads!.TokenShares));
         Assert.All(session.Generate(Recorded(3) with { RecordReads = false }), t => Assert.Null(t.Reads));
+        Assert.Contains("ask for both", Assert.Throws<LandmarkException>(
+            () => session.Generate(new GenerationOptions { RecordTokenShares = true })).Message, StringComparison.Ordinal);
     }
 
     /// <summary>The mark that ends an answer is no part of the text: asked again, the model says it again without reading.</summary>
@@ -115,7 +176,7 @@ public sealed class TokenReadsTests
         long Left()
         {
             using var scope = NewDisposeScope();
-            Assert.Equal(5, session.Generate(Recorded(5)).Count());
+            Assert.Equal(5, session.Generate(Recorded(5) with { RecordTokenShares = true }).Count());
             return scope.DisposablesCount;
         }
         Assert.Equal(0, Left());

@@ -45,6 +45,12 @@ public sealed class MemoryTextTests
                 Assert.Equal((s * 6) + (block * 3), found.FirstToken);
                 Assert.Equal(next, found.FirstByte);
                 Assert.Equal(found.Text, Encoding.UTF8.GetString(bytes, (int)found.FirstByte, Encoding.UTF8.GetByteCount(found.Text)));
+                for (var i = 0; i < count; i++)
+                {
+                    // A character is its last byte's.
+                    var upTo = bytes[(int)found.FirstByte..Math.Max((int)found.FirstByte, (s * 6) + (block * 3) + i + 1)];
+                    Assert.Equal(Encoding.UTF8.GetDecoder().GetCharCount(upTo, flush: false), found.Ends[i]);
+                }
                 next += Encoding.UTF8.GetByteCount(found.Text);
                 texts.Append(found.Text);
             }

@@ -1,0 +1,231 @@
+// What the server's components cannot do from where they are: draw, send files, and lead the keyboard.
+
+/** Makes the page ready, once it is connected. */
+export function start() {
+  document.addEventListener("keydown", e => {
+    if (e.key === "Escape") document.querySelector("#passage .head button")?.click();
+    // A line goes with Enter; Shift makes another.
+    if (e.key !== "Enter" || e.shiftKey || e.isComposing || e.target.id !== "question") return;
+    e.preventDefault();
+    e.target.dispatchEvent(new Event("change", { bubbles: true }));
+    e.target.form.requestSubmit();
+  });
+}
+
+let cameFrom = null;
+
+/** Goes to where something was opened. */
+export function enter(id) {
+  cameFrom = document.activeElement;
+  const there = document.getElementById(id), calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  there.focus({ preventScroll: true });
+  there.closest("section").scrollIntoView({ block: innerWidth < 900 ? "start" : "nearest", behavior: calm ? "auto" : "smooth" });
+}
+
+/** Brings the last question into view. */
+export function showLast() {
+  document.querySelector(".turns > li:last-child")?.scrollIntoView({ block: "nearest" });
+}
+
+/** Goes back to where that was asked for. */
+export function goBack() {
+  (cameFrom?.isConnected ? cameFrom : document.getElementById("strip"))?.focus();
+  cameFrom = null;
+}
+
+// ---- Files
+
+const part = 4 << 20, attempts = 6;
+
+/** Takes files that are chosen or dropped. */
+export function takeFiles(zone, page) {
+  const input = zone.querySelector("input");
+  const send = async files => { for (const file of files) await sendFile(file, page); };
+  input.addEventListener("change", async () => {
+    await send([...input.files]);
+    input.value = "";
+  });
+  let inside = 0;
+  const mark = by => zone.classList.toggle("over", (inside += by) > 0);
+  zone.addEventListener("dragenter", () => mark(1));
+  zone.addEventListener("dragleave", () => mark(-1));
+  zone.addEventListener("dragover", e => e.preventDefault());
+  zone.addEventListener("drop", e => {
+    e.preventDefault();
+    mark(-inside);
+    send([...e.dataTransfer.files]);
+  });
+  // What misses it would take the page's place.
+  for (const kind of ["dragover", "drop"]) document.addEventListener(kind, e => e.preventDefault());
+}
+
+/** Sends a file in parts; what an interrupted one had sent is not sent again. */
+async function sendFile(file, page) {
+  const place = await page.invokeMethodAsync("BeginSending", file.name);
+  if (!place) return;
+  const tell = (sent, problem = null) => page.invokeMethodAsync("TellSent", file.name, sent, problem);
+  try {
+    const uploads = `v1/memories/${encodeURIComponent(place.memory)}/uploads`;
+    const { id } = await json(await fetch(uploads, {
+      method: "POST", headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ document: file.name, bytes: file.size, media_type: place.type }),
+    }));
+    let offset = 0, failed = 0;
+    while (offset < file.size) {
+      try {
+        const answer = await fetch(`${uploads}/${id}`, {
+          method: "PATCH", headers: { "Content-Type": "application/octet-stream", "Upload-Offset": offset }, body: file.slice(offset, offset + part),
+        });
+        if (answer.status !== 409) await json(answer);
+        offset = Number(answer.headers.get("Upload-Offset"));
+        failed = 0;
+      } catch (error) {
+        if (!(error instanceof TypeError) || ++failed === attempts) throw error;        // the network's, or the server's
+        await new Promise(resolve => setTimeout(resolve, 500 * 2 ** failed));
+        const there = await fetch(`${uploads}/${id}`).catch(() => null);
+        if (there?.ok) offset = Number(there.headers.get("Upload-Offset"));
+      }
+      await tell(offset / file.size);
+    }
+  } catch (error) {
+    await tell(0, error instanceof TypeError ? `“${file.name}” could not be sent: the server is not reached; add it again when it is.` : error.message);
+  }
+}
+
+/** What the server answered, or its sentence as an error. */
+async function json(answer) {
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.error.message);
+  return body;
+}
+
+// ---- The strip
+
+const strips = new WeakMap();
+
+/** Draws a memory's blocks, and what was read of them. */
+export function drawStrip(host, view, chosen, page) {
+  let strip = strips.get(host);
+  if (!strip) strips.set(host, strip = watchStrip(host));
+  Object.assign(strip, { view, chosen, page, shares: new Map(view.shares.map(s => [s.block, s.share])), now: new Map(view.now.map(s => [s.block, s.share])) });
+  strip.read = [...new Set([...strip.shares.keys(), ...strip.now.keys()])].sort((a, b) => a - b);
+  draw(strip);
+}
+
+function watchStrip(host) {
+  const strip = { host, canvas: host.querySelector("canvas"), at: host.parentElement.querySelector(".strip-at"), busy: false };
+  new ResizeObserver(() => draw(strip)).observe(host);
+  document.addEventListener("themechange", () => draw(strip));
+  host.addEventListener("keydown", e => move(strip, e));
+  host.addEventListener("pointermove", e => tell(strip, blockAt(strip, e)));
+  host.addEventListener("pointerleave", () => tell(strip, strip.chosen));
+  host.addEventListener("click", e => open(strip, blockAt(strip, e), true));
+  return strip;
+}
+
+/** One after the other, and of several that come meanwhile the last: keys that are held down are faster than passages. */
+async function open(strip, block, enters) {
+  if (block === null) return;
+  strip.wanted = { block, enters };
+  if (strip.busy) return;
+  strip.busy = true;
+  try {
+    for (let next = strip.wanted, last; next !== last; last = next, next = strip.wanted) await strip.page.invokeMethodAsync("Open", next.block, next.enters);
+  } finally {
+    strip.busy = false;
+  }
+}
+
+function move(strip, e) {
+  const last = strip.view.blocks - 1, at = (strip.busy ? strip.wanted.block : strip.chosen) ?? -1, leap = Math.max(1, Math.round(strip.view.blocks / 50));
+  const read = strip.read.length ? strip.read : null;
+  const to = {
+    ArrowRight: () => read ? read.find(b => b > at) ?? read.at(-1) : at + 1,
+    ArrowLeft: () => read ? read.findLast(b => b < at) ?? read[0] : at - 1,
+    ArrowUp: () => at + 1, ArrowDown: () => at - 1, PageUp: () => at + leap, PageDown: () => at - leap, Home: () => 0, End: () => last,
+    Enter: () => at < 0 ? read?.[0] ?? 0 : at, " ": () => at < 0 ? read?.[0] ?? 0 : at,
+  }[e.key];
+  if (!to || e.altKey || e.ctrlKey || e.metaKey) return;
+  e.preventDefault();
+  open(strip, Math.min(last, Math.max(0, to())), e.key === "Enter" || e.key === " ");
+}
+
+/** Cells as large as fit, a block each; where there are more blocks than cells of three pixels, a cell is several. */
+function shape(strip) {
+  const width = strip.host.clientWidth, most = width < 600 ? 120 : 88, blocks = strip.view.blocks;
+  for (let least = 24; least >= 3; least--) {
+    const columns = Math.min(Math.floor(width / least), Math.max(blocks, Math.floor(width / 32))), size = width / columns;
+    if (Math.ceil(blocks / columns) * size <= most) return { size, columns, rows: Math.ceil(blocks / columns), each: 1 };
+  }
+  const columns = Math.floor(width / 3), size = width / columns, each = Math.ceil(blocks / (columns * Math.floor(most / size)));
+  return { size, columns, rows: Math.ceil(Math.ceil(blocks / each) / columns), each };
+}
+
+const strength = (share, most) => most > 0 && share > 0 ? 0.25 + 0.75 * Math.sqrt(share / most) : 0;
+
+function draw(strip) {
+  if (!strip.view || !strip.host.clientWidth) return;
+  const { size, columns, rows, each } = strip.shape = shape(strip), { canvas, view } = strip, scale = devicePixelRatio || 1;
+  const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
+  canvas.style.height = `${rows * size}px`;
+  [canvas.width, canvas.height] = [Math.round(strip.host.clientWidth * scale), Math.round(rows * size * scale)];
+  const pen = canvas.getContext("2d"), gap = size >= 5 ? 1 : 0, cells = Math.ceil(view.blocks / each);
+  pen.scale(scale, scale);
+  const place = cell => [cell % columns * size, Math.floor(cell / columns) * size];
+  const fill = (cell, grow = 0) => {
+    const [x, y] = place(cell);
+    pen.fillRect(x - grow, y - grow, size - gap + 2 * grow, size - gap + 2 * grow);
+  };
+  // Documents are told apart by their tint.
+  const tints = [colour("--block"), colour("--block-other")], starts = view.documents.map(d => d.first);
+  for (let cell = 0, document = 0; cell < cells; cell++) {
+    while (document + 1 < starts.length && starts[document + 1] <= cell * each) document++;
+    pen.fillStyle = tints[document % 2];
+    fill(cell);
+  }
+  const sums = map => {
+    const sum = new Map();
+    for (const [block, share] of map) sum.set(Math.floor(block / each), (sum.get(Math.floor(block / each)) ?? 0) + share);
+    return sum;
+  };
+  const paint = (map, name) => {
+    const all = sums(map), most = Math.max(...all.values());
+    pen.fillStyle = colour(name);
+    for (const [cell, share] of all) {
+      pen.globalAlpha = strength(share, most);
+      fill(cell, size < 5 ? 0.5 : 0);
+    }
+    pen.globalAlpha = 1;
+  };
+  paint(strip.shares, "--read");
+  paint(strip.now, "--now");
+  if (strip.chosen !== null) {
+    const [x, y] = place(Math.floor(strip.chosen / each)), side = Math.max(size - gap, 7), shift = (side - size + gap) / 2;
+    pen.strokeStyle = colour("--ink");
+    pen.lineWidth = 2;
+    pen.strokeRect(Math.max(1, x - shift), Math.max(1, y - shift), side, side);
+  }
+  tell(strip, strip.chosen);
+}
+
+/** The block at a place: of a cell of several, the one most read. */
+function blockAt(strip, e) {
+  const { size, columns, each } = strip.shape, box = strip.canvas.getBoundingClientRect();
+  const column = Math.min(columns - 1, Math.floor((e.clientX - box.left) / size)), first = (Math.floor((e.clientY - box.top) / size) * columns + column) * each;
+  if (first < 0 || first >= strip.view.blocks) return null;
+  let best = first;
+  const share = block => Math.max(strip.shares.get(block) ?? 0, strip.now.get(block) ?? 0);
+  for (let block = first + 1; block < Math.min(first + each, strip.view.blocks); block++) if (share(block) > share(best)) best = block;
+  return best;
+}
+
+/** Says beneath the strip what is pointed at; screen readers are told by its own value. */
+function tell(strip, block) {
+  if (block === null) {
+    strip.at.textContent = `${strip.view.blocks.toLocaleString("en")} blocks` + (strip.shares.size ? `, ${strip.shares.size} of them read` : "");
+    return;
+  }
+  const document = strip.view.documents.findLast(d => d.first <= block)?.name, share = strip.now.get(block) ?? strip.shares.get(block);
+  strip.at.textContent = `Block ${(block + 1).toLocaleString("en")} of ${strip.view.blocks.toLocaleString("en")} · ${document}`
+    + (share === undefined ? "" : ` · ${(share * 100).toFixed(1)} %`);
+}
