@@ -23,6 +23,9 @@ internal static class KeyCookie
     /// <summary>Whether no key is needed at a path.</summary>
     public static bool IsFree(PathString path) => path == Give || path == Forget || path.StartsWithSegments(Assets);
 
+    /// <summary>Whether it is the page that is looked at.</summary>
+    public static bool IsPage(HttpRequest request) => request.Path == Page && HttpMethods.IsGet(request.Method);
+
     /// <summary>The header that a program sends, or what stands for it where a browser sends a cookie.</summary>
     public static StringValues Authorization(HttpRequest request) =>
         request.Headers.Authorization.Count == 0 && request.Cookies[Name] is { Length: > 0 } key ? $"Bearer {key}" : request.Headers.Authorization;
@@ -58,4 +61,5 @@ internal static class KeyCookie
 }
 
 /// <summary>Marks a request for the page that comes without a key that holds.</summary>
-internal sealed record KeyNeeded;
+/// <param name="Refusal">What a program would be told.</param>
+internal sealed record KeyNeeded(RequestException Refusal);

@@ -27,9 +27,9 @@ internal sealed class KeyRing(KeyFile file, TokenBudget budget, ServerLog log, T
         {
             http.Features.Set(Authenticate(KeyCookie.Authorization(http.Request)));
         }
-        catch (RequestException e) when (e.Status == StatusCodes.Status401Unauthorized && http.Request.Path == KeyCookie.Page)
+        catch (RequestException e) when (e.Status == StatusCodes.Status401Unauthorized && KeyCookie.IsPage(http.Request))
         {
-            http.Features.Set(new KeyNeeded());                                             // the page asks for it
+            http.Features.Set(new KeyNeeded(e));                                             // the page asks for it
         }
         return next(http);
     }

@@ -34,7 +34,7 @@ internal static class PageHosting
     {
         if (parts is null)
         {
-            app.MapGet(KeyCookie.Page, void () => throw new RequestException(
+            app.MapGet(KeyCookie.Page, void (HttpContext http) => throw http.Features.Get<KeyNeeded>()?.Refusal ?? new RequestException(
                 StatusCodes.Status404NotFound, "The page needs a folder for its memories; start the server with --memories FOLDER.")).ExcludeFromDescription();
             return;
         }
