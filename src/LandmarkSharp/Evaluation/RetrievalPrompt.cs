@@ -1,3 +1,4 @@
+using System.Buffers;
 using LandmarkSharp.Training;
 using LandmarkSharp.Training.Tasks;
 
@@ -71,12 +72,37 @@ public sealed record RetrievalPrompt(
         };
     }
 
-    /// <summary>Whether a continuation of the prompt begins with the answer, and the answer ends there.</summary>
+    /// <summary>Letters that a right continuation has at most: a pair's may have words of the statements that are no values.</summary>
+    internal int Longest => Answer.Length + (Family == TaskFamily.Pair ? 24 : 2);
+
+    /// <summary>
+    /// Whether a continuation of the prompt begins with the answer, and the answer ends there. Of a pair either value may have an article
+    /// before it, and the first a word after it: "the chest and 4821", "52 ducats and Anna".
+    /// </summary>
     public bool IsAnswered(string continuation)
     {
-        var said = continuation.AsSpan().TrimStart();
-        return said.StartsWith(Answer, StringComparison.Ordinal)
-            && (said.Length == Answer.Length || !char.IsLetterOrDigit(said[Answer.Length]));
+        var said = continuation.AsSpan();
+        if (Family != TaskFamily.Pair) return Says(ref said, Answer);
+        const string and = " and ";
+        var between = Answer.IndexOf(and, StringComparison.Ordinal);
+        if (!Says(ref said, Article(Answer[..between], said))) return false;
+        var next = said.IndexOf(and, StringComparison.Ordinal);
+        if (next < 0 || said[..next].Trim().ContainsAnyExcept(Letters)) return false;
+        said = said[(next + and.Length)..];
+        return Says(ref said, Article(Answer[(between + and.Length)..], said));
+    }
+
+    private static readonly SearchValues<char> Letters = SearchValues.Create("abcdefghijklmnopqrstuvwxyz");
+
+    private static string Article(string value, ReadOnlySpan<char> said) =>
+        said.TrimStart().StartsWith("the ", StringComparison.Ordinal) && !value.StartsWith("the ", StringComparison.Ordinal) ? $"the {value}" : value;
+
+    private static bool Says(ref ReadOnlySpan<char> said, string value)
+    {
+        said = said.TrimStart();
+        if (!said.StartsWith(value, StringComparison.Ordinal)) return false;
+        said = said[value.Length..];
+        return said.IsEmpty || !char.IsLetterOrDigit(said[0]);
     }
 
     private static RetrievalPrompt Of(TaskFamily family, TaskPrompt prompt) =>

@@ -81,7 +81,7 @@ public sealed class RetrievalTest(LandmarkEngine engine, bool windowOnly = false
         RetrievalPrompt prompt, long trial, IProgress<long>? progress = null, CancellationToken cancel = default) =>
         Run(
             trial, prompt.Tokens, prompt.Needles, prompt.Answer, prompt.IsAnswered,
-            said => said.TrimStart().Length > prompt.Answer.Length + 2
+            said => said.TrimStart().Length > prompt.Longest
                 || said.TrimStart().Contains('\n', StringComparison.Ordinal), progress, cancel) with
         {
             Family = prompt.Family,

@@ -34,6 +34,20 @@ public class RetrievalPromptTests
         }
     }
 
+    [Theory]
+    [InlineData("chest and 4821", " chest and 4821.", true)]
+    [InlineData("chest and 4821", " the chest and 4821\n", true)]
+    [InlineData("22307 and Horace", " 22307 ducats and Horace", true)]
+    [InlineData("York and gilded harp", " York and the gilded harp", true)]
+    [InlineData("4821 and 977", " 977 and 4821.", false)]
+    [InlineData("4821 and 977", " 4821 and 9772.", false)]
+    [InlineData("4821 and 977", " 48210 and 977.", false)]
+    [InlineData("4821 and 977", " 4821.", false)]
+    [InlineData("4821 and 977", " 4821, 313 and 977.", false)]
+    [InlineData("4821 and 977", " 4821 or Anna and 977.", false)]
+    public void APairsAnswerHoldsBothInTheirOrder(string answer, string said, bool right) =>
+        Assert.Equal(right, new RetrievalPrompt(TaskFamily.Pair, "?", [], answer, [], []).IsAnswered(said));
+
     [Fact]
     public void OnlyTheFamiliesAskedForAreAsked()
     {

@@ -3,7 +3,7 @@ namespace LandmarkSharp.Training.Tasks;
 /// <summary>
 /// Rows in which an answer takes two statements that stand apart: the first leads from what the question names to a bridge, the
 /// second from the bridge to what is asked for. Other chains of the kind stand around, so the bridge decides. A question is
-/// answered at once or in steps: with the bridge, and then the second statement word by word.
+/// answered in steps: with the bridge, and then the second statement word by word. Prompts may ask for an answer at once, too.
 /// </summary>
 internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, RetrievalTaskOptions options)
 {
@@ -11,9 +11,6 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
     private readonly Lexicon lexicon = Lexicon.Of(options.Split);
     private readonly IReadOnlyList<ChainSchema> schemas = ChainSchema.Of(options.Split);
     private readonly MadeUpWordings madeUp = new(options.Phrases);
-
-    // At once it is far harder to learn than in steps.
-    private const double StepsShare = 0.75;
 
     // What is kept out of training is asked as its few wordings have it.
     private readonly (double MadeUp, double Aside) shares = options.Split == TaskSplit.Training ? (0.6, 0.3) : (0, 0);
@@ -24,7 +21,7 @@ internal sealed class ChainTask(FragmentEncoder encoder, FillerShop shop, Retrie
         var chains = Draw(random, schema);
         return rows.Row(
             random, length, TaskFamily.Chain, chains, Named(chains),
-            (chain, dialogue) => Question(random, schema, chain, inSteps: random.Chance(StepsShare), dialogue),
+            (chain, dialogue) => Question(random, schema, chain, inSteps: true, dialogue),
             chain => random.Chance(shares.Aside) ? Aside(random, schema, chain) : null);
     }
 

@@ -13,7 +13,7 @@ internal sealed class PairTask(FragmentEncoder encoder, FillerShop shop, Retriev
     private readonly MadeUpWordings madeUp = new(options.Phrases);
 
     // What is kept out of training is asked as its few wordings have it.
-    private readonly double madeUpShare = options.Split == TaskSplit.Training ? 0.6 : 0;
+    private readonly double madeUpShare = options.Split == TaskSplit.Training ? 0.4 : 0;
 
     public TaskRow Row(CounterRandom random, int length)
     {

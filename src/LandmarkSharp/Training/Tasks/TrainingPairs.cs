@@ -3,7 +3,8 @@ using static LandmarkSharp.Training.Tasks.PairSchema;
 namespace LandmarkSharp.Training.Tasks;
 
 /// <summary>
-/// The kinds of pairs that training rows are made of: any two things that are told of a sort of subject, and halves of what has two.
+/// The kinds of pairs that training rows are made of: any two things that a sort of subject has, halves of what has two, and what is
+/// told in sentences of any form.
 /// </summary>
 internal static class TrainingPairs
 {
@@ -48,8 +49,9 @@ internal static class TrainingPairs
                 $"{{^S}} wants the {{T}}. What are its {h.One} and its {h.Other}? They are {{A}}",
             ])
         {
-            Weight = 4,                                     // else they were 21 kinds of 243
+            Weight = 4,                                     // else they were 21 kinds of hundreds
         }),
+        .. TrainingTellings.All,
     ];
 
     /// <summary>Two things that are told of a subject, each by its name.</summary>

@@ -73,7 +73,7 @@ public class ChainTaskTests
     public void AnswersOfRowsFollowFromWhatStandsBefore()
     {
         var tasks = Tasks();
-        var (steps, atOnce, distances) = (0, 0, new List<double>());
+        var distances = new List<double>();
         for (var index = 0; index < 1500; index++)
         {
             var row = tasks.Row(5, index, 500);
@@ -90,17 +90,11 @@ public class ChainTaskTests
                 var bridge = Assert.Single(Pairs(before, first)[asked!.Groups[1].Value]);
                 var value = Assert.Single(Pairs(before, second)[bridge]);
                 var (lead, end) = (Match(before, first, bridge), Match(before, second, value));
-                if (answer == value) atOnce++;
-                else
-                {
-                    Assert.Equal($"{bridge}. {end.TrimEnd('.')}", answer);
-                    steps++;
-                }
+                Assert.Equal($"{bridge}. {end.TrimEnd('.')}", answer);
                 var apart = before.IndexOf(end, StringComparison.Ordinal) - before.IndexOf(lead, StringComparison.Ordinal);
                 distances.Add((double)apart / before.Length);
             }
         }
-        Assert.InRange((double)steps / (steps + atOnce), 0.7, 0.8);
         // In either order, and rather far apart than near.
         Assert.InRange(distances.Count(d => d > 0), distances.Count * 4 / 10, distances.Count * 6 / 10);
         Assert.InRange(distances.Count(d => Math.Abs(d) > 0.15), distances.Count * 6 / 10, distances.Count * 9 / 10);
