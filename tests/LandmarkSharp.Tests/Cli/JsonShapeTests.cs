@@ -193,7 +193,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         foreach (var timing in timings)
         {
             Has(timing, "tokens", "backend", "microseconds", "queueing_microseconds", "gb_per_second",
-                "peak_gb_per_second", "percent_of_peak", "dense_microseconds", "dense_gb_per_second");
+                "peak_gb_per_second", "percent_of_peak", "blocks_read", "dense_microseconds", "dense_gb_per_second");
             Assert.Equal("CPU", timing.GetProperty("backend").GetString());
             Assert.True(timing.GetProperty("microseconds").GetDouble() > 0);
         }
@@ -201,6 +201,32 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var only = Assert.Single(alone.GetProperty("timings").EnumerateArray());
         Assert.Equal("Reference", only.GetProperty("backend").GetString());
         Assert.False(only.TryGetProperty("dense_microseconds", out _));
+        Assert.Equal(2, only.GetProperty("blocks_read").GetDouble());
+        var ending = (await LandmarkTool.Run(["bench", "decode", "--tokens", "900", "--no-dense", "--mass", "0.5", .. small])).Json;
+        Assert.Equal(0.5, ending.GetProperty("mass").GetDouble());
+        Assert.InRange(ending.GetProperty("timings")[0].GetProperty("blocks_read").GetDouble(), 1, 1.99);
+    }
+
+    [Fact]
+    public async Task BenchModelTellsOfTokensAndOfTheirMemory()
+    {
+        string[] small = ["bench", "model", "--layers", "3", "--hidden", "32", "--intermediate", "48", "--vocabulary", "70", "--heads", "4",
+            "--kv-heads", "2", "--head-dim", "8", "--block", "16", "--top-k", "3", "--steps", "5", "--device", "cpu", "--dtype", "float32"];
+        var told = (await LandmarkTool.Run([.. small, "--tokens", "1000", "--json"])).Json;
+        Has(told, "device", "threads", "parameters", "tokens", "layers", "top_k", "block", "dtype", "block_type", "host_blocks", "steps", "token_ms",
+            "attention_ms", "card_cache_bytes", "host_cache_bytes");
+        Assert.Equal(992, told.GetProperty("tokens").GetInt32());
+        // Embedding and output, and in each layer projections of 4 + 2 + 2 + 4 heads, three of the feed-forward layer and two norms; a last norm.
+        Assert.Equal((2 * 70 * 32) + (3 * 32 * ((12 * 8) + (3 * 48) + 2)) + 32, told.GetProperty("parameters").GetInt64());
+        var (token, attention) = (told.GetProperty("token_ms").GetDouble(), told.GetProperty("attention_ms").GetDouble());
+        Assert.True(token > 0 && attention > 0);
+        Assert.Equal(0, told.GetProperty("card_cache_bytes").GetInt64());
+        // Keys and values of 62 blocks and room for more, and their landmark keys, in three layers of two heads.
+        Assert.InRange(told.GetProperty("host_cache_bytes").GetInt64(), 3 * 2 * 62 * 31 * 8 * 4, 3 * 2 * 70 * 31 * 8 * 4);
+        var none = (await LandmarkTool.Run([.. small, "--tokens", "1000", "--block-type", "int8", "--json"])).Json;
+        Assert.True(none.GetProperty("host_cache_bytes").GetInt64() < told.GetProperty("host_cache_bytes").GetInt64());
+        (await LandmarkTool.Run([.. small, "--tokens", "100", "--steps", "0"])).Says("--steps must be at least 1");
+        (await LandmarkTool.Run([.. small[..^2], "--tokens", "2000000000"])).Says("give fewer --layers or --tokens");
     }
 
     [Theory]
@@ -243,10 +269,16 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var alone = (await LandmarkTool.Run([.. small, "--no-plain"])).Json;
         Assert.Equal("landmark", Assert.Single(alone.GetProperty("timings").EnumerateArray()).GetProperty("model").GetString());
 
-        File.WriteAllText(recipe, (TinyRun.Recipe with { Lora = new LoraOptions() }).ToJson());
-        var refused = await LandmarkTool.Run(small);
-        Assert.Equal(1, refused.Code);
-        Assert.Contains("The recipe has lora", refused.Error, StringComparison.Ordinal);
+        (await LandmarkTool.Run([.. small, "--base-bits", "4"])).Says("the recipe has no lora");
+        File.WriteAllText(recipe, (TinyRun.Recipe with { Lora = new LoraOptions { Rank = 2 } }).ToJson());
+        foreach (var bits in (int[])[16, 8, 4])
+        {
+            var adapter = (await LandmarkTool.Run([.. small, "--rows", "2", "--accumulate", "1", "--base-bits", $"{bits}"])).Json;
+            Assert.Equal(bits, adapter.GetProperty("base_bits").GetInt32());
+            Assert.Equal("landmark", Assert.Single(adapter.GetProperty("timings").EnumerateArray()).GetProperty("model").GetString());
+            Assert.InRange(adapter.GetProperty("trained").GetInt64(), 1, adapter.GetProperty("parameters").GetInt64() / 2);
+        }
+        (await LandmarkTool.Run([.. small, "--base-bits", "5"])).Says("give 8 or 4");
         Assert.Contains("--steps and --vocabulary must be at least 1", (await LandmarkTool.Run("bench", "training", "--recipe", recipe, "--steps", "0", "--device", "cpu")).Error, StringComparison.Ordinal);
     }
 
