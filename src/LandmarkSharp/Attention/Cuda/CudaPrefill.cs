@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
@@ -107,7 +106,7 @@ internal sealed class CudaPrefill : IDisposable
         {
             using var part = NewDisposeScope();
             var groups = Math.Min(together, sizes.Groups - group);
-            Read(layer, sizes, chosen, reads, missed, output, gates, new Pairs
+            Read(layer, sizes, chosen, reads, missed, output, gates, new PrefillArguments.Pairs
             {
                 FirstHead = group * shared,
                 Count = checked(groups * shared * queries * topK),
@@ -134,7 +133,7 @@ internal sealed class CudaPrefill : IDisposable
     private int WindowOf(int query) => (before + query) / (windowBlocks * length);
 
     /// <summary>The context-miss token's scores and how many blocks queries may read, none where it has less than the cut-off: both [H, T].</summary>
-    private void Ask(Layer layer, PrefillSizes sizes, Tensor miss, Tensor missed, Tensor reads)
+    private void Ask(Layer layer, PrefillArguments.Sizes sizes, Tensor miss, Tensor missed, Tensor reads)
     {
         var arguments = default(KernelArguments);
         foreach (var tensor in (ReadOnlySpan<Tensor?>)[layer.Queries, layer.Blocks, layer.Landmarks, miss, angles, missed, reads, Dropped])
@@ -145,7 +144,7 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     /// <summary>Scans landmarks and chooses, so many queries at a time that their scores have room: [H / sharing, choices, k] int32.</summary>
-    private Tensor Choose(Layer layer, PrefillSizes sizes, Tensor? reads)
+    private Tensor Choose(Layer layer, PrefillArguments.Sizes sizes, Tensor? reads)
     {
         // Where choices end by mass it is they that tell.
         var who = enough < 1 ? null : reads;
@@ -158,7 +157,8 @@ internal sealed class CudaPrefill : IDisposable
             using var part = NewDisposeScope();
             to = PartEnd(from, sizes);
             var (first, last) = (WindowOf(from), WindowOf(to - 1));
-            var at = new PrefillPart { From = from, To = to, FirstWindow = first, Stride = HopperShape.Over(Memory(last), PrefillShape.Rows) * PrefillShape.Rows };
+            var stride = HopperShape.Over(Memory(last), PrefillShape.Rows) * PrefillShape.Rows;
+            var at = new PrefillArguments.Part { From = from, To = to, FirstWindow = first, Stride = stride };
             var scores = empty([sizes.Heads, to - from, at.Stride], ScalarType.Float32, device);
             var maxima = empty([sizes.Heads, to - from, at.Stride / PrefillShape.Eight], ScalarType.Float32, device);
             var totals = empty([sizes.Heads, to - from], ScalarType.Float32, device);
@@ -194,7 +194,7 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     /// <summary>Where a part of the queries ends: at a window's border if it can, and always where a window chooses together.</summary>
-    private int PartEnd(int from, PrefillSizes sizes)
+    private int PartEnd(int from, PrefillArguments.Sizes sizes)
     {
         var room = ScoreBytes / ((long)sizes.Heads * Memory(windows - 1) * sizeof(float));
         if (room >= queries - from) return queries;
@@ -206,7 +206,8 @@ internal sealed class CudaPrefill : IDisposable
 
     /// <summary>Has blocks gather the queries of some heads that chose them, and reads windows.</summary>
     private void Read(
-        Layer layer, PrefillSizes sizes, Tensor? chosen, Tensor? reads, Tensor? missed, Tensor output, Tensor? gates, Pairs pairs, int heads)
+        Layer layer, PrefillArguments.Sizes sizes, Tensor? chosen, Tensor? reads, Tensor? missed, Tensor output, Tensor? gates,
+        PrefillArguments.Pairs pairs, int heads)
     {
         var device = layer.Queries.device;
         var module = Module("landmark_prefill.cu");
@@ -218,7 +219,7 @@ internal sealed class CudaPrefill : IDisposable
             var (counts, starts, tileStarts) = (zeros([pairs.Lists], ScalarType.Int32, device), Room(pairs.Lists + 1), Room(pairs.Lists + 1));
             var (cursors, tileList, entries) = (Room(pairs.Lists), Room(3 * tiles), Room(pairs.Count));
             var lists = Module("landmark_prefill_lists.cu");
-            void Launch(CudaKernel kernel, LaunchShape launch, ReadOnlySpan<Tensor?> tensors, PrefillSizes? by, Pairs of)
+            void Launch(CudaKernel kernel, LaunchShape launch, ReadOnlySpan<Tensor?> tensors, PrefillArguments.Sizes? by, PrefillArguments.Pairs of)
             {
                 var arguments = default(KernelArguments);
                 foreach (var tensor in tensors)
@@ -246,7 +247,7 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     /// <summary>What every head and query has read of the choices, [H, T, k] int64.</summary>
-    private Tensor Everyones(Tensor chosen, Tensor? reads, PrefillSizes sizes)
+    private Tensor Everyones(Tensor chosen, Tensor? reads, PrefillArguments.Sizes sizes)
     {
         var wide = chosen.to(ScalarType.Int64);
         if (sizes.PerWindow != 0)
@@ -255,12 +256,12 @@ internal sealed class CudaPrefill : IDisposable
         return reads is null ? wide : wide.masked_fill(arange(topK, device: chosen.device) >= reads.unsqueeze(-1), -1);
     }
 
-    private PrefillSizes Sizes(Layer layer, bool tied)
+    private PrefillArguments.Sizes Sizes(Layer layer, bool tied)
     {
         ReadOnlySpan<long> q = Aten.Strides(layer.Queries), marks = Aten.Strides(layer.Landmarks);
         var (heads, groups) = ((int)layer.Queries.shape[0], (int)layer.Landmarks.shape[0]);
         var perWindow = selection == SelectionMode.PerHead;
-        return new PrefillSizes
+        return new PrefillArguments.Sizes
         {
             Heads = heads,
             Groups = groups,
@@ -332,25 +333,4 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     private sealed record Layer(Tensor Queries, Tensor Blocks, Tensor Landmarks);
-
-    // As the kernels' structures lie: in order, each field at a multiple of its size.
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PrefillSizes
-    {
-        public int Heads, Groups, Queries, TopK, ChosenHeads, PerWindow, Choices, Tied, InMemory, WindowBlocks, Before;
-        public long QueryHead, QueryPosition, LandmarkGroup;
-        public float Scale, Enough, Cutoff;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PrefillPart
-    {
-        public int From, To, FirstWindow, Stride;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Pairs
-    {
-        public int FirstHead, Count, Lists, MostBlocks;
-    }
 }
