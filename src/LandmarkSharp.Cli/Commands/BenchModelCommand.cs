@@ -51,11 +51,12 @@ internal sealed class BenchModelCommand : LandmarkCommand
             Attention = attention.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType))) with { HostBlocks = parsed.GetValue(hostBlocks) },
         };
         var timing = new ModelBenchmark(on).Run(shape, length, count, cancel);
-        output.Table(["parameters", "tokens", "ms a token", "attention", "its share", "cache on card", "on host"],
+        output.Line($"{timing.Parameters / 1e6:N0} M parameters after {timing.Tokens:N0} tokens, on {on}");
+        output.Table(["ms a token", "of it attention", "its share", "cache on card", "on host"],
         [
             [
-                $"{timing.Parameters / 1e6:N0} M", $"{timing.Tokens:N0}", $"{timing.Seconds * 1e3:N2}", $"{timing.AttentionSeconds * 1e3:N2}",
-                $"{timing.AttentionSeconds / timing.Seconds:P0}", Gigabytes(timing.CardCacheBytes), Gigabytes(timing.HostCacheBytes),
+                $"{timing.Seconds * 1e3:N2}", $"{timing.AttentionSeconds * 1e3:N2}", $"{timing.AttentionSeconds / timing.Seconds:P0}",
+                Gigabytes(timing.CardCacheBytes), Gigabytes(timing.HostCacheBytes),
             ],
         ]);
         if (timing.CardBytes is { } taken) output.Line($"Memory of the card in all: {Gigabytes(taken)}.");
