@@ -185,7 +185,8 @@ DEVICE float gate_logit(const Inside& a, int place) {
 
 // A row's gate while its blocks go by: the greatest logit so far, and the sum relative to it.
 struct Gate {
-    float greatest = -infinity(), sum = 0;
+    float greatest, sum;
+    DEVICE Gate() : greatest(-infinity()), sum(0) {}
     DEVICE float raise(float logit) {
         const float most = larger(greatest, logit), keep = most == -infinity() ? 1 : power_of_2(greatest - most);
         greatest = most;
