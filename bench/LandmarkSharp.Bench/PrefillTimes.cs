@@ -65,11 +65,20 @@ internal static class PrefillTimes
         var dense = Median(() => HopperAttention.Forward(turned, keys, values, new(new(positions, positions, Length, Length), 1 / Math.Sqrt(width))).Output.Dispose());
         Console.WriteLine($"{name}, head {width}, {positions:N0} positions: dense {dense:F2} ms");
         foreach (var mode in new[] { SelectionMode.PerTokenAndHead, SelectionMode.PerTokenAndGroup, SelectionMode.PerToken, SelectionMode.PerHead })
+            Retrieve(new RetrievalOptions { TopK = topK, Selection = mode }, $"{mode}");
+        var each = new RetrievalOptions { TopK = topK, Selection = SelectionMode.PerTokenAndHead };
+        foreach (var cutoff in new[] { 0, 0.1, 0.3, 1 }) Retrieve(each with { MissCutoff = cutoff }, $"cut-off {cutoff}");
+        foreach (var mass in new[] { 0.9, 0.5 }) Retrieve(each with { Mass = mass }, $"mass {mass}");
+
+        void Retrieve(RetrievalOptions options, string what)
         {
-            var options = new RetrievalOptions { TopK = topK, Selection = mode };
+            using var scope = NewDisposeScope();
+            var miss = options.MissCutoff is null ? null : randn([groups, width], q.dtype, q.device) * 2;
             using var prefill = new CudaPrefill(0, options.WindowBlocks, 0, positions, Length, rotary, options, q.dtype, q.device);
-            var time = Median(() => prefill.Attend(q, blocks, landmarks, tied: false, account: false).Output.Dispose());
-            Console.WriteLine($"    k {topK,2} {mode,-17} {time,8:F2} ms, {dense / time:F1} x");
+            var time = Median(() => prefill.Attend(q, blocks, landmarks, tied: false, account: false, miss).Output.Dispose());
+            using var chosen = prefill.Attend(q, blocks, landmarks, tied: false, miss: miss).Chosen;
+            using var read = chosen?.ge(0).sum();
+            Console.WriteLine($"    k {topK,2} {what,-17} {time,8:F2} ms, {dense / time:F1} x, {read?.item<long>() / (double)(q.shape[0] * positions):F2} blocks read");
         }
     }
 

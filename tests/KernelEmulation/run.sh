@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{backward_*.cuh,decode*.cuh,gates.cuh,mma_*.cuh,prefill.cuh,random.cuh,landmark_*.cu} "$work"
+cp ./*.h ./*.cpp ../../src/LandmarkSharp/Attention/Cuda/{backward_*.cuh,decode*.cuh,gates.cuh,mass.cuh,mma_*.cuh,prefill.cuh,random.cuh,landmark_*.cu} "$work"
 for header in common hopper wgmma shared; do echo '#include "emulation.h"' > "$work/$header.cuh"; done
 check() { # a program of this folder, what it is compiled for, cases
   clang++-19 -std=c++20 -O2 -Wno-unknown-pragmas -Wno-pass-failed -DELEMENT=bf16 $2 "$work/$1.cpp" -o "$work/$1"
@@ -53,14 +53,22 @@ check backward_mma "$(tiles 16 2 4 8 1 4) $(keys 4 1 64 2)" "2 2 100 100 1" "1 1
 check backward_mma "$(tiles 64 129 4 80 2 1) $(keys 4 1 64 2) -DLATE=1" "1 1 400 300 7"
 check backward_mma "$(tiles 144 51 8 64 1 1) $(keys 4 2 32 1) -DLATE=1" "1 1 200 200 7"
 check backward_mma "$(tiles 16 200 4 112 2 1) $(keys 4 1 64 2) -DPACKED=1 -DCHOICE=1 -DDROPOUT=1" "2 1 900 800 200 2"
-# groups, units on the same keys, tokens, k, heads that share a choice, ties, keys in shared memory, blocks and place of two sequences
+# groups, units on the same keys, tokens, k, heads that share a choice, ties, keys in shared memory, blocks and place of two sequences,
+# a context-miss token's cut-off or -1, the mass where choices end or 1
 check decode "-DHEAD_DIM=128 -DSHARED_HEADS=4" "2 1 15 4 4 0 1 300 37 20 3" "1 2 15 4 8 1 0 100 2 63 15" "2 1 63 16 8 0 1 2500 16 200 0" "1 1 7 40 4 2 1 1500 41 0 9"
 check decode "-DHEAD_DIM=80 -DSHARED_HEADS=1" "3 1 50 8 1 0 1 90 0 7 50" "2 4 7 16 1 0 0 350 390 17 8" "1 2 129 256 1 0 1 400 300 17 400" "1 1 3 5 1 2 1 1023 6 3 2"
 check decode "-DHEAD_DIM=88 -DSHARED_HEADS=7" "1 1 20 3 7 0 1 150 3 20 21"
 check decode "-DHEAD_DIM=64 -DSHARED_HEADS=8" "1 2 16 6 16 0 1 120 700 50 1"
 check decode "-DHEAD_DIM=256 -DSHARED_HEADS=3" "1 1 256 2 3 0 1 40 50 1000 255"
 check decode "-DHEAD_DIM=16 -DSHARED_HEADS=2" "20 1 5 4 40 0 1 70 30 3 17"
+check decode "-DHEAD_DIM=32 -DSHARED_HEADS=4" "2 1 7 3 4 0 1 60 5 20 3 0.3" "1 2 7 3 8 0 1 40 2 31 7 0.4" "2 1 7 3 4 1 1 50 0 20 3 0.2" "2 1 7 3 4 0 0 60 5 20 3 9" "2 1 7 8 4 0 1 60 5 20 3 -1 0.6" "1 2 7 20 8 0 0 40 2 31 7 -1 0.8" "2 1 7 8 4 2 1 50 0 20 3 -1 0.4" "1 1 7 8 4 1 1 50 8 20 3 -1 0.5"
+check decode "-DHEAD_DIM=80 -DSHARED_HEADS=1" "1 4 50 5 1 0 1 40 9 17 108 0.4" "1 3 7 3 3 2 1 40 0 17 8 0.3" "1 3 7 40 1 0 1 70 9 17 8 -1 0.9"
 check prefill "-DHEAD_DIM=128 -DBLOCK=64 -DKEEP=1" "2 1 4 1 0 0 3 0 400 1000" "1 4 2 0 0 9 2 70 150 100" "1 2 3 2 0 70 3 0 40 30" "2 1 5 3 0 3 1 30 200 90" "1 1 20 1 1 66 1 3 70 1000"
 check prefill "-DHEAD_DIM=64 -DBLOCK=51 -DKEEP=3" "1 2 70 0 0 90 3 20 100 64" "1 1 3 1 0 0 2 0 120 33"
 check prefill "-DHEAD_DIM=80 -DBLOCK=7 -DKEEP=1" "2 2 4 0 1 150 4 5 130 50" "1 3 6 3 1 40 3 0 90 10" "1 2 4 2 1 30 5 34 2 10" "1 2 3 3 0 5 2 20 60 30"
 check prefill "-DHEAD_DIM=16 -DBLOCK=256 -DKEEP=1" "1 2 2 0 0 4 2 300 260 100"
+# with a context-miss token, or choices that end by mass
+check prefill "-DHEAD_DIM=32 -DBLOCK=16 -DKEEP=1" "2 1 3 1 0 0 3 0 90 1000 0.3" "1 4 2 0 0 9 2 20 40 30 0.4" "1 2 3 2 1 20 3 0 40 30 0.3" "2 1 5 3 0 3 1 3 40 30 0.6" "1 2 3 0 0 5 2 7 60 30 9" "2 1 8 1 0 0 3 0 90 1000 -1 0.6" "1 4 8 0 0 9 2 20 40 30 -1 0.5" "1 2 6 2 1 40 3 0 40 30 -1 0.4" "2 1 5 3 0 3 1 3 40 30 -1 0.3" "1 2 4 3 0 30 2 3 60 30 -1 0.4"
+check prefill "-DHEAD_DIM=128 -DBLOCK=64 -DKEEP=1" "1 2 3 0 0 6 1 10 80 1000 0.4" "1 2 6 1 0 9 1 10 80 1000 -1 0.6"
+check prefill "-DHEAD_DIM=16 -DBLOCK=51 -DKEEP=3" "1 2 70 0 0 90 3 20 30 64 -1 0.8" "1 1 66 1 0 80 3 100 20 64 0.4"
+check prefill "-DHEAD_DIM=16 -DBLOCK=256 -DKEEP=1 -DLATE=1" "1 2 2 0 0 4 2 300 130 100 0.5"

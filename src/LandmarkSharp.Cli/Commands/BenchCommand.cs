@@ -11,10 +11,12 @@ internal static class BenchCommand
         new BenchDecodeCommand(),
         new BenchIndexCommand(),
         new BenchKernelsCommand(),
+        new BenchModelCommand(),
         new BenchTrainingCommand(),
         new HelpWithExamples(
             "landmark bench attention", "landmark bench attention --tokens 4096 --backward", "landmark bench decode",
             "landmark bench index --text book.txt",
-            "landmark bench kernels --device cuda", "landmark bench training --recipe recipe.json --device cuda").Option,
+            "landmark bench kernels --device cuda", "landmark bench model --host-blocks --device cuda",
+            "landmark bench training --recipe recipe.json --device cuda").Option,
     };
 }

@@ -25,6 +25,11 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         Description = "Key-value heads for which a context-miss token drops the retrieval; no such token when not given.",
         HelpName = "N",
     };
+    private readonly Option<double?> mass = new("--mass")
+    {
+        Description = "Reads fewer than k blocks where fewer have this share of the landmarks' mass; of sharp queries.",
+        HelpName = "X",
+    };
     private readonly Option<bool> hostBlocks = new("--host-blocks") { Description = "Keys and values lie in this machine's memory, pinned, and a card reads them over the bus." };
     private readonly Option<int> repeats = BenchOptions.Number("--repeats", 200, "Steps that are measured; on a GPU their average counts, on the CPU their median.");
     private readonly Option<bool> noDense = new("--no-dense") { Description = "Leave out libtorch's attention over all positions." };
@@ -34,11 +39,11 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         : base(
             "decode", "Measures a new token's attention in one layer beside libtorch's over all positions.",
             "bench decode", "bench decode --tokens 4096 32768 --heads 8 --kv-heads 2 --head-dim 64 --json",
-            "bench decode --tokens 131072 --dropped 4", "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
+            "bench decode --tokens 131072 --dropped 4", "bench decode --tokens 131072 --mass 0.9", "bench decode --tokens 32768 131072 1048576 --dtype bfloat16 --device cuda")
     {
         Options.Add(tokens);
         shape.AddTo(this);
-        foreach (var option in (IEnumerable<Option>)[blockType, hostBlocks, dropped, repeats, noDense])
+        foreach (var option in (IEnumerable<Option>)[blockType, hostBlocks, dropped, mass, repeats, noDense])
             Options.Add(option);
         device.AddTo(this);
     }
@@ -51,6 +56,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
         var asked = shape.Read(parsed, ModelOptions.BlockType(parsed.GetValue(blockType))) with
         {
             Dropped = parsed.GetValue(dropped),
+            Mass = parsed.GetValue(mass),
             HostBlocks = parsed.GetValue(hostBlocks),
         };
         var benchmark = new DecodeBenchmark(on);
@@ -69,6 +75,8 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             }));
         var peaks = string.Join(", ", timings.Select(t => $"{t.Retrieved.PeakBandwidth / 1e9:N0}"));
         output.Line($"Peak: {peaks} GB/s, by the sum of a large tensor; on the CPU read in turns with the steps.");
+        if (asked.Mass is not null)
+            output.Line($"Read: {string.Join(", ", timings.Select(t => $"{t.BlocksRead:F1}"))} blocks of {asked.TopK} for each key-value head.");
         output.Event(new
         {
             device = on.ToString(),
@@ -82,6 +90,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
             block_type = parsed.GetValue(blockType) ?? shape.Type(parsed),
             host_blocks = asked.HostBlocks,
             dropped = asked.Dropped,
+            mass = asked.Mass,
             repeats = count,
             timings = timings.Select(t => new
             {
@@ -92,6 +101,7 @@ internal sealed class BenchDecodeCommand : LandmarkCommand
                 gb_per_second = t.Retrieved.Bandwidth / 1e9,
                 peak_gb_per_second = t.Retrieved.PeakBandwidth / 1e9,
                 percent_of_peak = 100 * t.Retrieved.OfPeak,
+                blocks_read = t.BlocksRead,
                 dense_microseconds = t.Dense?.Seconds * 1e6,
                 dense_gb_per_second = t.Dense?.Bandwidth / 1e9,
             }),

@@ -59,12 +59,15 @@ public sealed record RetrievalOptions
     /// <summary>
     /// The share of the landmarks' softmax, above 0, after which a query chooses no more blocks: the highest ones until they have it, as many
     /// as the one needs that needs most where a choice is shared, and <see cref="TopK"/> at most (landmark-attention.md 3.3). Null or 1
-    /// for k always. With it, a card computes by torch operators.
+    /// for k always.
     /// </summary>
     public double? Mass { get; init; }
 
     /// <summary>Whether <see cref="Mass"/> says how many blocks are read.</summary>
     internal bool EndsByMass => Mass < 1;
+
+    /// <summary>What a sum is compared with: from 1 on no choice ends before k.</summary>
+    internal double Enough => EndsByMass ? BlockSelection.EnoughOf(Mass!.Value) : 1;
 
     /// <summary>Who shares a choice.</summary>
     public SelectionMode Selection { get; init; } = SelectionMode.PerTokenAndGroup;
@@ -108,7 +111,7 @@ public sealed record RetrievalOptions
 
     /// <summary>
     /// The mass of the context-miss token below which a query and head retrieve nothing (the paper's appendix D, landmark-attention.md 1.7);
-    /// 0 retrieves always, 1 never. Null for a model without such a token. With it, a card computes by torch operators.
+    /// 0 retrieves always, 1 never. Null for a model without such a token.
     /// </summary>
     public double? MissCutoff { get; init; }
 

@@ -20,9 +20,12 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 
     /// <summary>
     /// Queries, heads counted, that retrieved nothing though there were blocks: the context-miss token had less than the cut-off. Null for
-    /// a model without one.
+    /// a model without one, and where a card reads and nobody asks for blocks and gates.
     /// </summary>
     public long? Dropped { get; init; }
+
+    /// <summary>With a context-miss token, queries, heads counted, that have blocks before their window, whether they retrieve or not.</summary>
+    internal long Retrievals { get; init; }
 
     /// <summary>
     /// [H, T, k', ℓ]: how the gates are divided among the blocks' tokens; null where nobody asked or nothing was chosen, and where a card
@@ -42,7 +45,7 @@ public delegate void BlocksChosen(ReadOnlySpan<long> blocks);
 /// </summary>
 public sealed class RetrievedAttention : IDisposable
 {
-    private readonly int inMemory, forgotten, keys, queries, length;
+    private readonly int inMemory, forgotten, keys, queries, length, window;
     private readonly Rotary rotary;
     private readonly ScalarType type, blockType;
     private readonly Device device;
@@ -83,7 +86,7 @@ public sealed class RetrievedAttention : IDisposable
         var kept = Math.Min(inMemory, options.KeepBlocks ?? inMemory);
         forgotten = inMemory - kept;
         var whole = (keys + length - 1) / length;
-        var window = Math.Min(windowBlocks ?? whole, whole);
+        window = Math.Min(windowBlocks ?? whole, whole);
         several = keys > (long)window * length;
         if (several && !SpansWindows(options, rotary.HeadDim, length, type, this.device))
             throw new LandmarkException(
@@ -91,7 +94,6 @@ public sealed class RetrievedAttention : IDisposable
         blockType = BlockType.Of(options, type, this.device);
         LandmarkIndexes.Check(options, type, this.device);
         if (CpuRetrieval.Serves(options, type, this.device)) kernel = new CpuRetrieval(kept, keys, queries, length, rotary, options);
-        else if (options.MissCutoff is not null) reference = Reference(kept, options);
         else if (!several && CudaRetrieval.Serves(options, keys, queries, length, rotary.HeadDim, type, this.device))
             decode = new CudaRetrieval([new DecodePlace(kept, keys)], length, rotary, options, type, this.device);
         else if (CudaPrefill.Serves(options, rotary.HeadDim, length, type, this.device))
@@ -102,9 +104,12 @@ public sealed class RetrievedAttention : IDisposable
     /// <summary>What computes: the CPU's kernel, the CUDA kernels or the reference.</summary>
     internal string Backend => kernel is not null ? "CPU" : reference is null ? "CUDA" : "Reference";
 
+    /// <summary>[1] int32: on a card, <see cref="Retrieved.Dropped"/> of all layers so far; null elsewhere and where nothing is dropped.</summary>
+    internal Tensor? DroppedOnCard => decode is not null ? decode.Dropped : prefill?.Dropped;
+
     /// <summary>Whether one instance takes queries of several windows at once. Where blocks are forgotten, each window forgets others.</summary>
     public static bool SpansWindows(RetrievalOptions options, int headDim, int length, ScalarType type, Device device) =>
-        options is { KeepBlocks: null, MissCutoff: null } && CudaPrefill.Serves(options, headDim, length, type, device);
+        options.KeepBlocks is null && CudaPrefill.Serves(options, headDim, length, type, device);
 
     /// <summary>One layer's attention over a piece of text.</summary>
     /// <param name="q">[H, T, d], not rotated, not scaled.</param>
@@ -128,6 +133,19 @@ public sealed class RetrievedAttention : IDisposable
     {
         Check(q, blocks, landmarks, scales);
         Check(miss, blocks);
+        var read = AttendKept(index, q, blocks, landmarks, tied, scales, account, miss, choosing);
+        if (cutoff is null) return read;
+        // Those in the first window of a text have nothing before them.
+        var remembering = inMemory > 0 ? queries : Math.Clamp(keys - (window * length), 0, queries);
+        read = read with { Retrievals = Aten.Sizes(q)[0] * remembering };
+        return DroppedOnCard is null || !account ? read : read with { Dropped = DroppedOf(read) };
+    }
+
+    /// <summary>Attention where the blocks that are forgotten are not there.</summary>
+    private Retrieved AttendKept(
+        ILandmarkIndex? index, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss,
+        BlocksChosen? choosing)
+    {
         if (forgotten == 0) return Read(q, blocks, landmarks, tied, scales, account, miss, index, choosing);
         using var scope = NewDisposeScope();
         var held = Needed - forgotten;
@@ -180,8 +198,16 @@ public sealed class RetrievedAttention : IDisposable
     private Retrieved Read(
         Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales, bool account, Tensor? miss, ILandmarkIndex? index,
         BlocksChosen? choosing) =>
-        kernel?.Attend(q, blocks, landmarks, tied, scales, miss, index, choosing) ?? decode?.Attend(q, blocks, landmarks, tied)
-            ?? prefill?.Attend(q, blocks, landmarks, tied, account) ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss, choosing);
+        kernel?.Attend(q, blocks, landmarks, tied, scales, miss, index, choosing) ?? decode?.Attend(q, blocks, landmarks, tied, miss)
+            ?? prefill?.Attend(q, blocks, landmarks, tied, account, miss)
+            ?? reference!.Attend(q, blocks, landmarks, tied, scales, miss, choosing);
+
+    private static long DroppedOf(Retrieved read)
+    {
+        if (read.Chosen is not { } chosen) return 0;
+        using var scope = NewDisposeScope();
+        return read.Retrievals - chosen.select(2, 0).ge(0).sum().item<long>();
+    }
 
     private ReferenceRetrieval Reference(int kept, RetrievalOptions options) =>
         new(kept, BlockLayout.Regular(keys, queries, length, length, device), rotary, options, type);

@@ -19,6 +19,12 @@ public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int T
     /// <summary>With a context-miss token, key-value heads for which it drops the retrieval; null without one.</summary>
     public int? Dropped { get; init; }
 
+    /// <summary>
+    /// The share of the landmarks' mass at which a choice ends, <see cref="RetrievalOptions.Mass"/>. Queries are then sharp: by those of
+    /// normal numbers, which see all blocks nearly alike, none would end.
+    /// </summary>
+    public double? Mass { get; init; }
+
     /// <summary>Whether keys and values lie in this machine's memory, <see cref="RetrievalOptions.HostBlocks"/>.</summary>
     public bool HostBlocks { get; init; }
 
@@ -43,8 +49,9 @@ public sealed record DecodeCase(int Heads, int KeyValueHeads, int HeadDim, int T
 /// <param name="Tokens">Positions that are held, landmarks counted.</param>
 /// <param name="Backend">What computed retrieved attention.</param>
 /// <param name="Retrieved">Retrieved attention's time, and what it must read: landmarks, the blocks chosen, the window.</param>
+/// <param name="BlocksRead">Blocks before the window that were read for a key-value head, on average.</param>
 /// <param name="Dense">libtorch's attention over all positions, and what that must read; null when it was not measured.</param>
-public sealed record DecodeTiming(int Tokens, string Backend, StepTime Retrieved, StepTime? Dense);
+public sealed record DecodeTiming(int Tokens, string Backend, StepTime Retrieved, double BlocksRead, StepTime? Dense);
 
 /// <summary>
 /// Measures what a new token's attention costs in one layer, beside libtorch's attention over everything. Layers have landmarks
@@ -56,6 +63,7 @@ public sealed class DecodeBenchmark(Device device)
 {
     private const long BeyondCaches = 512L << 20;       // bytes that a round over the layers reads
     private const int MostLayers = 64;
+    private const float SharpQueries = 8;
 
     private readonly StepClock clock = new(device);
 
@@ -77,6 +85,7 @@ public sealed class DecodeBenchmark(Device device)
         {
             TopK = shape.TopK,
             BlockType = shape.Blocks,
+            Mass = shape.Mass,
             MissCutoff = shape.Dropped is null ? null : 0.5,
         }.Checked();
         var rotary = new RotaryScaling().Create(width);
@@ -85,34 +94,49 @@ public sealed class DecodeBenchmark(Device device)
         var size = type == ScalarType.Float32 ? 4L : 2;
         var kept = BlockType.Of(options, type, device);
         long Bytes(long positions) => 2 * positions * BlockType.RowBytes(kept, width);      // keys and values of a head
-        var remembered = (inMemory * width * size) + Bytes(Math.Min(shape.TopK, inMemory) * (length - 1L));
-        var read = ((groups - (shape.Dropped ?? 0)) * remembered) + (groups * Bytes(window));
-        var layers = (int)Math.Clamp(BeyondCaches / read, 1, Math.Min(MostLayers, repeats));
+        var scanned = (groups - (shape.Dropped ?? 0L)) * inMemory * width * size;
+        var most = (groups - (shape.Dropped ?? 0L)) * Bytes(Math.Min(shape.TopK, inMemory) * (length - 1L));
+        var layers = (int)Math.Clamp(BeyondCaches / (scanned + most + (groups * Bytes(window))), 1, Math.Min(MostLayers, repeats));
         Tensor Make(params long[] sizes) => randn(sizes, type, device);
-        Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width))];
+        Tensor[] queries = [.. Enumerable.Range(0, layers).Select(_ => Make(heads, 1, width) * (shape.Mass is null ? 1 : SharpQueries))];
         var toMiss = window + ((long)Math.Min(inMemory, Math.Min(shape.TopK, inMemory) + 1) * length);
         Tensor[]? miss = shape.Dropped is { } dropped
             ? [.. queries.Select(q => MissKeys(rotary.Rotate(q, tensor(toMiss, device: device)), groups, dropped))] : null;
         Tensor[] landmarks = [.. Enumerable.Range(0, layers).Select(_ => Make(groups, all, width))];
         StepTime time;
+        double blocksRead;
         var own = all - inMemory;
         long[] held = [all + (own * layers), groups, 2, length - 1, width];
         using (var scales = kept == ScalarType.Int8 ? rand(held[..4], ScalarType.Float32, device) : null)
         using (var storage = shape.HostBlocks ? BlockStorage.On(device, new BlockShape(groups, length - 1, width, type, kept), onHost: true) : null)
         using (var blocks = storage is not null ? Filled(storage, held) : scales is null ? randn(held, kept, device) : randint(-127, 128, held, kept, device))
         {
+            // Another place for each layer: its window is another.
+            Retrieved Layer(int i)
+            {
+                Tensor Of(Tensor x) => x.narrow(0, own * i, all);
+                return attention.Attend(
+                    queries[i], Of(blocks), landmarks[i], tied: false, scales is null ? null : Of(scales), account: false, miss: miss?[i]);
+            }
+            blocksRead = Enumerable.Range(0, layers).Average(i => BlocksRead(Layer(i), groups));
+            var read = scanned + (long)(groups * blocksRead * Bytes(length - 1)) + (groups * Bytes(window));
             time = clock.Measure(repeats, read, i =>
             {
                 using var step = NewDisposeScope();
-                // Another place for each layer: its window is another.
-                Tensor Layer(Tensor x) => x.narrow(0, own * (i % layers), all);
-                attention.Attend(
-                    queries[i % layers], Layer(blocks), landmarks[i % layers], tied: false, scales is null ? null : Layer(scales), miss: miss?[i % layers]);
+                Layer(i % layers);
             }, blocks);
         }
         cancel.ThrowIfCancellationRequested();
         var everything = 2L * tokens * groups * width * size;
-        return new DecodeTiming(tokens, attention.Backend, time, dense ? Dense(shape, tokens, repeats, everything) : null);
+        return new DecodeTiming(tokens, attention.Backend, time, blocksRead, dense ? Dense(shape, tokens, repeats, everything) : null);
+    }
+
+    /// <summary>Blocks that a layer's token read for a key-value head, on average: heads that share one choose together.</summary>
+    private static double BlocksRead(Retrieved read, int groups)
+    {
+        if (read.Chosen is not { } chosen) return 0;
+        using var scope = NewDisposeScope();
+        return chosen.view(groups, -1, chosen.shape[2]).ge(0).any(1).sum().item<long>() / (double)groups;
     }
 
     /// <summary>Random blocks where the storage keeps them.</summary>

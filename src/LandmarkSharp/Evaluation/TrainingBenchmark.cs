@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Evaluation;
 
 /// <summary>What a step of training costs.</summary>
-/// <param name="Parameters">Of the model.</param>
+/// <param name="Parameters">Of the model, those of an adapter counted.</param>
+/// <param name="Trained">Of those, the ones that training changes.</param>
 /// <param name="Positions">That a step trains on, landmarks counted.</param>
 /// <param name="Seconds">Of a step, on average.</param>
 /// <param name="Flops">Operations that a step asks for, <see cref="ModelWork.FlopsPerPosition"/>.</param>
@@ -18,7 +19,7 @@ namespace LandmarkSharp.Evaluation;
 /// </param>
 /// <param name="Parts">Where a step's time goes, each part waited for.</param>
 public sealed record TrainingTiming(
-    long Parameters, long Positions, double Seconds, double Flops, double? Peak, long Bytes, TrainingParts Parts)
+    long Parameters, long Trained, long Positions, double Seconds, double Flops, double? Peak, long Bytes, TrainingParts Parts)
 {
     /// <summary>Positions a second.</summary>
     public double PositionsPerSecond => Positions / Seconds;
@@ -33,7 +34,10 @@ public sealed record TrainingTiming(
 /// <param name="Optimizer">Their norm, and AdamW.</param>
 public sealed record TrainingParts(double Forward, double Backward, double Optimizer);
 
-/// <summary>Times a recipe's training steps as the trainer makes them, with random weights and random tokens.</summary>
+/// <summary>
+/// Times a recipe's training steps as the trainer makes them, with random weights and random tokens; of one with an adapter, beside a
+/// made-up model of the recipe's shapes.
+/// </summary>
 public static class TrainingBenchmark
 {
     private const int Tokens = 1 << 20, DocumentTokens = 1000;
@@ -44,20 +48,19 @@ public static class TrainingBenchmark
     /// <param name="steps">Steps that are measured.</param>
     /// <param name="device">Where.</param>
     /// <param name="cancel">Stops after the step at hand.</param>
-    /// <exception cref="LandmarkException">The recipe cannot be trained, or adapts a model that is there.</exception>
+    /// <exception cref="LandmarkException">The recipe cannot be trained.</exception>
     public static TrainingTiming Run(TrainingOptions recipe, int vocabulary, int steps, Device device, CancellationToken cancel = default)
     {
         recipe.Checked();
-        if (recipe.Lora is not null)
-            throw new LandmarkException("The recipe has lora, and the model that it would adapt is not here; take the field out to measure it.");
-        var (stage, type, config) = (recipe.Stages[0], recipe.Compute(device), recipe.Model(vocabulary, null, "random"));
+        var (stage, type) = (recipe.Stages[0], recipe.Compute(device));
+        var config = recipe.Model(vocabulary, null, "random") with { Lora = recipe.Lora };
         var onCard = device.type == DeviceType.CUDA;
         if (onCard) zeros(1, device: device).Dispose();     // what a card takes before anything is on it does not count
         var before = ProcessMemory.CardBytes(device);
 
         using var model = Checkpoint.Create(config, device, type, recipe.Seed);
-        foreach (var parameter in model.Parameters.Values) parameter.requires_grad_();
-        using var optimizer = new AdamW(model.Parameters, recipe);
+        foreach (var parameter in model.Trainable.Values) parameter.requires_grad_();
+        using var optimizer = new AdamW(model.Trainable, recipe);
         using var gradients = new StepGradients(model, [], recipe);
         using var loss = new LanguageModelLoss(model, recipe.GroupDropout, recipe.RecomputeLayers, recipe.ContextMiss, recipe.Dropout);
         using var batches = new BatchPrefetcher(Maker(recipe, stage, config, vocabulary), pinned: onCard);
@@ -68,7 +71,7 @@ public static class TrainingBenchmark
         var bytes = ProcessMemory.CardBytes(device) - before ?? ProcessMemory.PeakResidentBytes;
         var positions = (long)stage.Rows * stage.Window * stage.Accumulate;
         return new TrainingTiming(
-            model.Parameters.Values.Sum(p => p.numel()), positions, seconds, ModelWork.FlopsPerPosition(config, stage.Window) * positions,
+            model.ParameterCount, model.Trainable.Values.Sum(p => p.numel()), positions, seconds, ModelWork.FlopsPerPosition(config, stage.Window) * positions,
             ModelWork.Peak([device], type), bytes, parts);
 
         void Train(int count)

@@ -37,10 +37,9 @@ public sealed class RetrievalTrace(int blockTokens, int? keepBlocks = null)
     internal void Add(int layer, Retrieved read)
     {
         Recorder?.Add(layer, read);
-        var queries = read.Output.shape[0] * read.Output.shape[1];
-        sum.AddRows(queries);
+        sum.AddRows(read.Output.shape[0] * read.Output.shape[1]);
         if (read.Chosen is null) return;
-        if (read.Dropped is { } without) (retrievals, dropped) = (retrievals + queries, dropped + without);
+        if (read.Dropped is { } without) (retrievals, dropped) = (retrievals + read.Retrievals, dropped + without);
         using var scope = NewDisposeScope();
         var chosen = read.Chosen.contiguous().cpu().data<long>();
         var gates = read.Gates!.to(ScalarType.Float32).contiguous().cpu().data<float>();

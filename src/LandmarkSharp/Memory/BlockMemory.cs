@@ -36,6 +36,8 @@ public sealed class BlockMemory(
     private readonly bool spans = !options.WindowIsCall && RetrievedAttention.SpansWindows(options, rotary.HeadDim, blockLength, type, device);
     private readonly LayerBlocks?[] held = new LayerBlocks?[layers];
     private OpenedBlocks? shared;
+    private long dropped;
+    private Tensor? droppedOnCard;                      // the card's own count, so that nobody waits for it
     private readonly ILandmarkIndex?[] indexes = new ILandmarkIndex?[layers];
     private long reserved;
     private int count;
@@ -55,8 +57,8 @@ public sealed class BlockMemory(
     /// </summary>
     public long Retrievals { get; private set; }
 
-    /// <summary>Those that were dropped, since the context-miss token had less than the cut-off.</summary>
-    public long Dropped { get; private set; }
+    /// <summary>Those that were dropped, since the context-miss token had less than the cut-off. On a card, waits for what is queued.</summary>
+    public long Dropped => dropped + (droppedOnCard?.item<long>() ?? 0);
 
     /// <summary>Positions of a block, its landmark counted, L.</summary>
     internal int BlockLength => blockLength;
@@ -89,12 +91,13 @@ public sealed class BlockMemory(
     /// <param name="count">How many.</param>
     /// <param name="groups">Key-value heads, G.</param>
     /// <param name="fill">Puts a layer's landmark keys, keys and values in their places; there is room for them.</param>
-    internal void StartAfter(long count, long groups, Action<int, LayerBlocks> fill)
+    /// <param name="room">Blocks that there shall be room for besides.</param>
+    internal void StartAfter(long count, long groups, Action<int, LayerBlocks> fill, long room = 0)
     {
         for (var layer = 0; layer < layers; layer++)
         {
             var blocks = held[layer] = Layer(groups, rotary.HeadDim);
-            blocks.Grow(count, 0);
+            blocks.Grow(count + room, 0);
             fill(layer, blocks);
         }
         StartAt(count * blockLength);
@@ -140,8 +143,8 @@ public sealed class BlockMemory(
             if (Observer is not null && ObservesTokens)
                 read = read with { TokenShares = piece.Reading.TokenShares(q.squeeze(0).narrow(1, piece.From, piece.Count), read, blocks.Blocks, blocks.Scales) };
             shared?.End();
-            if (read is { Dropped: { } dropped, Chosen: not null })
-                (Retrievals, Dropped) = (Retrievals + (read.Output.shape[0] * read.Output.shape[1]), Dropped + dropped);
+            Retrievals += read.Retrievals;
+            if (piece.Reading.DroppedOnCard is null && read.Retrievals > 0) dropped += read.Dropped!.Value;
             Observer?.Invoke(layer, read);
             WindowRead?.Invoke();
             return read.Output.transpose(0, 1).MoveToOuterDisposeScope();                   // [T', H, d]: as the next product reads it
@@ -156,6 +159,9 @@ public sealed class BlockMemory(
     /// <inheritdoc/>
     protected override void Finish()
     {
+        foreach (var piece in pieces)
+            if (piece.Reading.DroppedOnCard is { } count)
+                (droppedOnCard ??= zeros([1], ScalarType.Int64, count.device).DetachFromDisposeScope()).add_(count);
         foreach (var d in (IEnumerable<IDisposable?>)[phases, places, .. pieces.Select(p => p.Reading)]) d?.Dispose();
         (phases, places) = (null, null);
         pieces.Clear();
@@ -169,6 +175,8 @@ public sealed class BlockMemory(
         foreach (var layer in held) layer?.Dispose();
         foreach (var index in indexes) index?.Dispose();
         foreach (var key in missKeys ?? []) key.Dispose();
+        droppedOnCard?.Dispose();
+        droppedOnCard = null;
     }
 
     /// <summary>What depends on places alone, made in the first layer and used by all.</summary>

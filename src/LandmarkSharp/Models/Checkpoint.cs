@@ -35,9 +35,12 @@ public static class Checkpoint
         return decoder;
     }
 
-    /// <summary>Makes a model: normal with deviation 0.02, residual projections divided by √(2·layers), norms 1, biases 0.</summary>
+    /// <summary>
+    /// Makes a model: normal with deviation 0.02, residual projections divided by √(2·layers), norms 1, biases 0. Beside an adapter, which
+    /// begins as nothing, weights are frozen.
+    /// </summary>
     /// <param name="config">Shapes and constants.</param>
-    /// <param name="device">Where the parameters go; they are float32.</param>
+    /// <param name="device">Where the parameters go; they are float32, frozen ones of the activations' type or in fewer bits.</param>
     /// <param name="computeType">Type of the activations.</param>
     /// <param name="seed">Equal seeds give equal models.</param>
     /// <exception cref="LandmarkException">The shapes do not fit together.</exception>
@@ -51,8 +54,12 @@ public static class Checkpoint
                 || name.EndsWith("down_proj.weight", StringComparison.Ordinal) || name.EndsWith("c_proj.weight", StringComparison.Ordinal);
             var made = name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape)
                 : shape.Length == 1 ? ones(shape)
-                : randn(shape, generator: random) * (residual ? 0.02 / Math.Sqrt(2.0 * config.Layers) : 0.02);
-            return made.to(device).MoveToOuterDisposeScope();
+                : LoraPair.Beginning(name, shape, random)
+                    ?? (randn(shape, generator: random) * (residual ? 0.02 / Math.Sqrt(2.0 * config.Layers) : 0.02));
+            if (config.Lora?.Quantizes(name) == true)
+                return QuantizedMatrix.Pack(made, config.Lora.BaseBits, device, name).MoveToOuterDisposeScope();
+            var frozen = config.Lora is not null && !LoraOptions.IsAdapter(name);
+            return made.to(frozen ? computeType : ScalarType.Float32, device).MoveToOuterDisposeScope();
         }, computeType);
     }
 

@@ -66,6 +66,16 @@ internal sealed class LoraPair(string name, int inputs, int outputs, LoraOptions
 
     private readonly Tensor a = source(name + A, [options.Rank, inputs]), b = source(name + B, [outputs, options.Rank]);
 
+    /// <summary>A or B as training begins: as PEFT does, A even in a range and B zero.</summary>
+    /// <param name="name">The parameter's.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="random">What draws A.</param>
+    /// <returns>float32, on the CPU; null for another parameter.</returns>
+    public static Tensor? Beginning(string name, long[] shape, Generator random) =>
+        name.EndsWith(A, StringComparison.Ordinal) ? ((rand(shape, generator: random) * 2) - 1) / Math.Sqrt(shape[1])
+        : name.EndsWith(B, StringComparison.Ordinal) ? zeros(shape)
+        : null;
+
     public Tensor Forward(Tensor x) =>
         nn.functional.linear(nn.functional.linear(x, a.to(x.dtype)), b.to(x.dtype)) * options.Scale;
 }

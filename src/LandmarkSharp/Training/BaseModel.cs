@@ -121,9 +121,7 @@ public sealed class BaseModel
         {
             if (name.EndsWith(LandmarkRow.Suffix, StringComparison.Ordinal))
                 return Mean(Rows(name.Replace(LandmarkRow.Suffix, ".weight", StringComparison.Ordinal)));
-            if (name.EndsWith(LoraPair.A, StringComparison.Ordinal))
-                return ((rand(shape, generator: random) * 2) - 1) / Math.Sqrt(shape[1]);     // as PEFT begins
-            if (name.EndsWith(LoraPair.B, StringComparison.Ordinal)) return zeros(shape);
+            if (LoraPair.Beginning(name, shape, random) is { } beginning) return beginning;
             if (!LandmarkRow.Embeddings.Contains(name)) return weights.Get(name, shape);
             var rows = Rows(name);
             return LandmarkRow.Put(rows, model.Landmark!.OwnTokens, Mean(rows));

@@ -113,7 +113,7 @@ public sealed class ContextMissRetrievalTests
         }
     }
 
-    /// <summary>As a card reads: by operators, in 16 bits.</summary>
+    /// <summary>By operators, in 16 bits: as where there is no kernel.</summary>
     [Fact]
     public void SixteenBitsGiveTheSameToTheirPrecision()
     {

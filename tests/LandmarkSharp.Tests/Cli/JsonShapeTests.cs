@@ -193,7 +193,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         foreach (var timing in timings)
         {
             Has(timing, "tokens", "backend", "microseconds", "queueing_microseconds", "gb_per_second",
-                "peak_gb_per_second", "percent_of_peak", "dense_microseconds", "dense_gb_per_second");
+                "peak_gb_per_second", "percent_of_peak", "blocks_read", "dense_microseconds", "dense_gb_per_second");
             Assert.Equal("CPU", timing.GetProperty("backend").GetString());
             Assert.True(timing.GetProperty("microseconds").GetDouble() > 0);
         }
@@ -201,6 +201,12 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var only = Assert.Single(alone.GetProperty("timings").EnumerateArray());
         Assert.Equal("Reference", only.GetProperty("backend").GetString());
         Assert.False(only.TryGetProperty("dense_microseconds", out _));
+        Assert.Equal(2, only.GetProperty("blocks_read").GetDouble());
+        var ending = (await LandmarkTool.Run(
+            "bench", "decode", "--tokens", "900", "--no-dense", "--mass", "0.5", "--heads", "4", "--kv-heads", "4", "--head-dim", "16", "--block", "8",
+            "--top-k", "8", "--repeats", "4", "--device", "cpu", "--json")).Json;
+        Assert.Equal(0.5, ending.GetProperty("mass").GetDouble());
+        Assert.InRange(ending.GetProperty("timings")[0].GetProperty("blocks_read").GetDouble(), 1, 7.9);
     }
 
     [Theory]
@@ -229,7 +235,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         }).ToJson());
         string[] small = ["bench", "training", "--recipe", recipe, "--vocabulary", "90", "--steps", "2", "--device", "cpu", "--json"];
         var told = (await LandmarkTool.Run([.. small, "--rows", "3", "--accumulate", "2"])).Json;
-        Has(told, "device", "threads", "parameters", "rows", "window", "accumulate", "steps", "memory_bytes", "timings");
+        Has(told, "device", "threads", "parameters", "trained", "rows", "window", "accumulate", "steps", "memory_bytes", "timings");
         Assert.Equal((3, 512, 2), (told.GetProperty("rows").GetInt32(), told.GetProperty("window").GetInt32(), told.GetProperty("accumulate").GetInt32()));
         var timings = told.GetProperty("timings").EnumerateArray().ToArray();
         Assert.Equal(["landmark", "plain"], timings.Select(t => t.GetProperty("model").GetString()));
@@ -243,10 +249,16 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
         var alone = (await LandmarkTool.Run([.. small, "--no-plain"])).Json;
         Assert.Equal("landmark", Assert.Single(alone.GetProperty("timings").EnumerateArray()).GetProperty("model").GetString());
 
-        File.WriteAllText(recipe, (TinyRun.Recipe with { Lora = new LoraOptions() }).ToJson());
-        var refused = await LandmarkTool.Run(small);
-        Assert.Equal(1, refused.Code);
-        Assert.Contains("The recipe has lora", refused.Error, StringComparison.Ordinal);
+        (await LandmarkTool.Run([.. small, "--base-bits", "4"])).SaysAsJson("the recipe has no lora");
+        File.WriteAllText(recipe, (TinyRun.Recipe with { Lora = new LoraOptions { Rank = 2 } }).ToJson());
+        foreach (var bits in (int[])[16, 8, 4])
+        {
+            var adapter = (await LandmarkTool.Run([.. small, "--rows", "2", "--accumulate", "1", "--base-bits", $"{bits}"])).Json;
+            Assert.Equal(bits, adapter.GetProperty("base_bits").GetInt32());
+            Assert.Equal("landmark", Assert.Single(adapter.GetProperty("timings").EnumerateArray()).GetProperty("model").GetString());
+            Assert.InRange(adapter.GetProperty("trained").GetInt64(), 1, adapter.GetProperty("parameters").GetInt64() / 2);
+        }
+        (await LandmarkTool.Run([.. small, "--base-bits", "5"])).SaysAsJson("give 8 or 4");
         Assert.Contains("--steps and --vocabulary must be at least 1", (await LandmarkTool.Run("bench", "training", "--recipe", recipe, "--steps", "0", "--device", "cpu")).Error, StringComparison.Ordinal);
     }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Tensors.Cuda;
 using TorchSharp;
@@ -9,8 +8,8 @@ namespace LandmarkSharp.Attention.Cuda;
 /// <summary>
 /// <see cref="RetrievedAttention"/> with stingy positions on CUDA, for all the windows of a text at once: each window has the text
 /// before it as its memory, and one window alone does not fill a card. 16-bit elements, float32 sums. Blocks are chosen by scores
-/// as exact as float32's. How it works stands in <c>landmark_prefill.cu</c> and <c>landmark_prefill_choose.cu</c>.
-/// One instance serves the layers of one pass.
+/// as exact as float32's. How it works stands in <c>landmark_prefill.cu</c>, <c>landmark_prefill_choose.cu</c> and
+/// <c>landmark_prefill_miss.cu</c>. One instance serves the layers of one pass.
 /// </summary>
 internal sealed class CudaPrefill : IDisposable
 {
@@ -23,9 +22,9 @@ internal sealed class CudaPrefill : IDisposable
     private readonly SelectionMode selection;
     private readonly PrefillShape shape;
     private readonly ScalarType type;
-    private readonly double scale;
+    private readonly double scale, enough, cutoff;
     private readonly int inMemory;
-    private readonly Tensor angles;                                                         // [(k+1+W)·L, d]: cosines, sines
+    private readonly Tensor angles;                                                         // [(k+1+W)·L + 1, d]: cosines, sines
 
     /// <summary>Computes what depends on places alone.</summary>
     /// <param name="inMemory">Blocks before the first window.</param>
@@ -52,14 +51,20 @@ internal sealed class CudaPrefill : IDisposable
         blocksNeeded = inMemory + ((before + queries + length - 1) / length);
         topK = Math.Min(options.TopK, Memory(windows - 1));
         scale = rotary.ScoreScale / Math.Sqrt(rotary.HeadDim) / Math.Log(2);
+        (enough, cutoff) = (options.Enough, options.Cutoff);
         using var scope = NewDisposeScope();
-        using var table = rotary.Table(arange((topK + 1 + windowBlocks) * (long)length, device: device), ScalarType.Float32);
+        // A context-miss token stands one position before all slots.
+        using var table = rotary.Table(arange(((topK + 1 + windowBlocks) * (long)length) + 1, device: device), ScalarType.Float32);
         angles = cat([table.Cos, table.Sin], 1).DetachFromDisposeScope();
+        Dropped = options.MissCutoff is null ? null : zeros([1], ScalarType.Int32, device).DetachFromDisposeScope();
     }
+
+    /// <summary>[1] int32 there: queries and heads that retrieved nothing though there were blocks, so far; null without a context-miss token.</summary>
+    public Tensor? Dropped { get; }
 
     /// <summary>Whether there are kernels for what is asked.</summary>
     public static bool Serves(RetrievalOptions options, int headDim, int length, ScalarType type, Device device) =>
-        !options.Reference && !options.EndsByMass && options.Positions == PositionMode.Stingy && options.TopK <= MostTopK
+        !options.Reference && options.Positions == PositionMode.Stingy && options.TopK <= MostTopK
         && device.type == DeviceType.CUDA && type is ScalarType.BFloat16 or ScalarType.Float16
         && CudaKernels.UnavailableReason(Math.Max(device.index, 0)) is null
         && CudaDriver.Devices().Any(d => d.Index == Math.Max(device.index, 0) && new PrefillShape(headDim, length).FitsOn(d.ComputeCapability));
@@ -70,18 +75,22 @@ internal sealed class CudaPrefill : IDisposable
     /// <param name="landmarks">[G, n, d]: landmark keys at block-local phase, offset ℓ.</param>
     /// <param name="tied">In the first layer every landmark has the same key: one stands for all, so that equal scores are equal.</param>
     /// <param name="account">Whether choices and gates are wanted.</param>
+    /// <param name="miss">[G, d]: the context-miss token's keys, not rotated, where the options have a cut-off.</param>
     /// <returns>
-    /// The result, in memory [T, H, d] as the next product reads it. Choices have the k' of the last window; a query that has
-    /// fewer blocks before its window has −1 after them, and gates of 0.
+    /// The result, in memory [T, H, d] as the next product reads it. Choices have the k' of the last window; a query that reads
+    /// fewer blocks has −1 after them, and gates of 0.
     /// </returns>
     /// <exception cref="LandmarkException">The tensors are not those that the sizes given at the start call for.</exception>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, bool account = true)
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, bool account = true, Tensor? miss = null)
     {
-        Check(q, blocks, landmarks);
+        Check(q, blocks, landmarks, miss);
         using var scope = NewDisposeScope();
         var layer = new Layer(RowsWhole(q, false), blocks.contiguous(), RowsWhole(landmarks, true));
         var sizes = Sizes(layer, tied);
-        var chosen = topK == 0 ? null : Choose(layer, sizes);
+        var missed = miss is null ? null : empty([sizes.Heads, queries], ScalarType.Float32, q.device);
+        var reads = miss is null && (enough >= 1 || topK == 0) ? null : empty([sizes.Heads, queries], ScalarType.Int32, q.device);
+        if (miss is not null) Ask(layer, sizes, miss.contiguous(), missed!, reads!);
+        var chosen = topK == 0 ? null : Choose(layer, sizes, reads);
         var output = empty([queries, sizes.Heads, shape.HeadDim], type, q.device);
         var gates = account && topK > 0 ? empty([sizes.Heads, queries, topK], ScalarType.Float32, q.device) : null;
 
@@ -97,7 +106,7 @@ internal sealed class CudaPrefill : IDisposable
         {
             using var part = NewDisposeScope();
             var groups = Math.Min(together, sizes.Groups - group);
-            Read(layer, sizes, chosen, output, gates, new Pairs
+            Read(layer, sizes, chosen, reads, missed, output, gates, new PrefillArguments.Pairs
             {
                 FirstHead = group * shared,
                 Count = checked(groups * shared * queries * topK),
@@ -107,21 +116,38 @@ internal sealed class CudaPrefill : IDisposable
         }
         return new Retrieved(
             output.transpose(0, 1).MoveToOuterDisposeScope(),
-            account && chosen is not null ? Everyones(chosen, sizes).MoveToOuterDisposeScope() : null,
+            account && chosen is not null ? Everyones(chosen, reads, sizes).MoveToOuterDisposeScope() : null,
             gates?.MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
-    public void Dispose() => angles.Dispose();
+    public void Dispose()
+    {
+        angles.Dispose();
+        Dropped?.Dispose();
+    }
 
     /// <summary>Blocks before a window.</summary>
     private int Memory(int window) => inMemory + (window * windowBlocks);
 
     private int WindowOf(int query) => (before + query) / (windowBlocks * length);
 
-    /// <summary>Scans landmarks and chooses, so many queries at a time that their scores have room: [H / sharing, choices, k] int32.</summary>
-    private Tensor Choose(Layer layer, PrefillSizes sizes)
+    /// <summary>The context-miss token's scores and how many blocks queries may read, none where it has less than the cut-off: both [H, T].</summary>
+    private void Ask(Layer layer, PrefillArguments.Sizes sizes, Tensor miss, Tensor missed, Tensor reads)
     {
+        var arguments = default(KernelArguments);
+        foreach (var tensor in (ReadOnlySpan<Tensor?>)[layer.Queries, layer.Blocks, layer.Landmarks, miss, angles, missed, reads, Dropped])
+            arguments.Add(tensor);
+        arguments.AddStruct(sizes);
+        Module("landmark_prefill_miss.cu").Kernel("landmark_prefill_miss")
+            .Launch(Shape(windows * TilesOfWindow, sizes.Heads, sharedBytes: shape.MissBytes), ref arguments);
+    }
+
+    /// <summary>Scans landmarks and chooses, so many queries at a time that their scores have room: [H / sharing, choices, k] int32.</summary>
+    private Tensor Choose(Layer layer, PrefillArguments.Sizes sizes, Tensor? reads)
+    {
+        // Where choices end by mass it is they that tell.
+        var who = enough < 1 ? null : reads;
         var device = layer.Queries.device;
         var sets = sizes.Heads / sizes.ChosenHeads;
         var chosen = empty([sets, sizes.Choices, topK], ScalarType.Int32, device);
@@ -131,12 +157,13 @@ internal sealed class CudaPrefill : IDisposable
             using var part = NewDisposeScope();
             to = PartEnd(from, sizes);
             var (first, last) = (WindowOf(from), WindowOf(to - 1));
-            var at = new PrefillPart { From = from, To = to, FirstWindow = first, Stride = HopperShape.Over(Memory(last), PrefillShape.Rows) * PrefillShape.Rows };
+            var stride = HopperShape.Over(Memory(last), PrefillShape.Rows) * PrefillShape.Rows;
+            var at = new PrefillArguments.Part { From = from, To = to, FirstWindow = first, Stride = stride };
             var scores = empty([sizes.Heads, to - from, at.Stride], ScalarType.Float32, device);
             var maxima = empty([sizes.Heads, to - from, at.Stride / PrefillShape.Eight], ScalarType.Float32, device);
             var totals = empty([sizes.Heads, to - from], ScalarType.Float32, device);
             var windowsHere = last - first + 1;
-            void Launch(string kernel, LaunchShape launch, ReadOnlySpan<Tensor> tensors, int? rows = null)
+            void Launch(string kernel, LaunchShape launch, ReadOnlySpan<Tensor?> tensors, int? rows = null)
             {
                 var arguments = default(KernelArguments);
                 foreach (var tensor in tensors)
@@ -148,17 +175,26 @@ internal sealed class CudaPrefill : IDisposable
             }
             Launch(
                 "landmark_prefill_scan", Shape(windowsHere * TilesOfWindow, sizes.Heads, sharedBytes: shape.ScanBytes),
-                [layer.Queries, layer.Landmarks, angles, scores, maxima, totals]);
+                [layer.Queries, layer.Landmarks, angles, who, scores, maxima, totals]);
+            var (common, choices) = (scores, to - from);
             if (sizes.PerWindow != 0)
-                Launch("landmark_prefill_share", Shape(HopperShape.Over(at.Stride, PrefillShape.Threads), windowsHere, sizes.Heads), [scores, maxima, totals]);
-            var choices = sizes.PerWindow != 0 ? windowsHere : to - from;
-            Launch("landmark_prefill_choose", Shape(HopperShape.Over(choices, PrefillShape.Warps), sets), [scores, maxima, totals, chosen], choices);
+            {
+                choices = windowsHere;
+                common = empty([sizes.Heads, choices, at.Stride], ScalarType.Float32, device);
+                maxima = empty([sizes.Heads, choices, at.Stride / PrefillShape.Eight], ScalarType.Float32, device);
+                Launch(
+                    "landmark_prefill_share", Shape(HopperShape.Over(at.Stride, PrefillShape.Threads), choices, sizes.Heads),
+                    [scores, totals, who, common, maxima]);
+            }
+            Launch(
+                "landmark_prefill_choose", Shape(HopperShape.Over(choices, PrefillShape.Warps), sets),
+                [common, maxima, scores, totals, reads, chosen], choices);
         }
         return chosen;
     }
 
     /// <summary>Where a part of the queries ends: at a window's border if it can, and always where a window chooses together.</summary>
-    private int PartEnd(int from, PrefillSizes sizes)
+    private int PartEnd(int from, PrefillArguments.Sizes sizes)
     {
         var room = ScoreBytes / ((long)sizes.Heads * Memory(windows - 1) * sizeof(float));
         if (room >= queries - from) return queries;
@@ -169,7 +205,9 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     /// <summary>Has blocks gather the queries of some heads that chose them, and reads windows.</summary>
-    private void Read(Layer layer, PrefillSizes sizes, Tensor? chosen, Tensor output, Tensor? gates, Pairs pairs, int heads)
+    private void Read(
+        Layer layer, PrefillArguments.Sizes sizes, Tensor? chosen, Tensor? reads, Tensor? missed, Tensor output, Tensor? gates,
+        PrefillArguments.Pairs pairs, int heads)
     {
         var device = layer.Queries.device;
         var module = Module("landmark_prefill.cu");
@@ -181,7 +219,7 @@ internal sealed class CudaPrefill : IDisposable
             var (counts, starts, tileStarts) = (zeros([pairs.Lists], ScalarType.Int32, device), Room(pairs.Lists + 1), Room(pairs.Lists + 1));
             var (cursors, tileList, entries) = (Room(pairs.Lists), Room(3 * tiles), Room(pairs.Count));
             var lists = Module("landmark_prefill_lists.cu");
-            void Launch(CudaKernel kernel, LaunchShape launch, ReadOnlySpan<Tensor> tensors, PrefillSizes? by, Pairs of)
+            void Launch(CudaKernel kernel, LaunchShape launch, ReadOnlySpan<Tensor?> tensors, PrefillArguments.Sizes? by, PrefillArguments.Pairs of)
             {
                 var arguments = default(KernelArguments);
                 foreach (var tensor in tensors)
@@ -191,38 +229,39 @@ internal sealed class CudaPrefill : IDisposable
                 kernel.Launch(launch, ref arguments);
             }
             var eachPair = new LaunchShape(new Dim3((uint)HopperShape.Over(queries * topK, PrefillShape.SpanPairs), (uint)heads), new Dim3(SumThreads));
-            Launch(lists.Kernel("landmark_prefill_count"), eachPair, [chosen, counts], sizes, pairs);
+            Launch(lists.Kernel("landmark_prefill_count"), eachPair, [chosen, reads, counts], sizes, pairs);
             Launch(lists.Kernel("landmark_prefill_sum"), new LaunchShape(new Dim3(1), new Dim3(SumThreads)), [counts, starts, cursors, tileStarts], null, pairs);
             Launch(lists.Kernel("landmark_prefill_tiles"), Shape(HopperShape.Over(pairs.Lists, PrefillShape.Warps)), [starts, tileStarts, tileList], null, pairs);
-            Launch(lists.Kernel("landmark_prefill_fill"), eachPair, [chosen, cursors, entries], sizes, pairs);
+            Launch(lists.Kernel("landmark_prefill_fill"), eachPair, [chosen, reads, cursors, entries], sizes, pairs);
             (parts, logits) = (empty([pairs.Count, shape.HeadDim], type, device), empty([pairs.Count], ScalarType.Float32, device));
             Launch(
                 module.Kernel("landmark_prefill_read"), Shape(tiles, sharedBytes: shape.ReadBytes),
-                [tileList, tileStarts, entries, layer.Queries, layer.Blocks, layer.Landmarks, angles, parts, logits], sizes, pairs);
+                [tileList, tileStarts, entries, reads, layer.Queries, layer.Blocks, layer.Landmarks, angles, parts, logits], sizes, pairs);
         }
         var window = default(KernelArguments);
-        foreach (var tensor in (ReadOnlySpan<Tensor?>)[layer.Queries, layer.Blocks, layer.Landmarks, angles, parts, logits, output, gates])
+        foreach (var tensor in (ReadOnlySpan<Tensor?>)[layer.Queries, layer.Blocks, layer.Landmarks, angles, reads, missed, parts, logits, output, gates])
             window.Add(tensor);
         window.AddStruct(sizes);
         window.AddStruct(pairs);
         module.Kernel("landmark_prefill_window").Launch(Shape(windows * TilesOfWindow, heads, sharedBytes: shape.ReadBytes), ref window);
     }
 
-    /// <summary>Choices for every head and query, [H, T, k] int64.</summary>
-    private Tensor Everyones(Tensor chosen, PrefillSizes sizes)
+    /// <summary>What every head and query has read of the choices, [H, T, k] int64.</summary>
+    private Tensor Everyones(Tensor chosen, Tensor? reads, PrefillArguments.Sizes sizes)
     {
         var wide = chosen.to(ScalarType.Int64);
         if (sizes.PerWindow != 0)
             wide = wide.index_select(1, (arange(queries, device: chosen.device) + before).floor_divide(windowBlocks * length));
-        return wide.repeat_interleave(sizes.ChosenHeads, 0);
+        wide = wide.repeat_interleave(sizes.ChosenHeads, 0);
+        return reads is null ? wide : wide.masked_fill(arange(topK, device: chosen.device) >= reads.unsqueeze(-1), -1);
     }
 
-    private PrefillSizes Sizes(Layer layer, bool tied)
+    private PrefillArguments.Sizes Sizes(Layer layer, bool tied)
     {
         ReadOnlySpan<long> q = Aten.Strides(layer.Queries), marks = Aten.Strides(layer.Landmarks);
         var (heads, groups) = ((int)layer.Queries.shape[0], (int)layer.Landmarks.shape[0]);
         var perWindow = selection == SelectionMode.PerHead;
-        return new PrefillSizes
+        return new PrefillArguments.Sizes
         {
             Heads = heads,
             Groups = groups,
@@ -244,6 +283,8 @@ internal sealed class CudaPrefill : IDisposable
             QueryPosition = q[1],
             LandmarkGroup = marks[0],
             Scale = (float)scale,
+            Enough = (float)enough,
+            Cutoff = (float)cutoff,
         };
     }
 
@@ -267,15 +308,20 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     // Kernels take addresses: what does not fit must not get that far.
-    private void Check(Tensor q, Tensor blocks, Tensor landmarks)
+    private void Check(Tensor q, Tensor blocks, Tensor landmarks, Tensor? miss)
     {
-        foreach (var x in (ReadOnlySpan<Tensor>)[q, blocks, landmarks])
+        foreach (var x in (ReadOnlySpan<Tensor?>)[q, blocks, landmarks, miss])
         {
+            if (x is null) continue;
             if (x.dtype != type || x.device_type != DeviceType.CUDA || x.device_index != angles.device_index)
                 throw new LandmarkException(
                     $"Prefill was made for {type} on {angles.device} and given {x.dtype} on {x.device}; give queries, blocks and landmarks of that type, there.");
         }
         var width = shape.HeadDim;
+        if (miss is null != Dropped is null || (miss is not null && !miss.shape.SequenceEqual([blocks.shape[1], width])))
+            throw new LandmarkException(
+                $"Prefill was made {(Dropped is null ? "without" : "with")} a context-miss cut-off and given "
+                + $"{(miss is null ? "no keys" : $"keys [{string.Join(", ", miss.shape)}]")} of such a token; a cut-off goes with keys [G, {width}].");
         if (q.dim() != 3 || q.shape[1] != queries || q.shape[2] != width || blocks.dim() != 5 || blocks.shape[0] < blocksNeeded
             || q.shape[0] % blocks.shape[1] != 0 || !blocks.shape.AsSpan(2).SequenceEqual([2, length - 1, width])
             || landmarks.dim() != 3 || landmarks.shape[0] != blocks.shape[1] || landmarks.shape[1] < blocksNeeded || landmarks.shape[2] != width)
@@ -287,25 +333,4 @@ internal sealed class CudaPrefill : IDisposable
     }
 
     private sealed record Layer(Tensor Queries, Tensor Blocks, Tensor Landmarks);
-
-    // As the kernels' structures lie: in order, each field at a multiple of its size.
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PrefillSizes
-    {
-        public int Heads, Groups, Queries, TopK, ChosenHeads, PerWindow, Choices, Tied, InMemory, WindowBlocks, Before;
-        public long QueryHead, QueryPosition, LandmarkGroup;
-        public float Scale;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PrefillPart
-    {
-        public int From, To, FirstWindow, Stride;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Pairs
-    {
-        public int FirstHead, Count, Lists, MostBlocks;
-    }
 }

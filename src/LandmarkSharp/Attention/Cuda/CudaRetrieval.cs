@@ -21,11 +21,11 @@ internal readonly record struct DecodeBlocks(Tensor Blocks, Tensor Landmarks);
 
 /// <summary>
 /// <see cref="RetrievedAttention"/> with stingy positions for one new token on CUDA (<c>landmark_decode.cu</c>): three launches
-/// a layer, nothing to wait for. It also takes several sequences of different lengths at once.
+/// a layer, four with a context-miss token, nothing to wait for. It also takes several sequences of different lengths at once.
 /// </summary>
 internal sealed class CudaRetrieval : IDisposable
 {
-    private const int ScanThreads = 128, ScanWarps = 4, ChooseThreads = 1024, ReadThreads = 256;
+    private const int MissThreads = 128, ScanThreads = 128, ScanWarps = 4, ChooseThreads = 1024, ReadThreads = 256;
 
     private readonly DecodePlace[] places;
     private readonly int k, mostInMemory, mostKeys, length, device;
@@ -68,20 +68,24 @@ internal sealed class CudaRetrieval : IDisposable
     /// <summary>One layer's attention of the one sequence there is.</summary>
     /// <inheritdoc cref="RetrievedAttention.Attend"/>
     /// <returns>Of shapes [H, 1, d], [H, 1, k'] and [H, 1, k'].</returns>
-    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied) =>
-        Attend(q, [new DecodeBlocks(blocks, landmarks)], tied, [Aten.Sizes(q)[0], 1]);
+    public Retrieved Attend(Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? miss = null) =>
+        Attend(q, [new DecodeBlocks(blocks, landmarks)], tied, miss, [Aten.Sizes(q)[0], 1]);
 
     /// <summary>One layer's attention of all sequences, each over its own memory.</summary>
     /// <param name="q">[sequences, H, d], not rotated, not scaled.</param>
     /// <param name="memories">Each sequence's, in the order of the batch.</param>
     /// <param name="tied">In the first layer every landmark has the same key.</param>
+    /// <param name="miss">[G, d]: the context-miss token's keys, not rotated, where the options have a cut-off.</param>
     /// <returns>
     /// [sequences, H, d], and as many rows of blocks and gates, [sequences, H, k'] with the k' of the largest memory: −1 and 0
-    /// stand where a smaller one has no more.
+    /// stand where fewer are read.
     /// </returns>
     /// <exception cref="LandmarkException">The tensors do not fit the places, or blocks on the host are not pinned.</exception>
-    public Retrieved Attend(Tensor q, ReadOnlySpan<DecodeBlocks> memories, bool tied) =>
-        Attend(q, memories, tied, Aten.Sizes(q).Length == 3 ? Aten.Sizes(q)[..2] : throw NotQueries(q));
+    public Retrieved Attend(Tensor q, ReadOnlySpan<DecodeBlocks> memories, bool tied, Tensor? miss = null) =>
+        Attend(q, memories, tied, miss, Aten.Sizes(q).Length == 3 ? Aten.Sizes(q)[..2] : throw NotQueries(q));
+
+    /// <summary>[1] int32 there: heads that retrieved nothing though there were blocks, so far; null before a layer and without such a token.</summary>
+    public Tensor? Dropped => options.MissCutoff is null ? null : laid?.Room.Dropped;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -90,20 +94,21 @@ internal sealed class CudaRetrieval : IDisposable
         laid = null;
     }
 
-    private Retrieved Attend(Tensor q, ReadOnlySpan<DecodeBlocks> memories, bool tied, ReadOnlySpan<long> rows)
+    private Retrieved Attend(Tensor q, ReadOnlySpan<DecodeBlocks> memories, bool tied, Tensor? miss, ReadOnlySpan<long> rows)
     {
         var heads = (int)(rows[0] * rows[1] / places.Length);
         var groups = Groups(q, memories, heads);
+        Check(miss, groups);
         if (laid is null || laid.Shape.Heads != heads || laid.Shape.Groups != groups) Lay(heads, groups);
 
         using var scope = NewDisposeScope();
         var to = q.device;
-        var queries = Whole(q);
+        var (queries, token) = (Whole(q), miss is null ? null : Whole(miss));
         var output = empty([rows[0], rows[1], rotary.HeadDim], type, to);
         var chosen = k == 0 ? null : empty([rows[0], rows[1], k], ScalarType.Int64, to);
         var gates = k == 0 ? null : empty([rows[0], rows[1], k], ScalarType.Float32, to);
         for (var first = 0; first < places.Length; first += DecodeShape.MostSequences)
-            Launch(first, Math.Min(DecodeShape.MostSequences, places.Length - first), memories, tied, queries, output, chosen, gates);
+            Launch(first, Math.Min(DecodeShape.MostSequences, places.Length - first), memories, tied, queries, token, output, chosen, gates);
         foreach (var memory in memories)
         {
             GC.KeepAlive(memory.Blocks);
@@ -138,17 +143,20 @@ internal sealed class CudaRetrieval : IDisposable
             MostBlocks = shape.MostBlocks,
             SharedKeys = keysInShared ? 1 : 0,
             Scale = (float)(rotary.ScoreScale / Math.Sqrt(rotary.HeadDim) / Math.Log(2)),
+            Enough = (float)options.Enough,
+            Cutoff = (float)options.Cutoff,
         };
         laid?.Room.Dispose();
         var on = new Device(DeviceType.CUDA, device);
         var room = new DecodeRoom(shape, parts, keysInShared, rotary.HeadDim, on);
-        var angles = rotary.DistancesOn(on, mostKeys + ((k + 1) * length));
+        var angles = rotary.DistancesOn(on, mostKeys + ((k + 1) * length) + 1);                // a context-miss token stands before all slots
         laid = new Laid(shape, scan, read, room, angles, sizes, keysInShared ? (int)keyBytes : 0);
     }
 
     /// <summary>The launches for sequences <paramref name="first"/> and so many on.</summary>
     private void Launch(
-        int first, int count, ReadOnlySpan<DecodeBlocks> memories, bool tied, Tensor queries, Tensor output, Tensor? chosen, Tensor? gates)
+        int first, int count, ReadOnlySpan<DecodeBlocks> memories, bool tied, Tensor queries, Tensor? miss, Tensor output, Tensor? chosen,
+        Tensor? gates)
     {
         var (shape, scan, read, room, angles, sizes, keyBytes) = laid!;
         sizes.Tied = tied ? 1 : 0;
@@ -173,48 +181,39 @@ internal sealed class CudaRetrieval : IDisposable
         long Row(Tensor? x, long width, int bytes) => x is null ? 0 : Aten.DataPointer(x) + (row * width * bytes);
         var query = Row(queries, rotary.HeadDim, type == ScalarType.Float32 ? 4 : 2);
         var picks = Row(chosen, k, sizeof(long));
-        if (mostInRun > k)      // else all are read
+        var masses = miss is null ? 0 : room.Masses;
+        void Queue(CudaKernel kernel, Dim3 grid, int threads, int bytes, bool early, ReadOnlySpan<long> addresses)
         {
             var arguments = default(KernelArguments);
             arguments.AddStruct(sequences);
-            arguments.Add(query);
-            arguments.Add(angles);
-            arguments.Add(room.Scores);
-            arguments.Add(room.Totals);
-            arguments.AddStruct(sizes);
-            scan.Scan.Launch(
-                new LaunchShape(new Dim3((uint)sizes.Parts, (uint)(shape.Heads / shape.ScanHeads), (uint)count), new Dim3(ScanThreads)),
-                ref arguments);
-        }
-
-        if (k > 0)
-        {
-            var arguments = default(KernelArguments);
-            arguments.AddStruct(sequences);
-            foreach (var address in (ReadOnlySpan<long>)[room.Scores, room.Totals, room.Keys, picks])
+            foreach (var address in addresses)
                 arguments.Add(address);
             arguments.AddStruct(sizes);
-            scan.Choose.Launch(
-                new LaunchShape(
-                    new Dim3((uint)shape.Choices, (uint)count), new Dim3(ChooseThreads), keyBytes,
-                    Early: scan.StartsEarly && mostInRun > k),
-                ref arguments);
+            kernel.Launch(new LaunchShape(grid, new Dim3((uint)threads), bytes, Early: early && scan.StartsEarly), ref arguments);
         }
 
+        var turns = Aten.DataPointer(angles);
+        var units = (uint)(shape.Heads / shape.ScanHeads);
+        if (miss is not null)
+            Queue(
+                scan.Miss, new Dim3(units, (uint)count), MissThreads, 0, early: false,
+                [query, turns, Aten.DataPointer(miss), masses, Aten.DataPointer(room.Dropped)]);
+        var scans = mostInRun > k || (k > 0 && options.EndsByMass);     // else all are read
+        if (scans)
+            Queue(
+                scan.Scan, new Dim3((uint)sizes.Parts, units, (uint)count), ScanThreads, 0, early: miss is not null,
+                [query, turns, masses, room.Scores, room.Totals]);
+        if (k > 0)
+            Queue(
+                scan.Choose, new Dim3((uint)shape.Choices, (uint)count), ChooseThreads, keyBytes, early: scans,
+                [room.Scores, room.Totals, masses, room.Keys, picks]);
         sizes.Repeat = shape.Heads / shape.Groups / shape.ReadHeads;
-        var reading = default(KernelArguments);
-        reading.AddStruct(sequences);
-        reading.Add(query);
-        reading.Add(angles);
-        var results = (Row(output, rotary.HeadDim, type == ScalarType.Float32 ? 4 : 2), Row(gates, k, sizeof(float)));
-        foreach (var address in (ReadOnlySpan<long>)[picks, room.Sums, room.Logits, room.Arrived, results.Item1, results.Item2])
-            reading.Add(address);
-        reading.AddStruct(sizes);
-        read.Read.Launch(
-            new LaunchShape(
-                new Dim3((uint)shape.Slots, (uint)(shape.Heads / shape.ReadHeads), (uint)count), new Dim3(ReadThreads),
-                Early: read.StartsEarly && k > 0),
-            ref reading);
+        Queue(
+            read.Read, new Dim3((uint)shape.Slots, (uint)(shape.Heads / shape.ReadHeads), (uint)count), ReadThreads, 0, early: k > 0,
+            [
+                query, turns, masses, picks, room.Sums, room.Logits, room.Arrived,
+                Row(output, rotary.HeadDim, type == ScalarType.Float32 ? 4 : 2), Row(gates, k, sizeof(float)),
+            ]);
     }
 
     /// <summary>Checks a layer's tensors, for kernels take addresses.</summary>
@@ -245,6 +244,17 @@ internal sealed class CudaRetrieval : IDisposable
                     + $"[G, {needed} or more, {rotary.HeadDim}] on cuda:{device}, with one G for all that divides {heads}.");
         }
         return groups;
+    }
+
+    private void Check(Tensor? miss, int groups)
+    {
+        if (miss is null != options.MissCutoff is null
+            || (miss is not null && (miss.dtype != type || miss.device_type != DeviceType.CUDA || miss.device_index != device
+                || !Aten.Sizes(miss).SequenceEqual([groups, rotary.HeadDim]))))
+            throw new LandmarkException(
+                $"Attention {(options.MissCutoff is null ? "without" : "with")} a context-miss cut-off was given "
+                + $"{(miss is null ? "no keys" : $"keys {miss.dtype} [{string.Join(", ", miss.shape)}] on {miss.device}")} of such a token; "
+                + $"a cut-off goes with {type} keys [{groups}, {rotary.HeadDim}] on cuda:{device}.");
     }
 
     private LandmarkException NotQueries(Tensor q) => new(

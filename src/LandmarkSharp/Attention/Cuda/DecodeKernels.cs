@@ -19,7 +19,8 @@ internal sealed class DecodeKernels
         var module = CudaKernels.Module(
             KernelSource.FromResource("landmark_decode.cu", $"ELEMENT={element}", $"HEAD_DIM={headDim}", $"SHARED_HEADS={sharedHeads}"),
             device);
-        (Scan, Choose, Read) = (module.Kernel("landmark_scan"), module.Kernel("landmark_choose"), module.Kernel("landmark_read"));
+        (Miss, Scan) = (module.Kernel("landmark_miss"), module.Kernel("landmark_scan"));
+        (Choose, Read) = (module.Kernel("landmark_choose"), module.Kernel("landmark_read"));
         var found = CudaDriver.Devices().Single(d => d.Index == device);
         Multiprocessors = found.Multiprocessors;
 
@@ -27,6 +28,8 @@ internal sealed class DecodeKernels
         KeyBytes = (found.ComputeCapability.Major is 9 or 10 ? 200 : 80) << 10;
         StartsEarly = found.ComputeCapability.Major >= 9;
     }
+
+    public CudaKernel Miss { get; }
 
     public CudaKernel Scan { get; }
 
@@ -68,6 +71,6 @@ internal sealed class DecodeKernels
     public struct Sizes
     {
         public int Heads, Groups, Repeat, Tokens, TopK, Splits, Parts, ChosenHeads, Tied, MostBlocks, SharedKeys;
-        public float Scale;
+        public float Scale, Enough, Cutoff;
     }
 }

@@ -9,7 +9,7 @@ namespace LandmarkSharp.Attention.Cuda;
 /// </summary>
 internal sealed class DecodeRoom : IDisposable
 {
-    private readonly Tensor memory, arrived;
+    private readonly Tensor memory, counters;
 
     /// <summary>Allocates on a device.</summary>
     /// <param name="shape">What it is for.</param>
@@ -32,11 +32,14 @@ internal sealed class DecodeRoom : IDisposable
         var keys = Next(keysInShared ? 0 : (long)shape.Sequences * shape.Choices * shape.MostBlocks);
         var sums = Next(rows * shape.Slots * headDim);
         var logits = Next(rows * shape.Slots);
+        var masses = Next(rows);
         memory = empty([size], ScalarType.Float32, device).DetachFromDisposeScope();
-        arrived = zeros([shape.Sequences * shape.Heads / shape.ReadHeads], ScalarType.Int32, device).DetachFromDisposeScope();
+        var units = shape.Sequences * shape.Heads / shape.ReadHeads;
+        counters = zeros([units + 1], ScalarType.Int32, device).DetachFromDisposeScope();
+        Dropped = counters.narrow(0, units, 1).DetachFromDisposeScope();
         var start = (long)Aten.DataPointer(memory);
         (Scores, Totals, Keys) = (start + (4 * scores), start + (4 * totals), start + (4 * keys));
-        (Sums, Logits, Arrived) = (start + (4 * sums), start + (4 * logits), Aten.DataPointer(arrived));
+        (Sums, Logits, Masses, Arrived) = (start + (4 * sums), start + (4 * logits), start + (4 * masses), Aten.DataPointer(counters));
     }
 
     /// <summary>Address of [sequences, H, blocks]: scores of landmarks.</summary>
@@ -54,6 +57,12 @@ internal sealed class DecodeRoom : IDisposable
     /// <summary>Address of [sequences, H, slots]: the gate's logits.</summary>
     public long Logits { get; }
 
+    /// <summary>Address of [sequences, H]: masses of a context-miss token.</summary>
+    public long Masses { get; }
+
+    /// <summary>[1] int32: heads that retrieved nothing though there were blocks, since the room is there.</summary>
+    public Tensor Dropped { get; }
+
     /// <summary>Address of [sequences, units]: zero before and after each reading.</summary>
     public long Arrived { get; }
 
@@ -61,6 +70,7 @@ internal sealed class DecodeRoom : IDisposable
     public void Dispose()
     {
         memory.Dispose();
-        arrived.Dispose();
+        Dropped.Dispose();
+        counters.Dispose();
     }
 }

@@ -61,7 +61,7 @@ internal sealed record DecodeShape(
     /// <param name="headDim">Width of a head, d.</param>
     /// <param name="type">Type of queries and memory.</param>
     public static bool Fits(RetrievalOptions options, int keys, int queries, int length, int headDim, ScalarType type) =>
-        !options.Reference && !options.EndsByMass && options.Positions == PositionMode.Stingy && queries == 1 && options.TopK <= MostTopK
+        !options.Reference && options.Positions == PositionMode.Stingy && queries == 1 && options.TopK <= MostTopK
         && length - 1 <= MostTokens && ((keys - 1) / length) + 1 <= MostWindowBlocks && headDim <= WidestHead && headDim % HeadStep == 0
         && type is ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32;
 

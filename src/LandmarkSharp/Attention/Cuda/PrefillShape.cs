@@ -35,13 +35,16 @@ internal readonly record struct PrefillShape(int HeadDim, int Block)
     /// <summary>Dynamic shared memory of the scan in bytes: two tiles of landmarks.</summary>
     public int ScanBytes => Alignment + (2 * Rows * RowBytes);
 
+    /// <summary>Dynamic shared memory in bytes where a context-miss token is asked: two tiles of queries, a block's keys.</summary>
+    public int MissBytes => Alignment + (((2 * Rows) + Columns) * RowBytes);
+
     /// <summary>Dynamic shared memory of the reading kernels in bytes: queries, a block's keys, its values.</summary>
     public int ReadBytes => Alignment + ((Rows + (2 * Columns)) * RowBytes);
 
     /// <summary>Whether the kernels take the shape on a card of such a capability.</summary>
     public bool FitsOn(Version capability) =>
         HeadDim is >= 16 and <= WidestHead && HeadDim % 16 == 0 && Block is >= 2 and <= LongestBlock
-        && Math.Max(ScanBytes, ReadBytes) + StaticBytes <= SharedMemory.Most(capability);
+        && Math.Max(MissBytes, ReadBytes) + StaticBytes <= SharedMemory.Most(capability);
 
     private int Columns => (Block + 15) / 16 * 16;
 

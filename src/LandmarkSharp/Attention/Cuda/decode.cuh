@@ -32,6 +32,8 @@ struct Sizes {
     int mostBlocks;                             // the longest memory, rounded up to a multiple of 4
     int sharedKeys;                             // whether the choice has its keys in shared memory
     float scale;                                // of scores, times log2 e
+    float enough;                               // a choice ends when it has so much of the softmax over landmarks; never from 1 on
+    float cutoff;                               // a context-miss token's mass below which a head retrieves nothing
 };
 
 DEVICE int taken(const Sequence& s, const Sizes& z) { return smaller(z.topK, s.inMemory); }

@@ -1,7 +1,8 @@
 // The choice of blocks, the second of the decode kernels' launches: grid (H / chosenHeads, sequences).
 #ifndef LANDMARK_DECODE_CHOOSE
 #define LANDMARK_DECODE_CHOOSE
-#include "decode.cuh"
+#include "decode_miss.cuh"
+#include "mass.cuh"
 
 constexpr int kChooseThreads = 1024, kChooseWarps = kChooseThreads / kWarp, kBins = 2 * kChooseThreads;
 
@@ -17,11 +18,14 @@ DEVICE int running_sum(int x) {
     return x;
 }
 
+// A head's highest score, and the sum of 2^(score - highest).
+struct Total { float highest, sum; };
+
 // room [sequences, H / chosenHeads, mostBlocks] for keys where shared memory has none; chosen [sequences, H, topK], ascending,
-// -1 beyond the blocks there are.
+// -1 beyond the blocks there are, or that are enough, and for a head that retrieves nothing. Such have no part in a choice.
 extern "C" __global__ void __launch_bounds__(kChooseThreads) landmark_choose(
-    const __grid_constant__ Sequences sequences, const float* scores, const float* totals, u32* room, long long* chosen,
-    const __grid_constant__ Sizes z)
+    const __grid_constant__ Sequences sequences, const float* scores, const float* totals, const float* mass, u32* room,
+    long long* chosen, const __grid_constant__ Sizes z)
 {
     __shared__ int bins[kBins], warpSums[kChooseWarps], picks[kMostChosen], order[kMostChosen];
     __shared__ u32 warpLow[kChooseWarps], warpHigh[kChooseWarps];
@@ -32,15 +36,30 @@ extern "C" __global__ void __launch_bounds__(kChooseThreads) landmark_choose(
     const Sequence s = sequences.at[blockIdx.y];
     const int k = taken(s, z), m = s.inMemory, warp = threadIdx.x / kWarp, lane = lane_index();
     const long long firstHead = (long long)blockIdx.y * z.heads + blockIdx.x * z.chosenHeads;
-    auto tell = [&] {
+    const bool ends = z.enough < 1;
+    auto tell = [&](int count) {
         __syncthreads();
         for (int i = threadIdx.x; i < z.chosenHeads * z.topK; i += kChooseThreads)
-            chosen[firstHead * z.topK + i] = i % z.topK < k ? order[i % z.topK] : -1;
+            chosen[firstHead * z.topK + i] = i % z.topK < count && retrieves(mass, firstHead + i / z.topK, z) ? order[i % z.topK] : -1;
     };
-    if (k == m) {
+    bool any = false;
+    for (int head = lane; head < z.chosenHeads; head += kWarp) any |= retrieves(mass, firstHead + head, z);
+    if (!any_lane(any) || k == 0 || (k == m && !ends)) {
         for (int i = threadIdx.x; i < k; i += kChooseThreads) order[i] = i;
-        return tell();
+        return tell(k);
     }
+    // By a warp, every lane gets it.
+    auto total_of = [&](int head) {
+        Total all { -infinity(), 0 };
+        const float* total = totals + (firstHead + head) * z.parts * 2;
+        for (int i = lane; i < z.parts; i += kWarp) {
+            const float most = larger(all.highest, total[2 * i]);
+            all.sum = scaled(all.sum, all.highest - most) + scaled(total[2 * i + 1], total[2 * i] - most);
+            all.highest = most;
+        }
+        const float most = warp_max(all.highest);
+        return Total { most, warp_sum(scaled(all.sum, all.highest - most)) };
+    };
 
     // Keys: the highest of the sharing heads' logarithms of softmax, as integers. A head's softmax keeps its order: alone it
     // needs none. NaN counts as -infinity.
@@ -49,16 +68,9 @@ extern "C" __global__ void __launch_bounds__(kChooseThreads) landmark_choose(
     for (int first = 0; first < z.chosenHeads; first += kChooseWarps) {
         const int heads = smaller(kChooseWarps, z.chosenHeads - first);
         if (warp < heads) {
-            float highest = -infinity(), sum = 0;
-            const float* total = totals + (firstHead + first + warp) * z.parts * 2;
-            for (int i = lane; i < z.parts; i += kWarp) {
-                const float most = larger(highest, total[2 * i]);
-                sum = scaled(sum, highest - most) + scaled(total[2 * i + 1], total[2 * i] - most);
-                highest = most;
-            }
-            const float most = warp_max(highest);
-            sum = warp_sum(scaled(sum, highest - most));
-            if (lane == 0) whole[warp] = z.chosenHeads == 1 ? 0 : most + log_2(sum);
+            const Total all = total_of(first + warp);
+            const bool alone = z.chosenHeads == 1;
+            if (lane == 0) whole[warp] = !retrieves(mass, firstHead + first + warp, z) ? infinity() : alone ? 0 : all.highest + log_2(all.sum);
         }
         __syncthreads();
         const float* rows = scores + (firstHead + first) * z.mostBlocks;
@@ -156,7 +168,35 @@ extern "C" __global__ void __launch_bounds__(kChooseThreads) landmark_choose(
         for (int j = 0; j < k; j++) rank += picks[j] < picks[i];
         order[rank] = picks[i];
     }
-    tell();
+    if (!ends) return tell(k);
+
+    // As many as the one of the heads needs that needs most, the highest first and of equals the later.
+    __syncthreads();
+    for (int i = threadIdx.x; i < k; i += kChooseThreads) {
+        const u32 key = keys[order[i]];
+        int rank = 0;
+        for (int j = 0; j < k; j++) {
+            const u32 other = keys[order[j]];
+            rank += other > key || (other == key && j > i);
+        }
+        picks[rank] = order[i];
+    }
+    __syncthreads();
+    u32 most = 1;
+    for (int head = warp; head < z.chosenHeads; head += kChooseWarps) {
+        const Total all = total_of(head);
+        const float* row = scores + (firstHead + head) * z.mostBlocks;
+        most = larger(most, (u32)needed(k, z.enough, [&](int rank) { return power_of_2(row[picks[rank]] - all.highest) / all.sum; }));
+    }
+    if (lane == 0) warpHigh[warp] = most;
+    __syncthreads();
+    const int count = warp_max(warpHigh[lane]);
+    for (int i = threadIdx.x; i < count; i += kChooseThreads) {
+        int at = 0;
+        for (int j = 0; j < count; j++) at += picks[j] < picks[i];
+        order[at] = picks[i];
+    }
+    tell(count);
 }
 
 #endif

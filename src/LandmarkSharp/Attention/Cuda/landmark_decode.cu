@@ -1,14 +1,16 @@
 // One token's landmark attention over a memory: for each sequence and layer a scan of all landmarks, a choice of k blocks, and
-// a reading of the chosen blocks and the window's. Three launches, no waiting for the host in between; only what is read of
-// keys and values moves. Blocks may lie in the device's memory or in pinned memory of the host.
+// a reading of the window's blocks and the chosen ones. Three launches, no waiting for the host in between; only what is read of
+// keys and values moves. Blocks may lie in the device's memory or in pinned memory of the host. Where a model has a context-miss
+// token a launch before them finds its mass; thread blocks whose heads all retrieve nothing then end before they read anything.
 //
 //   logits     s = form(slot) . landmark key            (landmark-attention.md 3.2: a query has a form for each slot)
 //   choice     the k highest of max over sharing heads of log softmax s; of equals the later block (3.3)
 //   block b    A_b = softmax of form . keys,  o_b = A_b V_b,  gate logit: its landmark's s; of the own block log sum exp
-//   out        sum_b P_b o_b,  P = softmax over the blocks read of their gate logits
+//   out        sum_b P_b o_b,  P = softmax over the blocks read of their gate logits; with a context-miss token of mass p of the
+//              window's times 1 - p, and of the chosen times p (1.7)
 //
-// Block b of the n before the window stands in slot 0 for scanning, the last k in slots 1 to k; the r-th chosen for reading in
-// slot r, or r + 1 if it is of the last k. A window's block b starts b blocks after the window's start, which is slot k + 1.
+// Block b of the n before the window stands in slot 0 for scanning, the last k in slots 1 to k; the r-th of c chosen for reading in
+// slot r, or r + 1 + k - c if it is of the last k. A window's block b starts b blocks after the window's start, which is slot k + 1.
 // A thread block takes R query heads, a unit, that share keys and, in the reading, a choice.
 // Compile-time: ELEMENT, HEAD_DIM (a multiple of 8, to 256), SHARED_HEADS (a divisor of H / G, to 8).
 // check: ELEMENT=bf16 HEAD_DIM=128 SHARED_HEADS=4
@@ -23,16 +25,18 @@ constexpr int kScanThreads = 128, kScanWarps = kScanThreads / kWarp;
 
 // scores [sequences, H, mostBlocks]; totals [sequences, H, gridDim.x, 2]: the highest and the sum of 2^(score - highest).
 extern "C" __global__ void __launch_bounds__(kScanThreads) landmark_scan(
-    const __grid_constant__ Sequences sequences, const T* queries, const float* angles, float* scores, float* totals,
-    const __grid_constant__ Sizes z)
+    const __grid_constant__ Sequences sequences, const T* queries, const float* angles, const float* mass, float* scores,
+    float* totals, const __grid_constant__ Sizes z)
 {
     __shared__ float warpTotals[kScanWarps][R][2];
     start_next();
+    if (mass) wait_previous();
     const int split = blockIdx.x, unit = blockIdx.y, warp = threadIdx.x / kWarp, lane = threadIdx.x % kRowLanes, L = z.tokens + 1;
     const Sequence s = sequences.at[blockIdx.z];
     const int k = taken(s, z), old = s.inMemory - k;
-    if (old == 0) return;                                                   // all are read: nobody asks
     const long long firstHead = (long long)blockIdx.z * z.heads + unit * R;
+    if (old == 0 && z.enough >= 1) return;                                  // all are read: nobody asks
+    if (first_to_retrieve(mass, firstHead, z) == R) return;
     const T* marks = s.landmarks + unit / z.repeat * s.capacity * D;
 
     // The old ones share a form and are dealt out in splits; of the last k each has its own, and a warp takes one.
@@ -93,7 +97,7 @@ extern "C" __global__ void __launch_bounds__(kScanThreads) landmark_scan(
     }
 }
 
-// ---- Reading: grid (topK + window blocks, units, sequences) --------------------------------------------------------------
+// ---- Reading: grid (window blocks + topK, units, sequences) --------------------------------------------------------------
 
 constexpr int kReadThreads = 256, kReadWarps = kReadThreads / kWarp;
 constexpr int kReadRows = kReadWarps * kRows;                               // rows of values that are read at a time
@@ -128,26 +132,38 @@ struct Values {
     }
 };
 
+// Blocks of a choice of up to k: -1 stands after the last of fewer.
+DEVICE int count_of(const long long* picks, int k) {
+    u32 count = 0;
+    for (int i = lane_index(); i < k; i += kWarp) count += picks[i] >= 0;
+    return warp_sum(count);
+}
+
 // parts [sequences, H, gridDim.x, D] and logits [sequences, H, gridDim.x] are room; arrived [sequences, units] starts and ends
-// as 0. out [sequences, H, D]; gates [sequences, H, topK]: P of the chosen, 0 beyond the blocks there are.
+// as 0. out [sequences, H, D]; gates [sequences, H, topK]: P of the chosen, 0 beyond the blocks read.
 extern "C" __global__ void __launch_bounds__(kReadThreads) landmark_read(
-    const __grid_constant__ Sequences sequences, const T* queries, const float* angles, const long long* chosen, float* parts,
-    float* logits, u32* arrived, T* out, float* gates, const __grid_constant__ Sizes z)
+    const __grid_constant__ Sequences sequences, const T* queries, const float* angles, const float* mass, const long long* chosen,
+    float* parts, float* logits, u32* arrived, T* out, float* gates, const __grid_constant__ Sizes z)
 {
     __shared__ float weights[R][kMostSlots];
     __shared__ float sums[kReadWarps][kTogether][D];
     __shared__ bool last;
     const int slot = blockIdx.x, unit = blockIdx.y, warp = threadIdx.x / kWarp, lane = threadIdx.x % kRowLanes, L = z.tokens + 1;
     const Sequence s = sequences.at[blockIdx.z];
-    const int k = taken(s, z), old = s.inMemory - k, own = s.position / L, count = k + own + 1, group = unit / z.repeat;
+    const int k = taken(s, z), old = s.inMemory - k, own = s.position / L, group = unit / z.repeat;
     const long long firstHead = (long long)blockIdx.z * z.heads + unit * R;
-    if (slot >= count) return;
+    if (slot > own + k) return;
     wait_previous();
 
-    const int block = slot < k ? (int)chosen[firstHead * z.topK + slot] : s.inMemory + slot - k;
-    const bool isOwn = slot == count - 1;
+    // The window's blocks, then those that all heads of the unit have chosen but such as retrieve nothing.
+    const int reader = first_to_retrieve(mass, firstHead, z);
+    const long long* picks = chosen + (firstHead + reader % R) * z.topK;
+    const int read = reader == R ? 0 : z.enough < 1 ? count_of(picks, k) : k, count = own + 1 + read;
+    if (slot >= count) return;
+    const int rank = slot - own - 1, block = rank < 0 ? s.inMemory + slot : (int)picks[rank];
+    const bool isOwn = slot == own;
     const int tokens = isOwn ? smaller(s.position % L + 1, z.tokens) : z.tokens, rows = isOwn ? tokens : tokens + 1;
-    const int distance = slot < k ? s.position + (k + 1 - (block >= old ? slot + 1 : slot)) * L : s.position - (slot - k) * L;
+    const int distance = rank < 0 ? s.position - slot * L : s.position + (k + 1 - (block >= old ? rank + 1 + k - read : rank)) * L;
     const T* keys = s.blocks + ((long long)block * z.groups + group) * 2 * z.tokens * D;
     const T* mark = s.landmarks + (group * s.capacity + block) * D;
 
@@ -226,26 +242,40 @@ extern "C" __global__ void __launch_bounds__(kReadThreads) landmark_read(
     if (!last) return;
     device_fence();
     for (int q = warp; q < R; q += kReadWarps) {
-        const float* at = logits + (firstHead + q) * gridDim.x;
-        float most = -infinity(), sum = 0;
-        for (int i = lane_index(); i < count; i += kWarp) most = larger(most, at[i]);
-        most = warp_max(most);
-        for (int i = lane_index(); i < count; i += kWarp) sum += weights[q][i] = power_of_2(at[i] - most);
-        sum = warp_sum(sum);
-        for (int i = lane_index(); i < count; i += kWarp) weights[q][i] /= sum;
+        // Blocks from one slot to another share a mass.
+        auto share = [&](int from, int end, float whole) {
+            const float* at = logits + (firstHead + q) * gridDim.x;
+            float most = -infinity(), sum = 0;
+            for (int i = from + lane_index(); i < end; i += kWarp) most = larger(most, at[i]);
+            most = warp_max(most);
+            for (int i = from + lane_index(); i < end; i += kWarp) sum += weights[q][i] = power_of_2(at[i] - most);
+            const float by = whole / warp_sum(sum);
+            for (int i = from + lane_index(); i < end; i += kWarp) weights[q][i] *= by;
+        };
+        const bool reads = retrieves(mass, firstHead + q, z);
+        if (mass) {
+            const float missed = mass[firstHead + q];
+            share(0, own + 1, 1 - missed);
+            if (reads) share(own + 1, count, missed);
+        } else {
+            share(0, count, 1);
+        }
         warp_sync();
-        for (int i = lane_index(); i < z.topK; i += kWarp) gates[(firstHead + q) * z.topK + i] = i < k ? weights[q][i] : 0;
+        for (int i = lane_index(); i < z.topK; i += kWarp)
+            gates[(firstHead + q) * z.topK + i] = i < read && reads ? weights[q][own + 1 + i] : 0;
     }
     __syncthreads();
     for (int i = threadIdx.x; i < R * D; i += kReadThreads) {
-        const float* part = parts + (firstHead + i / D) * gridDim.x * D + i % D;
+        const long long head = firstHead + i / D;
+        const float* part = parts + head * gridDim.x * D + i % D;
+        const int end = retrieves(mass, head, z) ? count : own + 1;
         float x = 0;
-        for (int b = 0; b < count; b += 8) {
+        for (int b = 0; b < end; b += 8) {
             float some[8];
 #pragma unroll
-            for (int a = 0; a < 8; a++) some[a] = part[(long long)smaller(b + a, count - 1) * D];
+            for (int a = 0; a < 8; a++) some[a] = part[(long long)smaller(b + a, end - 1) * D];
 #pragma unroll
-            for (int a = 0; a < 8; a++) x += b + a < count ? weights[i / D][b + a] * some[a] : 0;
+            for (int a = 0; a < 8; a++) x += b + a < end ? weights[i / D][b + a] * some[a] : 0;
         }
         from_float(x, out[firstHead * D + i]);
     }

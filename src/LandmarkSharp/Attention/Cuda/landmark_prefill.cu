@@ -2,10 +2,11 @@
 // W blocks has the text before it as its memory of m blocks; of these a query reads k = min(topK, m) (landmark-attention.md 3.1).
 //
 //   block b read by a query   A_b = softmax of form(slot) . keys of b,  o_b = A_b V_b,  g_b = form(slot) . landmark key of b   (1.3)
-//     slot of the r-th chosen: r, or r + 1 if it is of the last k;  form(slot) = R(place + (k + 1 - slot) L) q             (3.2)
+//     slot of the r-th of c chosen: r, or r + 1 + k - c if it is of the last k;  form(slot) = R(place + (k + 1 - slot) L) q (3.2)
 //     block j of the window:   form = R(place - j L) q, as slot k + 1 + j
 //   own block B               the same over tokens up to itself;  g_B = log sum e^{form . keys}
 //   out                       sum_b e^{g_b - G} o_b,   G = log sum_b e^{g_b}, over chosen, window's and own block          (1.6)
+//   with a context-miss token the chosen share its mass: as if their g_b were raised until they add up to its score        (1.7)
 //
 // What a block gives a query, (o_b, g_b), depends on nothing else. So it is computed block by block, not query by query: each
 // block gathers the queries that chose it (landmark_prefill_lists.cu), 64 at a time, turned on the way to its own slot for each.
@@ -17,16 +18,12 @@
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=256
 #include "prefill.cuh"
 
-DEVICE const T* block_at(const T* blocks, int block, int group, const Sizes& z) {
-    return blocks + ((long long)block * z.groups + group) * 2 * kTokens * D;
-}
-
 // ---- Chosen blocks: grid (at least the tiles), 64 pairs of a tile at a time ----------------------------------------------------------------------------
 
 // parts [pairs, D] and logits [pairs]: o_b and g_b, times log2 e.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
-    const ListTile* tiles, const u32* tileStarts, const int* entries, const T* queries, const T* blocks, const T* landmarks,
-    const float* angles, T* parts, float* logits, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+    const ListTile* tiles, const u32* tileStarts, const int* entries, const int* reads, const T* queries, const T* blocks,
+    const T* landmarks, const float* angles, T* parts, float* logits, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
     __shared__ Rows rows;
     __shared__ int pairs[kRows];
@@ -47,9 +44,10 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
             const int pair = there ? entries[tile.first + done + threadIdx.x] : 0;
             const int rank = pair % z.topK, at = pair / z.topK % z.queries, head = p.firstHead + pair / z.topK / z.queries;
             const Window window(window_of(at, z), z);
+            const int empty = block >= window.old ? 1 + window.taken - reads_of(reads, head, at, window, z) : 0;    // slots before it
             pairs[threadIdx.x] = there ? pair : -1;
             rows.from[threadIdx.x] = there ? queries + head * z.queryHead + at * z.queryPosition : nullptr;
-            rows.distance[threadIdx.x] = place_of(at, z) + (window.taken + 1 - (block >= window.old ? rank + 1 : rank)) * L;
+            rows.distance[threadIdx.x] = place_of(at, z) + (window.taken + 1 - rank - empty) * L;
         }
         __syncthreads();
         turn_rows<false>(query, 0, rows, 0, angles);
@@ -76,22 +74,11 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_read(
 
 // ---- The window, and all together: grid (tiles of queries, heads at hand) ------------------------------------------------
 
-// A row's gate while its blocks go by: the greatest logit so far, and the sum relative to it.
-struct Gate {
-    float greatest, sum;
-    DEVICE float raise(float logit) {
-        const float most = larger(greatest, logit), keep = most == -infinity() ? 1 : power_of_2(greatest - most);
-        greatest = most;
-        sum *= keep;
-        return keep;
-    }
-    DEVICE float share(float logit) const { return logit == -infinity() ? 0 : power_of_2(logit - greatest); }
-};
-
-// out [T, H, D]; gates [H, T, topK], or null: P of the chosen, 0 where there are fewer.
+// missed [H, T]: a context-miss token's scores, or null. out [T, H, D]; gates [H, T, topK], or null: P of the chosen, 0 where fewer
+// are read.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
-    const T* queries, const T* blocks, const T* landmarks, const float* angles, const T* parts, const float* logits,
-    T* out, float* gates, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+    const T* queries, const T* blocks, const T* landmarks, const float* angles, const int* reads, const float* missed, const T* parts,
+    const float* logits, T* out, float* gates, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
     __shared__ Rows rows;
     const int head = p.firstHead + blockIdx.y, group = head / (z.heads / z.groups);
@@ -101,21 +88,18 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
     const u32 query = dynamic_shared(), keys = query + kTileBytes, values = keys + kBlockBytes;
     const int positions = tile.place + tile.end;            // of the window, to the last of the tile's queries
 
-    if (threadIdx.x < kRows) {
-        rows.from[threadIdx.x] = tile.has(threadIdx.x) ? queries + head * z.queryHead + (tile.query + (int)threadIdx.x) * z.queryPosition : nullptr;
-        rows.distance[threadIdx.x] = tile.place + threadIdx.x;
-    }
+    fill_rows(rows, tile, tile.place, [&](int row) { return queries + head * z.queryHead + (tile.query + row) * z.queryPosition; });
 
     // Chosen blocks.
-    float o[D / 8][4] = {};
+    float o[D / 8][4] = {}, raised[2] = {};
     Gate gate[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-        gate[r] = { -infinity(), 0 };
         if (!tile.has(row_of(r))) continue;
-        const long long first = ((long long)blockIdx.y * z.queries + tile.query + row_of(r)) * z.topK;
-        for (int i = 0; i < window.taken; i++) gate[r].greatest = larger(gate[r].greatest, logits[first + i]);
-        for (int i = 0; i < window.taken; i++) {
+        const int at = tile.query + row_of(r), count = reads_of(reads, head, at, window, z);
+        const long long first = ((long long)blockIdx.y * z.queries + at) * z.topK;
+        for (int i = 0; i < count; i++) gate[r].greatest = larger(gate[r].greatest, logits[first + i]);
+        for (int i = 0; i < count; i++) {
             const float weight = gate[r].share(logits[first + i]);
             gate[r].sum += weight;
             const u32* part = (const u32*)(parts + (first + i) * D) + lane_index() % 4;
@@ -126,6 +110,12 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
                 o[n][2 * r + 1] += weight * to_float(T { (u16)(x >> 16) });
             }
         }
+        if (!missed) continue;
+        const float token = missed[(long long)head * z.queries + at], share = gate[r].sum > 0 ? 1 / gate[r].sum : 0;
+#pragma unroll
+        for (int n = 0; n < D / 8; n++) o[n][2 * r] *= share, o[n][2 * r + 1] *= share;
+        raised[r] = token - gate[r].greatest + log_2(share);
+        gate[r].greatest = token, gate[r].sum = 1;                      // and where nothing is read, its mass is nobody's
     }
 
     // The window's blocks up to the last row's own; a row that stands in an earlier one sees nothing of those after.
@@ -146,9 +136,8 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             const int place = tile.place + row_of(r) - block * L;      // in this block
-            const bool own = place < L;
-            const Inside a = inside(s, r, place < 0 ? 0 : own ? smaller(place + 1, kTokens) : kTokens, z.scale);
-            const float logit = a.sum == 0 ? -infinity() : own ? a.top + log_2(a.sum) : a.landmark;
+            const Inside a = inside(s, r, seen(place), z.scale);
+            const float logit = gate_logit(a, place);
             const float keep = gate[r].raise(logit), share = gate[r].share(logit), weight = a.sum == 0 ? 0 : share / a.sum;
             gate[r].sum += share;
 #pragma unroll
@@ -169,9 +158,9 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_window(
 #pragma unroll
     for (int r = 0; r < 2; r++) {
         if (!tile.has(row_of(r))) continue;
-        const int at = tile.query + row_of(r);
+        const int at = tile.query + row_of(r), count = reads_of(reads, head, at, window, z);
         const float* from = logits + ((long long)blockIdx.y * z.queries + at) * z.topK;
         float* to = gates + ((long long)head * z.queries + at) * z.topK;
-        for (int i = lane_index() % 4; i < z.topK; i += 4) to[i] = i < window.taken ? gate[r].share(from[i]) * weight[r] : 0;
+        for (int i = lane_index() % 4; i < z.topK; i += 4) to[i] = i < count ? gate[r].share(from[i] + raised[r]) * weight[r] : 0;
     }
 }

@@ -14,6 +14,7 @@
 // KEEP = ceil(k / 32).
 // check: ELEMENT=bf16 HEAD_DIM=128 BLOCK=64 KEEP=1
 // check: ELEMENT=f16 HEAD_DIM=80 BLOCK=51 KEEP=3
+#include "mass.cuh"
 #include "prefill.cuh"
 
 struct __align__(8) Pair { float x, y; };
@@ -24,27 +25,36 @@ constexpr int kEight = 8;                                   // columns that shar
 // [H, to - from, stride / 8]; the stride is a multiple of 64.
 struct Part { int from, to, firstWindow, stride; };
 
+// Whether anybody asks for the scores of the blocks before a window: where all are read, those whose choices end by mass.
+DEVICE bool scans(const Window& window, const Sizes& z) { return window.old > 0 || (window.inMemory > 0 && z.enough < 1); }
+
 // ---- Scan: grid (tiles, H) -----------------------------------------------------------------------------------------------
 
-// scores; maxima of the old ones; totals [H, to - from]: the logarithm of a row's sum, where choices are shared.
+// scores; maxima of the old ones; totals [H, to - from]: the logarithm of a row's sum, where choices are shared or end by mass. A
+// query that reads nothing has no scores, or any.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_scan(
-    const T* queries, const T* landmarks, const float* angles, float* scores, float* maxima, float* totals,
+    const T* queries, const T* landmarks, const float* angles, const int* reads, float* scores, float* maxima, float* totals,
     const __grid_constant__ Sizes z, const __grid_constant__ Part part)
 {
     __shared__ Rows rows;
+    __shared__ bool wanted;
     const int head = blockIdx.y;
     const Tile tile = tile_at(blockIdx.x + part.firstWindow * tiles_of_window(z), part.from, part.to, z);
     const Window window(tile.window, z);
-    if (tile.begin >= tile.end || window.old == 0) return;
+    if (tile.begin >= tile.end || !scans(window, z)) return;
     const u32 first = dynamic_shared(), second = first + kTileBytes;
-    const bool shared = z.chosenHeads > 1 || z.perWindow;
+    const bool shared = z.chosenHeads > 1 || z.perWindow || z.enough < 1;
     landmarks += head / (z.heads / z.groups) * z.landmarkGroup;
 
-    if (threadIdx.x < kRows) {
-        rows.from[threadIdx.x] = tile.has(threadIdx.x) ? queries + head * z.queryHead + (tile.query + (int)threadIdx.x) * z.queryPosition : nullptr;
-        rows.distance[threadIdx.x] = tile.place + threadIdx.x + (window.taken + 1) * L;
-    }
+    if (threadIdx.x == 0) wanted = false;
     __syncthreads();
+    fill_rows(rows, tile, tile.place + (window.taken + 1) * L, [&](int row) {
+        const bool reading = reads_of(reads, head, tile.query + row, window, z) > 0;
+        if (reading) wanted = true;
+        return reading ? queries + head * z.queryHead + (tile.query + row) * z.queryPosition : nullptr;
+    });
+    __syncthreads();
+    if (!wanted) return;
     turn_rows<true>(first, second, rows, 0, angles);
     __syncthreads();
     u32 form[D / 16][4], rest[D / 16][4];
@@ -161,19 +171,22 @@ DEVICE int first_of(int window, const Sizes& z, const Part& part) {
     return first > 0 ? first : 0;
 }
 
-// The maximum over them of the scores' log softmax, into the first one's row.
+// The maximum over those of them that read of the scores' log softmax: common [H, windows, stride]; maxima [H, windows, stride / 8].
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_share(
-    float* scores, float* maxima, const float* totals, const __grid_constant__ Sizes z, const __grid_constant__ Part part)
+    const float* scores, const float* totals, const int* reads, float* common, float* maxima, const __grid_constant__ Sizes z,
+    const __grid_constant__ Part part)
 {
-    const int block = blockIdx.x * kThreads + threadIdx.x, index = part.firstWindow + blockIdx.y, count = part.to - part.from;
+    const int block = blockIdx.x * kThreads + threadIdx.x, index = part.firstWindow + blockIdx.y, count = part.to - part.from, head = blockIdx.z;
     const Window window(index, z);
-    if (window.old == 0) return;
+    if (!scans(window, z)) return;
     const int from = first_of(index, z, part), end = smaller(first_of(index + 1, z, part), count);
-    const long long row = (long long)blockIdx.z * count, to = (row + from) * part.stride + block;
+    const long long row = (long long)head * count, to = ((long long)head * gridDim.y + blockIdx.y) * part.stride + block;
     float most = -infinity();
     if (block < window.inMemory) {
-        for (int query = from; query < end; query++) most = larger(most, scores[(row + query) * part.stride + block] - totals[row + query]);
-        scores[to] = most;
+        for (int query = from; query < end; query++)
+            if (reads_of(reads, head, part.from + query, window, z) > 0)
+                most = larger(most, scores[(row + query) * part.stride + block] - totals[row + query]);
+        common[to] = most;
     }
     most = warp_max<kEight>(block < window.old ? most : -infinity());
     if (block % kEight == 0 && block < window.old) maxima[to / kEight] = most;
@@ -216,29 +229,46 @@ struct Best {
     }
 };
 
-// chosen [H / chosenHeads, choices, topK], ascending; -1 where there are fewer blocks. rows: choices of the part.
+// scores and maxima have a row for each head and choice: a query's, or what a window's have in common; own [H, to - from, stride]
+// are the queries'. reads [H, T] is told where choices end by mass; else who reads nothing has no part in a choice, and null is for
+// all reading. chosen [H / chosenHeads, choices, topK], ascending; -1 where there are fewer blocks. rows: choices of the part.
 extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_choose(
-    const float* scores, const float* maxima, const float* totals, int* chosen, int rows,
+    const float* scores, const float* maxima, const float* own, const float* totals, int* reads, int* chosen, int rows,
     const __grid_constant__ Sizes z, const __grid_constant__ Part part)
 {
-    const int row = blockIdx.x * kWarps + warp_index(), lane = lane_index();
+    __shared__ int ranked[kWarps][KEEP * kWarp];
+    const int row = blockIdx.x * kWarps + warp_index(), lane = lane_index(), queries = part.to - part.from;
     if (row >= rows) return;
-    const int index = z.perWindow ? part.firstWindow + row : window_of(part.from + row, z);
+    const int index = z.perWindow ? part.firstWindow + row : window_of(part.from + row, z), firstHead = blockIdx.y * z.chosenHeads;
+    const int from = z.perWindow ? first_of(index, z, part) : row, end = z.perWindow ? smaller(first_of(index + 1, z, part), queries) : row + 1;
     const Window window(index, z);
+    const bool ends = z.enough < 1;
+    const int* who = ends ? nullptr : reads;
     const int k = window.taken, eights = (window.old + kEight - 1) / kEight;
     int* to = chosen + ((long long)blockIdx.y * z.choices + (z.perWindow ? index : part.from + row)) * z.topK;
-    if (window.old == 0) {
-        for (int i = lane; i < z.topK; i += kWarp) to[i] = i < k ? i : -1;
-        return;
+    // The first `count` of the highest are read.
+    auto tell = [&](int count) {
+        for (int i = count + lane; i < z.topK; i += kWarp) to[i] = -1;
+        for (int head = 0; ends && head < z.chosenHeads; head++)
+            for (int query = from + lane; query < end; query += kWarp)
+                reads[(long long)(firstHead + head) * z.queries + part.from + query] = count;
+    };
+    bool any = !who && k > 0;
+    for (int head = 0; who && head < z.chosenHeads; head++)
+        for (int query = from + lane; query < end; query += kWarp) any |= reads_of(who, firstHead + head, part.from + query, window, z) > 0;
+    if (!any_lane(any)) return tell(0);
+    if (!scans(window, z)) {
+        for (int i = lane; i < k; i += kWarp) to[i] = i;
+        return tell(k);
     }
     // A head's softmax keeps its order: alone it needs none. Where a window's queries share, theirs is done.
     const bool shared = z.chosenHeads > 1;
-    const int query = z.perWindow ? first_of(index, z, part) : row;
     // The highest of all who share, of some score or maximum in rows of a length.
     auto highest = [&](const float* from, int length, int at) {
         float most = -infinity();
         for (int head = 0; head < z.chosenHeads; head++) {
-            const long long one = (long long)(blockIdx.y * z.chosenHeads + head) * (part.to - part.from) + query;
+            if (shared && reads_of(who, firstHead + head, part.from + row, window, z) == 0) continue;
+            const long long one = (long long)(firstHead + head) * rows + row;
             most = larger(most, from[one * length + at] - (shared ? totals[one] : 0));
         }
         return most;
@@ -285,17 +315,31 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_choose(
             take(eight >= 0 && block < window.old ? ordered(highest(scores, part.stride, block)) : 0, block);
         }
     }
+    int count = k;
+    if (ends) {
+        // As many as the one of those who share needs that needs most.
+#pragma unroll
+        for (int j = 0; j < KEEP; j++) ranked[warp_index()][j * kWarp + lane] = best.block[j];
+        warp_sync();
+        count = 1;
+        for (int head = 0; head < z.chosenHeads; head++)
+            for (int query = from; query < end && count < k; query++) {
+                const long long one = (long long)(firstHead + head) * queries + query;
+                const int more = needed(k, z.enough, [&](int rank) { return power_of_2(own[one * part.stride + ranked[warp_index()][rank]] - totals[one]); });
+                if (more > count) count = more;
+            }
+    }
     // In the order of the text.
     int rank[KEEP] = {};
 #pragma unroll
     for (int j = 0; j < KEEP; j++)
-        for (int i = 0; i < smaller(k - j * kWarp, kWarp); i++) {
+        for (int i = 0; i < smaller(count - j * kWarp, kWarp); i++) {
             const int other = (int)shuffle((u32)best.block[j], i);
 #pragma unroll
             for (int mine = 0; mine < KEEP; mine++) rank[mine] += other < best.block[mine];
         }
 #pragma unroll
     for (int j = 0; j < KEEP; j++)
-        if (j * kWarp + lane < k) to[rank[j]] = best.block[j];
-    for (int i = k + lane; i < z.topK; i += kWarp) to[i] = -1;
+        if (j * kWarp + lane < count) to[rank[j]] = best.block[j];
+    tell(count);
 }

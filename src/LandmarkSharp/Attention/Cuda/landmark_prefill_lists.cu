@@ -9,34 +9,37 @@ constexpr int kSumThreads = 1024;
 constexpr int kSpan = 16384;                                // pairs of a head that a thread block takes
 constexpr int kCounters = 8192;                             // blocks that are counted at a time: the memory of half a million positions
 
-// Calls for each of the thread block's pairs whose block is one of those from `first` on: each(pair, block - first).
-template <class Each> DEVICE void each_pair(int first, const int* chosen, const Sizes& z, const Pairs& p, Each each) {
+// Calls for each of the thread block's pairs whose block is one of those from `first` on: each(pair, block - first). A query that
+// reads fewer blocks than were chosen has as many pairs.
+template <class Each> DEVICE void each_pair(int first, const int* chosen, const int* reads, const Sizes& z, const Pairs& p, Each each) {
     const int head = blockIdx.y, pairs = z.queries * z.topK, end = smaller(((int)blockIdx.x + 1) * kSpan, pairs);
     chosen += (long long)((p.firstHead + head) / z.chosenHeads) * z.choices * z.topK;
     for (int at = blockIdx.x * kSpan + threadIdx.x; at < end; at += kSumThreads) {
         const int block = chosen[z.perWindow ? window_of(at / z.topK, z) * z.topK + at % z.topK : at] - first;
-        if (block >= 0 && block < kCounters) each(head * pairs + at, block);
+        if (block < 0 || block >= kCounters) continue;
+        if (reads && at % z.topK >= reads[(long long)(p.firstHead + head) * z.queries + at / z.topK]) continue;
+        each(head * pairs + at, block);
     }
 }
 
 // counted [kCounters]: how many there are of each block.
-DEVICE void count_pairs(int* counted, int first, const int* chosen, const Sizes& z, const Pairs& p) {
+DEVICE void count_pairs(int* counted, int first, const int* chosen, const int* reads, const Sizes& z, const Pairs& p) {
     __syncthreads();
     for (int i = threadIdx.x; i < kCounters; i += kSumThreads) counted[i] = 0;
     __syncthreads();
-    each_pair(first, chosen, z, p, [&](int, int block) { add_shared(counted[block], 1); });
+    each_pair(first, chosen, reads, z, p, [&](int, int block) { add_shared(counted[block], 1); });
     __syncthreads();
 }
 
 // counts [lists] begin as 0. Grid (spans of pairs, heads at hand); likewise the last kernel here. Counting goes on in shared memory,
 // for thousands of queries may choose one block.
 extern "C" __global__ void __launch_bounds__(kSumThreads) landmark_prefill_count(
-    const int* chosen, u32* counts, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+    const int* chosen, const int* reads, u32* counts, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
     __shared__ int counted[kCounters];
     counts += blockIdx.y / (z.heads / z.groups) * p.mostBlocks;
     for (int first = 0; first < p.mostBlocks; first += kCounters) {
-        count_pairs(counted, first, chosen, z, p);
+        count_pairs(counted, first, chosen, reads, z, p);
         for (int i = threadIdx.x; i < smaller(kCounters, p.mostBlocks - first); i += kSumThreads)
             if (counted[i] > 0) atomic_add(counts + first + i, counted[i]);
     }
@@ -80,15 +83,15 @@ extern "C" __global__ void __launch_bounds__(kThreads) landmark_prefill_tiles(
 
 // entries [pairs]: the lists, one after the other; cursors end where lists do.
 extern "C" __global__ void __launch_bounds__(kSumThreads) landmark_prefill_fill(
-    const int* chosen, u32* cursors, int* entries, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
+    const int* chosen, const int* reads, u32* cursors, int* entries, const __grid_constant__ Sizes z, const __grid_constant__ Pairs p)
 {
     __shared__ int next[kCounters];
     cursors += blockIdx.y / (z.heads / z.groups) * p.mostBlocks;
     for (int first = 0; first < p.mostBlocks; first += kCounters) {
-        count_pairs(next, first, chosen, z, p);
+        count_pairs(next, first, chosen, reads, z, p);
         for (int i = threadIdx.x; i < smaller(kCounters, p.mostBlocks - first); i += kSumThreads)
             if (next[i] > 0) next[i] = atomic_add(cursors + first + i, next[i]);
         __syncthreads();
-        each_pair(first, chosen, z, p, [&](int pair, int block) { entries[add_shared(next[block], 1)] = pair; });
+        each_pair(first, chosen, reads, z, p, [&](int pair, int block) { entries[add_shared(next[block], 1)] = pair; });
     }
 }

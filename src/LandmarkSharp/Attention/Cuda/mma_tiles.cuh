@@ -33,12 +33,8 @@ DEVICE void load_columns(u32 (&b)[4], u32 rows, int k, int n) {
     load_matrices(b, rows + (16 * n + i % 8 + i / 16 * 8) * kRowBytes + k * 32 + i / 8 % 2 * 16);
 }
 
-// S = A Bᵀ over the elements of 16 rows of A and N of B, as scores are.
-template <int N> DEVICE void score(float (&s)[N / 8][4], u32 a, u32 b) {
-#pragma unroll
-    for (int n = 0; n < N / 8; n++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) s[n][i] = 0;
+// S += A Bᵀ over the elements of 16 rows of A and N of B, as scores are.
+template <int N> DEVICE void add_scores(float (&s)[N / 8][4], u32 a, u32 b) {
 #pragma unroll
     for (int k = 0; k < D / 16; k++) {
         u32 x[4], y[4];
@@ -50,6 +46,13 @@ template <int N> DEVICE void score(float (&s)[N / 8][4], u32 a, u32 b) {
             mma<T>(s[2 * n + 1], x, y[2], y[3]);
         }
     }
+}
+template <int N> DEVICE void score(float (&s)[N / 8][4], u32 a, u32 b) {
+#pragma unroll
+    for (int n = 0; n < N / 8; n++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) s[n][i] = 0;
+    add_scores<N>(s, a, b);
 }
 
 // O += P V over N rows of V, as sums of values are: W columns of it from address v on, of which `width` count. left(a, k) has

@@ -23,6 +23,8 @@ struct Sizes {
     int windowBlocks, before;
     long long queryHead, queryPosition, landmarkGroup;      // strides, in elements
     float scale;                                            // of scores, times log2 e
+    float enough;                                           // a choice ends when it has so much of the softmax; never from 1 on
+    float cutoff;                                           // a context-miss token's mass below which nothing is retrieved
 };
 
 struct Window {
@@ -30,6 +32,11 @@ struct Window {
     DEVICE Window(int index, const Sizes& z)
         : inMemory(z.inMemory + index * z.windowBlocks), taken(smaller(z.topK, inMemory)), old(inMemory - taken) {}
 };
+
+// How many of its chosen blocks a query reads, the first ones; reads [H, T] is null where all there are up to k.
+DEVICE int reads_of(const int* reads, int head, int query, const Window& window, const Sizes& z) {
+    return reads ? reads[(long long)head * z.queries + query] : window.taken;
+}
 
 DEVICE int window_of(int query, const Sizes& z) { return (z.before + query) / (z.windowBlocks * L); }
 DEVICE int place_of(int query, const Sizes& z) { return (z.before + query) % (z.windowBlocks * L); }
@@ -62,6 +69,12 @@ struct ListTile { int list, first, count; };
 
 // A tile's rows: where they come from, null for zeros, and how far each is turned.
 struct Rows { const T* from[kRows]; int distance[kRows]; };
+
+// Those of a tile of queries, which are turned as far as they stand after the first one's distance.
+template <class From> DEVICE void fill_rows(Rows& rows, const Tile& tile, int distance, From from) {
+    const int row = threadIdx.x;
+    if (row < kRows) rows.from[row] = tile.has(row) ? from(row) : nullptr, rows.distance[row] = distance + row;
+}
 
 DEVICE Quad pack_piece(const float (&x)[8]) {
     return { { pack<T>(x[0], x[1]), pack<T>(x[2], x[3]), pack<T>(x[4], x[5]), pack<T>(x[6], x[7]) } };
@@ -104,6 +117,11 @@ template <bool Rest> DEVICE void turn_rows(u32 to, u32 rest, const Rows& rows, i
         store_shared(to + at + D, b);
         if (Rest) store_shared(rest + at, pack_rest(low, a)), store_shared(rest + at + D, pack_rest(high, b));
     }
+}
+
+// A block's keys of a key-value head; its values come behind them.
+DEVICE const T* block_at(const T* blocks, int block, int group, const Sizes& z) {
+    return blocks + ((long long)block * z.groups + group) * 2 * kTokens * D;
 }
 
 // The first `count` of a block's rows, then one other row if there is one, then zeros; in the background.
@@ -157,6 +175,26 @@ DEVICE Inside inside(float (&s)[kColumns / 8][4], int r, int limit, float scale)
     a.sum = warp_sum<4>(a.sum);
     return a;
 }
+
+// Of a block of the window that starts so many positions before a query: the tokens that it sees, and what the block brings to the
+// gate (1.3); -infinity where the query stands before it.
+DEVICE int seen(int place) { return place < 0 ? 0 : place < L ? smaller(place + 1, kTokens) : kTokens; }
+DEVICE float gate_logit(const Inside& a, int place) {
+    return a.sum == 0 ? -infinity() : place < L ? a.top + log_2(a.sum) : a.landmark;
+}
+
+// A row's gate while its blocks go by: the greatest logit so far, and the sum relative to it.
+struct Gate {
+    float greatest, sum;
+    DEVICE Gate() : greatest(-infinity()), sum(0) {}
+    DEVICE float raise(float logit) {
+        const float most = larger(greatest, logit), keep = most == -infinity() ? 1 : power_of_2(greatest - most);
+        greatest = most;
+        sum *= keep;
+        return keep;
+    }
+    DEVICE float share(float logit) const { return logit == -infinity() ? 0 : power_of_2(logit - greatest); }
+};
 
 // The warp's sums, times a weight for each row, to memory: through shared memory, so that rows are written whole. to(row) is
 // null for none.

@@ -32,13 +32,15 @@ public sealed class CudaMemoryTests
                             TopK = topK,
                             WindowBlocks = windowBlocks,
                             Selection = (SelectionMode)random.Next(3),      // a choice for all queries of a piece depends on the piece
+                            Mass = seed % 3 == 0 ? 0.3 : null,
+                            MissCutoff = seed % 3 == 1 ? 0.4 : null,
                         },
                     };
                     var same = text.Read(() => int.MaxValue).equal(text.Read(() => random.Next(2, piece + 1))).all(-1).all(0);
                     // A position alone, at a pass's end, is decoded, by kernels that round otherwise.
                     same.index_fill_(0, tensor(text.Alone.ToArray(), ScalarType.Int64), true);
                     Assert.True(same.all().item<bool>(), $"{text}");
-                }, iter: 12, threads: 1);
+                }, iter: 18, threads: 1);
     }
 
     [Fact]
@@ -51,6 +53,43 @@ public sealed class CudaMemoryTests
         // Scores as good as equal may be told apart otherwise: in hardly any row.
         var rows = (whole - single).square().sum(-1).sqrt() / whole.square().sum(-1).sqrt();            // [H, T]
         Assert.True(rows.le(2e-2).to(ScalarType.Float64).mean().item<double>() >= 0.99);
+    }
+
+    /// <summary>Tokens read at once, decoded one by one, and by the reference: as many are dropped, and the same comes out.</summary>
+    [Theory]
+    [InlineData(SelectionMode.PerTokenAndGroup, 0.4, null)]
+    [InlineData(SelectionMode.PerTokenAndHead, 0.6, null)]
+    [InlineData(SelectionMode.PerTokenAndGroup, null, 0.3)]
+    [InlineData(SelectionMode.PerToken, null, 0.5)]
+    public void WhatIsDroppedOrEndsEarlyIsTheSameForAll(SelectionMode mode, double? cutoff, double? mass)
+    {
+        Needs.Kernels();
+        using var scope = NewDisposeScope();
+        var options = new RetrievalOptions { TopK = 4, WindowBlocks = 2, Selection = mode, MissCutoff = cutoff, Mass = mass };
+        var text = new Text(700, 16, 64, 3) { Options = options };
+        var counts = new (long Retrievals, long Dropped)[3];
+        Tensor[] read =
+        [
+            text.Read(() => int.MaxValue, ended: memory => counts[0] = (memory.Retrievals, memory.Dropped)),
+            text.Read(() => 1, ended: memory => counts[1] = (memory.Retrievals, memory.Dropped)),
+            (text with { Options = options with { Reference = true } })
+                .Read(() => int.MaxValue, ended: memory => counts[2] = (memory.Retrievals, memory.Dropped)),
+        ];
+        var exact = read[2].@double();
+        foreach (var x in read[..2])
+        {
+            // Scores as good as equal may be told apart otherwise, and so may masses: in hardly any row.
+            var rows = (x.@double() - exact).square().sum(-1).sqrt() / exact.square().sum(-1).sqrt();
+            Assert.True(rows.le(2e-2).to(ScalarType.Float64).mean().item<double>() >= 0.97);
+        }
+        if (cutoff is null)
+        {
+            Assert.All(counts, c => Assert.Equal((0, 0), c));
+            return;
+        }
+        Assert.All(counts, c => Assert.Equal(4 * (700 - 32), c.Retrievals));
+        Assert.All(counts, c => Assert.InRange(c.Dropped, counts[0].Retrievals / 20, counts[0].Retrievals * 19 / 20));
+        Assert.All(counts, c => Assert.InRange(c.Dropped, counts[2].Dropped * 0.97, counts[2].Dropped * 1.03));
     }
 
     [Theory]
@@ -157,11 +196,14 @@ public sealed class CudaMemoryTests
         }
 
         /// <summary>Reads it in passes of so many positions, or as many as a pass takes: [4, S, d].</summary>
-        public Tensor Read(Func<int> next, ReadObserver? observer = null)
+        public Tensor Read(Func<int> next, ReadObserver? observer = null, Action<BlockMemory>? ended = null)
         {
             var (q, k, v) = Inputs;
+            using var random = new Generator((ulong)Seed + 1, CPU);
+            Tensor[]? miss = Options.MissCutoff is null ? null
+                : [.. Enumerable.Range(0, 2).Select(_ => (randn([2, Width], generator: random) * 2).to(ScalarType.BFloat16).to(Cuda).DetachFromDisposeScope())];
             var (queries, keys, values) = (q.to(Cuda).unsqueeze(0), k.to(Cuda).unsqueeze(0), v.to(Cuda).unsqueeze(0));
-            using var memory = new BlockMemory(2, Length, 1024, Rotary, Options, ScalarType.BFloat16, Cuda) { Observer = observer };
+            using var memory = new BlockMemory(2, Length, 1024, Rotary, Options, ScalarType.BFloat16, Cuda, miss) { Observer = observer };
             List<Tensor> parts = [];
             for (int from = 0, count; from < Positions; from += count)
             {
@@ -171,6 +213,7 @@ public sealed class CudaMemoryTests
                 parts.Add(memory.Attend(1, queries.narrow(2, from, count), keys.narrow(2, from, count), values.narrow(2, from, count)));
                 memory.End();
             }
+            ended?.Invoke(memory);
             return cat(parts, 2).squeeze(0).cpu();
         }
     }

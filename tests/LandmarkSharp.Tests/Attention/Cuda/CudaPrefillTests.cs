@@ -34,8 +34,10 @@ public sealed class CudaPrefillTests
                         Mode = (SelectionMode)random.Next(4),
                         Tied = random.Next(3) == 0,
                         Type = random.Next(2) == 0 ? ScalarType.BFloat16 : ScalarType.Float16,
+                        Mass = seed % 3 == 0 ? 0.05 + (0.95 * random.NextDouble()) : null,
+                        MissCutoff = seed % 3 == 1 ? random.NextDouble() : null,
                     });
-                }, iter: 60, threads: 1);
+                }, iter: 80, threads: 1);
     }
 
     [Theory]
@@ -54,7 +56,11 @@ public sealed class CudaPrefillTests
     {
         Needs.Kernels();
         foreach (var mode in Enum.GetValues<SelectionMode>())
-            Compare(new Text(inMemory, windowBlocks, before, queries, length, groups, heads, width) { TopK = topK, Mode = mode });
+        {
+            var text = new Text(inMemory, windowBlocks, before, queries, length, groups, heads, width) { TopK = topK, Mode = mode };
+            foreach (var one in (Text[])[text, text with { Mass = 0.5 }, text with { MissCutoff = 0 }, text with { MissCutoff = 0.4 }, text with { MissCutoff = 1 }])
+                Compare(one);
+        }
     }
 
     [Theory]
@@ -65,7 +71,28 @@ public sealed class CudaPrefillTests
     {
         Needs.Kernels();
         // More scores than have room at a time: 4,000 queries of 32 heads over up to 2,200 blocks.
-        Compare(new Text(2000, 3, 100, 4000, 20, 4, 32, 16) { TopK = 4, Mode = mode });
+        var text = new Text(2000, 3, 100, 4000, 20, 4, 32, 16) { TopK = 4, Mode = mode };
+        Compare(text);
+        Compare(text with { Mass = 0.01 });
+        Compare(text with { MissCutoff = 0.5 });
+    }
+
+    /// <summary>Of blocks that nobody retrieves nothing is read.</summary>
+    [Fact]
+    public void WhatIsDroppedIsNotRead()
+    {
+        Needs.Kernels();
+        foreach (var mode in Enum.GetValues<SelectionMode>())
+        {
+            using var scope = NewDisposeScope();
+            var text = new Text(20, 3, 5, 300, 32, 2, 4, 64) { Mode = mode, MissCutoff = 1 };
+            text.Blocks.narrow(0, 0, 20).fill_(double.NaN);
+            text.Landmarks.narrow(1, 0, 20).fill_(double.NaN);
+            var got = text.Retrieve();
+            Assert.True(got.Output.isfinite().all().item<bool>());
+            Assert.True(got.Chosen!.eq(-1).all().item<bool>());
+            Assert.True(got.Gates!.eq(0).all().item<bool>());
+        }
     }
 
     /// <summary>The master test: with k ≥ the blocks there are, it is dense landmark attention.</summary>
@@ -159,6 +186,8 @@ public sealed class CudaPrefillTests
         Assert.True(new PrefillShape(256, 64).FitsOn(new Version(8, 0)));
         Needs.Kernels();
         Assert.True(CudaPrefill.Serves(options, 128, 64, ScalarType.BFloat16, Cuda));
+        Assert.True(CudaPrefill.Serves(options with { Mass = 0.5 }, 128, 64, ScalarType.BFloat16, Cuda));
+        Assert.True(CudaPrefill.Serves(options with { MissCutoff = 0.5 }, 128, 64, ScalarType.BFloat16, Cuda));
         Assert.False(CudaPrefill.Serves(options, 128, 64, ScalarType.Float32, Cuda));
         Assert.False(CudaPrefill.Serves(options with { Positions = PositionMode.True }, 128, 64, ScalarType.BFloat16, Cuda));
     }
@@ -181,7 +210,8 @@ public sealed class CudaPrefillTests
             var first = text.Before + from - (window * text.WindowBlocks * text.Length);
             using var reference = new ReferenceRetrieval(
                 m, BlockLayout.Regular(first + count, count, text.Length, text.Length), text.Rotary, text.Options, ScalarType.Float64);
-            var expected = reference.Attend(text.Queries.narrow(1, from, count), text.Blocks, text.Landmarks, text.Tied);
+            var expected = reference.Attend(
+                text.Queries.narrow(1, from, count), text.Blocks, text.Landmarks, text.Tied, miss: text.MissCutoff is null ? null : text.Miss);
             var same = ones([text.Heads, count], ScalarType.Bool);
             if (expected.Chosen is { } blocks)
             {
@@ -212,7 +242,7 @@ public sealed class CudaPrefillTests
     private sealed record Text(
         int InMemory, int WindowBlocks, int Before, int QueryCount, int Length, int Groups, int Heads, int Width)
     {
-        private (Tensor Q, Tensor Blocks, Tensor Landmarks)? made;
+        private (Tensor Q, Tensor Blocks, Tensor Landmarks, Tensor Miss)? made;
 
         public int Seed { get; init; } = 7;
 
@@ -224,15 +254,29 @@ public sealed class CudaPrefillTests
 
         public ScalarType Type { get; init; } = ScalarType.BFloat16;
 
+        public double? Mass { get; init; }
+
+        public double? MissCutoff { get; init; }
+
         public Rotary Rotary { get; } = new RotaryScaling().Create(Width);
 
-        public RetrievalOptions Options => new() { TopK = TopK, Selection = Mode, WindowBlocks = WindowBlocks, Reference = true };
+        public RetrievalOptions Options => new()
+        {
+            TopK = TopK,
+            Selection = Mode,
+            WindowBlocks = WindowBlocks,
+            Mass = Mass,
+            MissCutoff = MissCutoff,
+            Reference = true,
+        };
 
         public Tensor Queries => Made().Q;
 
         public Tensor Blocks => Made().Blocks;
 
         public Tensor Landmarks => Made().Landmarks;
+
+        public Tensor Miss => Made().Miss;
 
         /// <summary>Heads and queries that share one choice.</summary>
         public int Sharing => Mode switch
@@ -276,20 +320,22 @@ public sealed class CudaPrefillTests
             var last = (Before + QueryCount - 1) % Length;
             if (last < Length - 2) held[BlockCount - 1].narrow(2, last + 1, Length - 2 - last).fill_(double.NaN);
             if (last < Length - 1) marks.select(1, BlockCount - 1).fill_(double.NaN);
-            var got = prefill.Attend(Put(Queries, q), Put(held, blocks), Put(marks, landmarks), Tied);
+            var got = prefill.Attend(
+                Put(Queries, q), Put(held, blocks), Put(marks, landmarks), Tied, miss: MissCutoff is null ? null : Put(Miss, null));
             return new Retrieved(
                 got.Output.MoveToOuterDisposeScope(), got.Chosen?.MoveToOuterDisposeScope(), got.Gates?.MoveToOuterDisposeScope());
         }
 
-        private (Tensor Q, Tensor Blocks, Tensor Landmarks) Made()
+        private (Tensor Q, Tensor Blocks, Tensor Landmarks, Tensor Miss) Made()
         {
             if (made is { } there) return there;
             using var random = new Generator((ulong)Seed, CPU);
             Tensor Make(double size, params long[] shape) => (randn(shape, generator: random) * size).to(Type).@double();
             var (q, blocks, landmarks) = (Make(1.5, Heads, QueryCount, Width), Make(1, BlockCount, Groups, 2, Length - 1, Width), Make(1, Groups, BlockCount, Width));
+            var miss = Make(2, Groups, Width);
             if (Tied) landmarks.copy_(landmarks.narrow(1, 0, 1).clone());                   // one key for all
             // Longer than the scope of whoever asked first.
-            made = (q.DetachFromDisposeScope(), blocks.DetachFromDisposeScope(), landmarks.DetachFromDisposeScope());
+            made = (q.DetachFromDisposeScope(), blocks.DetachFromDisposeScope(), landmarks.DetachFromDisposeScope(), miss.DetachFromDisposeScope());
             return made.Value;
         }
     }

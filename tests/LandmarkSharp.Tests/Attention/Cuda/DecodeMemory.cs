@@ -16,6 +16,7 @@ internal sealed class DecodeMemory
         Tensor Make(params long[] shape) => randn(shape, generator: random).to(type).to(ScalarType.Float32);
         (Q, Blocks, Landmarks) = (
             Make(groups * repeat, 1, headDim), Make(count, groups, 2, length - 1, headDim), Make(groups, count, headDim));
+        Miss = Make(groups, headDim) * 2;
         Rotary = new RotaryScaling(Theta: 1000).Create(headDim);
     }
 
@@ -33,18 +34,24 @@ internal sealed class DecodeMemory
 
     public Tensor Landmarks { get; set; }
 
+    /// <summary>[G, d]: keys of a context-miss token, for options that have a cut-off.</summary>
+    public Tensor Miss { get; }
+
     public Retrieved Expected(RetrievalOptions options, bool tied = false)
     {
         using var attention = new RetrievedAttention(Place.InMemory, Place.Keys, 1, Length, Rotary, options, ScalarType.Float64);
-        return attention.Attend(Q.@double(), Blocks.@double(), Landmarks.@double(), tied);
+        return attention.Attend(
+            Q.@double(), Blocks.@double(), Landmarks.@double(), tied, miss: options.MissCutoff is null ? null : Miss.@double());
     }
 
-    public Retrieved Found(RetrievalOptions options, bool tied = false, bool pinned = false)
+    public Retrieved Found(RetrievalOptions options, bool tied = false, bool pinned = false, bool? miss = null)
     {
         var cuda = new Device(DeviceType.CUDA, 0);
         Assert.True(CudaRetrieval.Serves(options, Place.Keys, 1, Length, Rotary.HeadDim, Type, cuda));
         using var attention = new CudaRetrieval([Place], Length, Rotary, options, Type, cuda);
-        return attention.Attend(Q.to(Type).to(cuda), Held(pinned).Blocks, Held(pinned).Landmarks, tied);
+        return attention.Attend(
+            Q.to(Type).to(cuda), Held(pinned).Blocks, Held(pinned).Landmarks, tied,
+            miss ?? options.MissCutoff is not null ? Miss.to(Type).to(cuda) : null);
     }
 
     public DecodeBlocks Held(bool pinned = false)

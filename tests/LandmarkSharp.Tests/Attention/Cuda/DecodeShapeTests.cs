@@ -20,6 +20,8 @@ public sealed class DecodeShapeTests
         var most = new RetrievalOptions { TopK = 256, Selection = SelectionMode.PerHead };
         Assert.True(Fits(most, 256 * 257, 1, 257, 256, ScalarType.Float32));
         Assert.True(Fits(length: 2, headDim: 8, type: ScalarType.Float16));
+        Assert.True(Fits(new RetrievalOptions { Mass = 0.5 }));
+        Assert.True(Fits(new RetrievalOptions { MissCutoff = 0.5 }));
         Assert.False(Fits(queries: 2));
         Assert.False(Fits(length: 258));
         Assert.False(Fits(headDim: 264));
