@@ -46,9 +46,9 @@ internal static class RequestLine
     /// <summary>Whether the first line is for HTTP to judge: its version is one, it has none, or not all of it is there.</summary>
     public static bool IsHttp(ReadOnlySequence<byte> received)
     {
-        if (received.PositionOf((byte)'\n') is not { } end) return true;
-        var line = received.Slice(0, end);
-        if (line.Length > Longest) return true;
+        var reader = new SequenceReader<byte>(received);
+        reader.AdvancePastAny((byte)'\r', (byte)'\n');                                      // empty lines before it are no harm
+        if (!reader.TryReadTo(out ReadOnlySequence<byte> line, (byte)'\n') || line.Length > Longest) return true;
         // A method, a target and a version, with a space between.
         var parts = Encoding.Latin1.GetString(line).TrimEnd('\r').Split(' ', 3);
         return parts is not [var method, _, var version] || Versions.Contains(version) || (method == "PRI" && version == "HTTP/2.0");

@@ -131,7 +131,7 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
     private void Begin(OpenEntry entry, HotBound? hot)
     {
         entry.Opening = Task.Run(() => Open(entry, hot));
-        entry.Opening.ContinueWith(
+        _ = entry.Opening.ContinueWith(
             opening =>
             {
                 lock (held)

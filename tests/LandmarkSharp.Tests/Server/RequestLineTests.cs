@@ -16,9 +16,11 @@ public sealed class RequestLineTests(ServedModel model) : IClassFixture<ServedMo
     [InlineData("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", true)]
     [InlineData("GET / HTTP/1.1", true)]                                                    // not all of it has come
     [InlineData("GET /\r\n", true)]
-    [InlineData("\r\nGET / HTTP/9.9\r\n", true)]
+    [InlineData("\r\n\nGET / HTTP/1.1\r\n", true)]
+    [InlineData("\r\n\r\n", true)]
     [InlineData("", true)]
     [InlineData("GET / HTTP/9.9\r\n", false)]
+    [InlineData("\r\nGET / HTTP/9.9\r\n", false)]
     [InlineData("GET / HTTP/2.0\r\n", false)]
     [InlineData("GET / http/1.1\r\n", false)]
     [InlineData("GET / HTTP/1.1 x\r\n", false)]

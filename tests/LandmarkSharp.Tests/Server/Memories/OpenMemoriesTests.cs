@@ -176,11 +176,12 @@ public sealed class OpenMemoriesTests(ServedModel model) : IClassFixture<ServedM
     public async Task WhatCouldNeverFitIsRefusedAtOnce()
     {
         var one = await Make("m0", "m1");
+        File.Copy(memories.Made("long", ("it", Sentences(Code, 100))), memories.File("m2"));
         await using (var server = await memories.Start(o => o.MemoryOpenBytes = one))
         {
             using var busy = Shelf(server).Lease(["m0"]);
             await Taken(busy);
-            using var refused = await Asked(server, Question, ["m0", "m1"]);
+            using var refused = await Asked(server, Question, ["m0", "m2"]);
             var error = await TestServer.Error(refused);
             Assert.Equal((HttpStatusCode.BadRequest, "memories", "memory_too_large"), (error.Status, error.Param, error.Code));
             Assert.Contains($"{one:N0} may be on this server", error.Message, StringComparison.Ordinal);
@@ -231,7 +232,7 @@ public sealed class OpenMemoriesTests(ServedModel model) : IClassFixture<ServedM
             Asked(server, "Which?", ["m1"], ",\"max_tokens\":8,\"landmark\":{\"passages\":64,\"top_k\":32}"), Asked(server, "Which?", ["m2"]),
         ];
         await TestServer.Until(() => server.Server.Scheduler.State.Waiting == 2);
-        await Add(server, "m1", "more", Sentences(Keeper, 3, 2));
+        await Add(server, "m1", "more", Sentences(Keeper, 12, 2));
         using (await server.Http.DeleteAsync("v1/memories/m2")) busy.Dispose();
         using HttpResponseMessage grown = await wait[0], gone = await wait[1];
         Assert.Contains(Cited(TestServer.Parse(await grown.Content.ReadAsStringAsync())), c => c.GetProperty("document").GetString() == "more");
@@ -246,7 +247,7 @@ public sealed class OpenMemoriesTests(ServedModel model) : IClassFixture<ServedM
     /// <summary>Has leases take their memories as soon as there is room, and waits until these are open.</summary>
     private static async Task Taken(params MemoryLease[] leases)
     {
-        foreach (var lease in leases) await TestServer.Until(() => lease.Take() == MemoryRoom.Taken);
+        foreach (var lease in leases) await TestServer.Until(() => lease.Taken is not null || lease.Take() == MemoryRoom.Taken);
         await TestServer.Until(() => Array.TrueForAll(leases, l => l.IsReady));
     }
 
