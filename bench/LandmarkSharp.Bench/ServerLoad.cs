@@ -50,8 +50,8 @@ internal sealed class ServerLoad(Uri server, int process)
             $"{outcomes.GetValueOrDefault(Right):N0} of {seconds.Count:N0} answers were right; {failed:N0} of 5xx, {outcomes.GetValueOrDefault(Busy):N0} of 429");
         var sorted = seconds.Order().ToArray();
         Console.WriteLine($"an answer took {sorted[sorted.Length / 2]:F2} s (median), {sorted[(int)(sorted.Length * 0.95)]:F2} s (19 of 20 took less)");
-        Console.WriteLine(
-            $"resident: {afterAMinute / 1e6:N0} MB after a minute, {end / 1e6:N0} MB at the end ({((double)end / Math.Max(1, afterAMinute)) - 1:+0.0 %;-0.0 %})");
+        var grown = afterAMinute == 0 ? "" : $"{afterAMinute / 1e6:N0} MB after a minute, {((double)end / afterAMinute) - 1:+0.0 %;-0.0 %} by the end, ";
+        Console.WriteLine($"resident: {grown}{end / 1e6:N0} MB at the end");
     }
 
     private static string Code(int i) => $"{20011 + (i * 7919 % 79000)}";
