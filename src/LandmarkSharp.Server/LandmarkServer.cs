@@ -68,6 +68,7 @@ public sealed class LandmarkServer : IAsyncDisposable
             kestrel.Listen(options.ListenAddress(), options.Port, listen =>
             {
                 if (certificate is not null) listen.UseHttps(certificate.Options);
+                listen.Use(next => connection => RequestLine.Pass(connection, next, kestrel.Limits.KeepAliveTimeout));
             });
         });
         if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
@@ -98,13 +99,13 @@ public sealed class LandmarkServer : IAsyncDisposable
         if (keys is not null) app.Use(next => http => keys.Pass(http, next));
         app.UseRouting();
         app.MapPrometheusScrapingEndpoint();
-        var metrics = new ServerMetrics(scheduler);
         var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
+        var metrics = new ServerMetrics(scheduler, library);
         new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
         app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, keys));
         await Listen(app, options);
         scheduler.Start();
-        library?.Resume();
+        library?.Resume(keys);
         var server = new LandmarkServer(app, scheduler, library, log, metrics, options);
         log.Listening(model, server.Address.ToString());
         if (!options.IsLocal && certificate is null) log.InTheClear(server.Address.ToString());

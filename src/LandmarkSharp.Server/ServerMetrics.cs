@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 
 namespace LandmarkSharp.Server;
@@ -14,7 +15,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Histogram<double> firstToken;
 
     /// <summary>Counts from now on.</summary>
-    public ServerMetrics(Scheduler scheduler)
+    public ServerMetrics(Scheduler scheduler, MemoryLibrary? library)
     {
         read = meter.CreateCounter<long>("landmark.tokens.read", description: "Tokens of prompts, those read before counted.");
         reused = meter.CreateCounter<long>("landmark.tokens.reused", description: "Tokens of prompts that an earlier request had read.");
@@ -23,6 +24,8 @@ internal sealed class ServerMetrics : IDisposable
         meter.CreateObservableGauge("landmark.requests.active", () => scheduler.State.Active, description: "Requests that are computed.");
         meter.CreateObservableGauge("landmark.requests.waiting", () => scheduler.State.Waiting, description: "Requests that wait.");
         meter.CreateObservableGauge("landmark.cache", () => scheduler.State.CachedBytes, "By", "Keys and values kept of earlier texts.");
+        if (library is not null)
+            meter.CreateObservableGauge("landmark.memories", () => library.OpenBytes, "By", "Landmark keys of memories that are open.");
     }
 
     /// <summary>Counts a request's first token.</summary>

@@ -44,6 +44,10 @@ public sealed class ServerOptions
     [Range(0, 10_000)]
     public int QueueLength { get; set; } = 32;
 
+    /// <summary>Seconds that a request may wait; then it is told to come again.</summary>
+    [Range(1, 86_400)]
+    public int QueueSeconds { get; set; } = 300;
+
     /// <summary>Tokens that a prompt may have.</summary>
     [Range(1, int.MaxValue)]
     public int MaxPromptTokens { get; set; } = 1_000_000;
@@ -51,6 +55,10 @@ public sealed class ServerOptions
     /// <summary>Tokens that an answer may have, and has at most when a chat's request does not say.</summary>
     [Range(1, int.MaxValue)]
     public int MaxAnswerTokens { get; set; } = 4096;
+
+    /// <summary>Log-probabilities that all answers of a request may come with: those of their tokens, and of the likeliest beside each.</summary>
+    [Range(0, int.MaxValue)]
+    public int MaxLogprobs { get; set; } = 1 << 18;
 
     /// <summary>Bytes that a request's body may have.</summary>
     [Range(1024, 1L << 40)]
@@ -71,7 +79,11 @@ public sealed class ServerOptions
     [Range(0, 1L << 60)]
     public long? MemoryDiskBytes { get; set; }
 
-    /// <summary>Bytes of blocks that all of a caller's open memories keep in RAM; null for as many as the system likes.</summary>
+    /// <summary>Bytes of landmark keys of all memories that are open at once; null for half of the RAM.</summary>
+    [Range(0, 1L << 60)]
+    public long? MemoryOpenBytes { get; set; }
+
+    /// <summary>Bytes of blocks that all open memories together keep in RAM; null for as many as the system likes.</summary>
     [Range(0, 1L << 60)]
     public long? MemoryHotBytes { get; set; }
 

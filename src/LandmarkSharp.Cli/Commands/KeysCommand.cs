@@ -36,8 +36,10 @@ internal static class KeysCommand
             new("--upload") { Description = "Bytes of one document that it sends, such as 16MiB.", HelpName = "BYTES" };
         private readonly Option<string?> disk =
             new("--disk") { Description = "Bytes of its memories and documents on disk, such as 10GiB.", HelpName = "BYTES" };
+        private readonly Option<string?> open =
+            new("--open") { Description = "Bytes of landmark keys of its memories that are open at once, such as 256MiB.", HelpName = "BYTES" };
         private readonly Option<string?> hot =
-            new("--hot") { Description = "Bytes of its memories that are kept in RAM, such as 1GiB.", HelpName = "BYTES" };
+            new("--hot") { Description = "Bytes of blocks of its memories that are kept in RAM, such as 1GiB.", HelpName = "BYTES" };
 
         public CreateKey()
             : base(
@@ -45,7 +47,7 @@ internal static class KeysCommand
                 "keys create guest --expires 12h --keys team.json --json")
         {
             Arguments.Add(name);
-            foreach (var option in (Option[])[expires, concurrency, queue, tokens, upload, disk, hot, file]) Options.Add(option);
+            foreach (var option in (Option[])[expires, concurrency, queue, tokens, upload, disk, open, hot, file]) Options.Add(option);
         }
 
         protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
@@ -59,6 +61,7 @@ internal static class KeysCommand
                 TokensADay = parsed.GetValue(tokens),
                 UploadBytes = Bytes(upload),
                 DiskBytes = Bytes(disk),
+                OpenBytes = Bytes(open),
                 HotBytes = Bytes(hot),
             };
             var end = parsed.GetValue(expires) is { } time ? DateTimeOffset.UtcNow + Duration(time) : (DateTimeOffset?)null;
@@ -127,6 +130,7 @@ internal static class KeysCommand
             limits.TokensADay is { } tokens ? $"{tokens:N0} tokens a day" : null,
             limits.UploadBytes is { } upload ? $"{ByteSize.Text(upload)} a document" : null,
             limits.DiskBytes is { } disk ? $"{ByteSize.Text(disk)} on disk" : null,
+            limits.OpenBytes is { } open ? $"{ByteSize.Text(open)} open" : null,
             limits.HotBytes is { } hot ? $"{ByteSize.Text(hot)} in RAM" : null,
         }.OfType<string>());
     }

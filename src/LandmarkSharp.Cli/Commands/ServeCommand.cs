@@ -25,8 +25,12 @@ internal sealed class ServeCommand : LandmarkCommand
         new("--concurrency") { Description = "Requests that are computed at once, each a little in turn.", HelpName = "N" };
     private readonly Option<int?> queue =
         new("--queue-length") { Description = "Requests that may wait; one more is told to come again.", HelpName = "N" };
+    private readonly Option<int?> wait =
+        new("--queue-seconds") { Description = "Seconds that a request may wait; then it is told to come again.", HelpName = "SECONDS" };
     private readonly Option<int?> prompt = new("--max-prompt-tokens") { Description = "Tokens that a prompt may have.", HelpName = "N" };
     private readonly Option<int?> answer = new("--max-answer-tokens") { Description = "Tokens that an answer may have.", HelpName = "N" };
+    private readonly Option<int?> logprobs =
+        new("--max-logprobs") { Description = "Log-probabilities that all answers of a request may come with.", HelpName = "N" };
     private readonly Option<string?> body =
         new("--max-body") { Description = "Bytes that a request may have, such as 16MiB.", HelpName = "BYTES" };
     private readonly Option<string?> cache = new("--cache")
@@ -46,9 +50,14 @@ internal sealed class ServeCommand : LandmarkCommand
         Description = "Bytes that all memories of a caller may take on disk; as many as there are when not given.",
         HelpName = "BYTES",
     };
+    private readonly Option<string?> open = new("--memory-open")
+    {
+        Description = "Bytes of landmark keys of all memories that are open at once; half of the RAM when not given.",
+        HelpName = "BYTES",
+    };
     private readonly Option<string?> hot = new("--memory-hot")
     {
-        Description = "Bytes of blocks of a caller's memories kept in RAM; as many as the system likes when not given.",
+        Description = "Bytes of blocks of all open memories kept in RAM; as many as the system likes when not given.",
         HelpName = "BYTES",
     };
     private readonly Option<int?> grace =
@@ -63,8 +72,8 @@ internal sealed class ServeCommand : LandmarkCommand
     {
         Option[] own =
         [
-            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, prompt, answer, body, cache, memories, upload, disk, hot,
-            grace,
+            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, wait, prompt, answer, logprobs, body, cache, memories,
+            upload, disk, open, hot, grace,
         ];
         foreach (var option in own) Options.Add(option);
         model.AddTo(this);
@@ -109,13 +118,16 @@ internal sealed class ServeCommand : LandmarkCommand
             [nameof(ServerOptions.TokensADay)] = parsed.GetValue(tokensADay)?.ToString(),
             [nameof(ServerOptions.Concurrency)] = parsed.GetValue(concurrency)?.ToString(),
             [nameof(ServerOptions.QueueLength)] = parsed.GetValue(queue)?.ToString(),
+            [nameof(ServerOptions.QueueSeconds)] = parsed.GetValue(wait)?.ToString(),
             [nameof(ServerOptions.MaxPromptTokens)] = parsed.GetValue(prompt)?.ToString(),
             [nameof(ServerOptions.MaxAnswerTokens)] = parsed.GetValue(answer)?.ToString(),
+            [nameof(ServerOptions.MaxLogprobs)] = parsed.GetValue(logprobs)?.ToString(),
             [nameof(ServerOptions.MaxBodyBytes)] = Bytes(body),
             [nameof(ServerOptions.CacheBytes)] = Bytes(cache),
             [nameof(ServerOptions.Memories)] = parsed.GetValue(memories),
             [nameof(ServerOptions.MaxUploadBytes)] = Bytes(upload),
             [nameof(ServerOptions.MemoryDiskBytes)] = Bytes(disk),
+            [nameof(ServerOptions.MemoryOpenBytes)] = Bytes(open),
             [nameof(ServerOptions.MemoryHotBytes)] = Bytes(hot),
             [nameof(ServerOptions.GraceSeconds)] = parsed.GetValue(grace)?.ToString(),
         }.Where(o => o.Value is not null).ToDictionary();

@@ -44,7 +44,10 @@ public sealed record CallerLimits
     /// <summary>Bytes of all its memories and uploads on disk.</summary>
     public long? DiskBytes { get; init; }
 
-    /// <summary>Bytes of blocks that its open memories keep in RAM.</summary>
+    /// <summary>Bytes of landmark keys of its memories that are open at once.</summary>
+    public long? OpenBytes { get; init; }
+
+    /// <summary>Bytes of blocks that its open memories together keep in RAM.</summary>
     public long? HotBytes { get; init; }
 
     /// <summary>These limits, when they make sense.</summary>
@@ -56,6 +59,7 @@ public sealed record CallerLimits
         if (TokensADay < 1) throw Below(nameof(TokensADay), 1);
         if (UploadBytes < 0) throw Below(nameof(UploadBytes), 0);
         if (DiskBytes < 0) throw Below(nameof(DiskBytes), 0);
+        if (OpenBytes < 0) throw Below(nameof(OpenBytes), 0);
         if (HotBytes < 0) throw Below(nameof(HotBytes), 0);
         return this;
 

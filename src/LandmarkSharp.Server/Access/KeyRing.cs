@@ -36,8 +36,13 @@ internal sealed class KeyRing(KeyFile file, TokenBudget budget, ServerLog log, T
 
     /// <summary>Who has a name, as its key is now.</summary>
     /// <exception cref="RequestException">It has none that holds.</exception>
-    public Caller Find(string name) => Keys().Select(k => k.Key).FirstOrDefault(k => k.Name == name && k.Holds(clock.GetUtcNow())) is { } key
-        ? Caller(key) : throw Unknown("The key of this page does not hold any more; load the page again, and give another.");
+    public Caller Find(string name) =>
+        Holder(name) ?? throw Unknown("The key of this page does not hold any more; load the page again, and give another.");
+
+    /// <summary>Who has a name, as its key is now; null where none holds.</summary>
+    /// <exception cref="RequestException">The keys cannot be read.</exception>
+    public Caller? Holder(string name) =>
+        Keys().Select(k => k.Key).FirstOrDefault(k => k.Name == name && k.Holds(clock.GetUtcNow())) is { } key ? Caller(key) : null;
 
     /// <summary>Whose key a header has.</summary>
     /// <exception cref="RequestException">It has none that holds.</exception>

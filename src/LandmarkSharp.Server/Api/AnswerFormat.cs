@@ -18,6 +18,9 @@ internal abstract class AnswerFormat(Tokenizer tokenizer, string model, bool tri
     /// <summary>The model's name.</summary>
     protected string Model => model;
 
+    /// <summary>The request's field that asks for the likeliest tokens.</summary>
+    public abstract string LikeliestField { get; }
+
     /// <summary>When this was asked, in seconds since 1970.</summary>
     protected long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 

@@ -63,6 +63,7 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
                     "context_length_exceeded");
             if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
                 throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
+            CheckLogprobs(plan);
             var caller = Caller.Of(http);
             caller.Spend(0);
             var job = new AnswerJob(caller.Client(http), plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis)
@@ -78,6 +79,18 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             plan.Basis.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Refuses more log-probabilities than there is memory meant for: they are all there when an answer is sent whole, or is not fetched.</summary>
+    private void CheckLogprobs(AnswerPlan plan)
+    {
+        if (plan.Sampling.LogProbabilities is not { } likeliest) return;
+        var (answers, each) = ((long)plan.Prompts.Length * plan.Answers, likeliest + 1);
+        if (answers * plan.Sampling.MaxTokens * each > options.MaxLogprobs)
+            throw RequestException.Field(
+                likeliest == 0 ? "logprobs" : plan.Format.LikeliestField,
+                $"{answers} answers of up to {plan.Sampling.MaxTokens:N0} tokens with {each} log-probabilities each may come to "
+                + $"{answers * plan.Sampling.MaxTokens * each:N0}, and this server tells up to {options.MaxLogprobs:N0}; ask for fewer of either.");
     }
 
     private static async IAsyncEnumerable<string> Events(

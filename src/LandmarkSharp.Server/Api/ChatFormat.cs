@@ -14,6 +14,9 @@ internal sealed class ChatFormat(Tokenizer tokenizer, string model, bool trimsSt
     private readonly HashSet<int> begun = [];                                               // answers whose speaker was told
 
     /// <inheritdoc/>
+    public override string LikeliestField => "top_logprobs";
+
+    /// <inheritdoc/>
     public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage) => Text("chat.completion", [.. answers.Select((a, i) =>
         new ChatChoice(
             i, new ChatMessage(Role, a.Text, Annotations(a.Sources)), null, Logprobs(a.Tokens), Reason(a.Finish), a.Sources?.Trace))], usage);

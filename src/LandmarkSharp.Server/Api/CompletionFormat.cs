@@ -12,6 +12,9 @@ internal sealed class CompletionFormat(Tokenizer tokenizer, string model) : Answ
     private readonly Dictionary<int, int> spelled = [];                                     // of each answer, so far
 
     /// <inheritdoc/>
+    public override string LikeliestField => "logprobs";
+
+    /// <inheritdoc/>
     public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage) =>
         Text([.. answers.Select((a, i) => new CompletionChoice(
             i, a.Text, Logprobs(i, a.Tokens), Reason(a.Finish), Annotations(a.Sources), a.Sources?.Trace))], usage);

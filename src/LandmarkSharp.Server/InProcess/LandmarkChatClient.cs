@@ -24,7 +24,7 @@ public sealed class LandmarkChatClient : IChatClient
     private readonly LandmarkEngine engine;
     private readonly IChatTemplate template;
     private readonly ChatClientMetadata metadata;
-    private readonly ServerOptions limits = new() { QueueLength = 10_000 };                 // its callers wait; none is sent away
+    private readonly ServerOptions limits = new() { QueueLength = 10_000, QueueSeconds = int.MaxValue };    // its callers wait; none is sent away
     private readonly Scheduler scheduler;
 
     /// <summary>Makes a client, and starts the thread that computes.</summary>

@@ -1,22 +1,69 @@
 using System.Text;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Server.Access;
 
 namespace LandmarkSharp.Server.Memories;
 
-/// <summary>One request's hold on open memories, which stay open until it is disposed.</summary>
+/// <summary>
+/// One request's claim on memories. It is made when the request comes, and takes nothing yet; the scheduler has it take its memories, all at
+/// once, when the request is to run and there is room for them. They stay open then until all who hold it have disposed of it.
+/// </summary>
+/// <param name="open">What is open.</param>
+/// <param name="caller">Whose memories they are.</param>
 /// <param name="names">The memories' names, in the order in which they are read.</param>
 /// <param name="paths">Their files.</param>
-/// <param name="memory">The memories.</param>
-/// <param name="ended">Told once, when it is disposed.</param>
-internal sealed class MemoryLease(IReadOnlyList<string> names, IReadOnlyList<string> paths, SharedMemory memory, Action ended) : IDisposable
+internal sealed class MemoryLease(OpenMemories open, Caller caller, IReadOnlyList<string> names, IReadOnlyList<string> paths) : IDisposable
 {
-    private Action? ended = ended;
+    private int holders = 1;
+
+    /// <summary>Whose memories they are, and how much of them may be open.</summary>
+    public Caller Caller => caller;
 
     /// <summary>The memories' names.</summary>
     public IReadOnlyList<string> Names => names;
 
-    /// <summary>The memories.</summary>
-    public SharedMemory Memory => memory;
+    /// <summary>Their files.</summary>
+    public IReadOnlyList<string> Paths => paths;
+
+    /// <summary>The complete documents of the files, as they were when they were last looked at.</summary>
+    public IReadOnlyList<DocumentVersion> Versions { get; private set; } = [];
+
+    /// <summary>Bytes of their landmark keys.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>What it has taken; null for nothing yet.</summary>
+    public OpenEntry? Taken { get; set; }
+
+    /// <summary>Whether what it has taken is open, or could not be opened.</summary>
+    public bool IsReady => Taken is { Opening.IsCompleted: true };
+
+    /// <summary>Whether the files have become others before they were opened, so that it is to be renewed and to take them again.</summary>
+    public bool HasChanged => Taken?.Opening is { IsCompletedSuccessfully: true, Result: null };
+
+    /// <summary>The memories, when they are ready.</summary>
+    /// <exception cref="LandmarkException">They cannot be opened.</exception>
+    /// <exception cref="RequestException">One is not there any more.</exception>
+    public SharedMemory Memory => Taken!.Opening.GetAwaiter().GetResult()!;
+
+    /// <summary>Holds it once more.</summary>
+    public MemoryLease Share()
+    {
+        Interlocked.Increment(ref holders);
+        return this;
+    }
+
+    /// <summary>Takes the memories where there is room for them now.</summary>
+    public MemoryRoom Take() => open.Take(this);
+
+    /// <summary>Gives back what it has taken, and looks at the files again.</summary>
+    /// <exception cref="LandmarkException">One cannot be read.</exception>
+    /// <exception cref="RequestException">One is not there any more, or they could never be open.</exception>
+    public void Renew()
+    {
+        open.End(this);
+        (Versions, Bytes) = open.Look(this);
+    }
 
     /// <summary>
     /// A passage as a client is told of it: as much of it as is a document's, for the last one's end may go on into what was asked; null where
@@ -26,7 +73,7 @@ internal sealed class MemoryLease(IReadOnlyList<string> names, IReadOnlyList<str
     {
         if (passage is not { Document: { } document, File: { } file, FirstByte: { } first }) return null;
         var index = paths.ToList().IndexOf(file);
-        var last = memory.Opened.Documents[^1];
+        var last = Memory.Opened.Documents[^1];
         var text = passage.Text;
         if (index == names.Count - 1 && document == last.Name && first + passage.Bytes > last.Bytes)
             text = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text).AsSpan(0, (int)Math.Max(0, last.Bytes - first)));
@@ -39,7 +86,23 @@ internal sealed class MemoryLease(IReadOnlyList<string> names, IReadOnlyList<str
         paths.Aggregate(failure.Message, (said, path) => said.Replace(path, Path.GetFileName(path), StringComparison.Ordinal)), failure);
 
     /// <inheritdoc/>
-    public void Dispose() => Interlocked.Exchange(ref ended, null)?.Invoke();
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref holders) == 0) open.End(this);
+    }
+}
+
+/// <summary>Whether memories were taken.</summary>
+internal enum MemoryRoom
+{
+    /// <summary>They were.</summary>
+    Taken,
+
+    /// <summary>Others of the same caller have the room that it may take.</summary>
+    NoneForCaller,
+
+    /// <summary>Others have all the room that there is.</summary>
+    None,
 }
 
 /// <summary>A passage of a document that was read.</summary>

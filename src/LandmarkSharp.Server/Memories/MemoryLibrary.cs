@@ -28,7 +28,7 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         folder = Path.GetFullPath(options.Memories!);
         if (engine.Decoder.Device.type != TorchSharp.DeviceType.CPU)
             throw new LandmarkException("Memories are made and read on the CPU alone; leave out --memories, or load the model there.");
-        var open = new OpenMemories(engine, scheduler, options.CacheBytes);
+        var open = new OpenMemories(engine, scheduler, options);
         parts = new LibraryParts(engine, model, scheduler, new DocumentReader(engine, scheduler, open), open, options, log, stopping.Token);
         try
         {
@@ -40,10 +40,19 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         }
     }
 
-    /// <summary>Goes on with the documents that were on their way when the server ended.</summary>
-    public void Resume()
+    /// <summary>Bytes of landmark keys of memories that are open.</summary>
+    public long OpenBytes => parts.Open.Bytes;
+
+    /// <summary>
+    /// Goes on with the documents that were on their way when the server ended, each caller's within the limits of its key. Those of keys that
+    /// let nobody in wait for a key of that name.
+    /// </summary>
+    /// <param name="keys">The keys; null where there are none, and so one caller.</param>
+    public void Resume(KeyRing? keys)
     {
-        foreach (var caller in Directory.EnumerateDirectories(folder)) Of(new Caller(Path.GetFileName(caller)));
+        foreach (var name in Directory.EnumerateDirectories(folder).Select(Path.GetFileName).OfType<string>())
+            if ((keys is null ? (name == Caller.Local.Name ? Caller.Local : null) : keys.Holder(name)) is { } caller)
+                Of(caller);
     }
 
     /// <summary>A caller's memories, when a request of it asks for them: its limits are those of now.</summary>
@@ -66,10 +75,10 @@ internal sealed class MemoryLibrary : IAsyncDisposable
     public async Task<IReadOnlyList<FoundDocument>> Search(
         Caller caller, string client, IReadOnlyList<string> memories, string query, int passages, CancellationToken cancel)
     {
-        using var lease = await Task.Run(() => Of(caller).Lease(memories), cancel);
+        using var lease = Of(caller).Lease(memories);
         caller.Spend(parts.Engine.Tokenizer.Encode(query).Length);
         var job = new TurnJob<IReadOnlyList<RankedDocument>>(
-            client, () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel)
+            client, () => parts.Engine.Search(lease.Memory.Opened, query, new SearchOptions { Passages = passages }, cancel), cancel, lease)
         {
             Limits = caller.Shares,
         };

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Server.Access;
 using LandmarkSharp.Text;
@@ -160,15 +161,24 @@ internal sealed class MemoryShelf
         }
     }
 
-    /// <summary>Opens memories for answers.</summary>
-    /// <exception cref="RequestException">There is none of a name, one is named twice, or too many are asked at once.</exception>
+    /// <summary>A request's claim on memories, which a job takes when it is to run.</summary>
+    /// <exception cref="RequestException">There is none of a name, one is named twice, or they are more than may ever be open.</exception>
     public MemoryLease Lease(IReadOnlyList<string> names)
     {
         string[] paths = [.. names.Select(n => PathOf(n, "memories"))];
         if (names.Distinct().Count() < names.Count) throw RequestException.Field("memories", "A memory is named twice; name each once.");
-        MemoryLease? lease = null;
-        Guarded(() => lease = parts.Open.Open(Caller.Name, names, paths, HotBytes));
-        return lease!;
+        var lease = new MemoryLease(parts.Open, Caller, names, paths);
+        Guarded(lease.Renew);
+        return lease;
+    }
+
+    /// <summary>The documents of a memory as they are now, which nothing of it need be open for.</summary>
+    /// <exception cref="RequestException">There is none of that name.</exception>
+    public MemoryTexts Texts(string name)
+    {
+        MemoryTexts? texts = null;
+        Guarded(() => texts = MemoryTexts.Open([PathOf(name)], parts.Reader.Model));
+        return texts!;
     }
 
     /// <summary>Reads a document that has come.</summary>
@@ -199,6 +209,10 @@ internal sealed class MemoryShelf
     /// <summary>Bytes that a document may have.</summary>
     public long UploadBytes => Math.Min(parts.Options.MaxUploadBytes, Caller.Limits.UploadBytes ?? long.MaxValue);
 
+    /// <summary>That there is no memory of a name.</summary>
+    internal static RequestException NotThere(string name, string field) => new(
+        StatusCodes.Status404NotFound, $"There is no memory '{name}'; make one by POST /v1/memories.", field, "memory_not_found");
+
     /// <summary>The sentence of a failure, without the folders of this machine.</summary>
     public string Told(Exception e) => e is LandmarkException or RequestException
         ? e.Message.Replace(folder + Path.DirectorySeparatorChar, "", StringComparison.Ordinal) : "The server failed at this; its log says how.";
@@ -226,8 +240,7 @@ internal sealed class MemoryShelf
     private string PathOf(string name, string field = "name")
     {
         var path = Path.Combine(folder, MemoryNames.Memory(name, field) + Suffix);
-        return File.Exists(path) ? path : throw new RequestException(
-            StatusCodes.Status404NotFound, $"There is no memory '{name}'; make one by POST /v1/memories.", field, "memory_not_found");
+        return File.Exists(path) ? path : throw NotThere(name, field);
     }
 
     private DocumentInfo? Find(string memory, string document)

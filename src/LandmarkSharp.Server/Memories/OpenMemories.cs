@@ -6,65 +6,107 @@ using LandmarkSharp.Server.Scheduling;
 namespace LandmarkSharp.Server.Memories;
 
 /// <summary>
-/// Memories that are open for answers: one object for all requests that ask the same memories as they are now. Those that have changed are
-/// closed when the last request that reads them has ended, and of those that nobody asks the ones asked least recently. For any number of threads.
+/// Memories that are open for answers: one object for all requests that ask the same memories as they are now. Their landmark keys take no
+/// more than they may, for each caller and in all: for those that are to be opened, those that nobody asks are closed, the ones asked least
+/// recently first. Those that have changed are closed when the last request that has them has ended. For any number of threads.
 /// </summary>
 /// <param name="engine">The model.</param>
-/// <param name="scheduler">Told of what is closed: it keeps sessions of it.</param>
-/// <param name="idleBytes">Bytes of landmark keys of memories that nobody asks.</param>
-internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, long idleBytes) : IDisposable
+/// <param name="scheduler">Told of what is closed, for it keeps sessions of it, and whenever there may be room.</param>
+/// <param name="options">How much may be open.</param>
+internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, ServerOptions options) : IDisposable
 {
-    /// <summary>Memories, or sets of them that are asked together, that one caller has open at once: each has its part of what may be hot.</summary>
-    private const int MostOfACaller = 4;
+    /// <summary>Memories that stay open though nobody asks them, however small they are: each has files, of which a process may not have many.</summary>
+    private const int MostIdle = 256;
 
+    // The scheduler's lock is taken before this one, never after it.
     private readonly Lock held = new();
     private readonly MemoryModel model = engine.MemoryModel();
-    private readonly List<Entry> entries = [];                                              // the one asked last is the last
-    private readonly List<SharedMemory> closed = [];                                        // of which sessions may be kept
+    private readonly long most = options.MemoryOpenBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
+    private readonly List<OpenEntry> entries = [];                                          // the one asked last is the last
+    private readonly List<OpenEntry> closed = [];                                           // of which sessions may be kept
+    private readonly Dictionary<string, long> taken = [];                                   // bytes of each caller, until they are given back
+    private readonly Dictionary<string, HotBound> hot = [];                                 // of each caller
+    private readonly HotBound? allHot = options.MemoryHotBytes is { } bytes ? new HotBound(bytes) : null;
 
-    /// <summary>Opens memories, or holds them where they are open.</summary>
-    /// <param name="caller">Whose they are.</param>
-    /// <param name="names">Their names, for messages.</param>
-    /// <param name="paths">Their files, in the order in which they are read.</param>
-    /// <param name="hotBytes">Bytes of blocks that all of a caller's open memories keep in RAM; null for as many as the system likes.</param>
-    /// <exception cref="LandmarkException">One cannot be opened.</exception>
-    /// <exception cref="RequestException">The caller's requests hold as many as may be open.</exception>
-    public MemoryLease Open(string caller, IReadOnlyList<string> names, IReadOnlyList<string> paths, long? hotBytes)
+    /// <summary>Bytes of landmark keys in RAM.</summary>
+    public long Bytes
     {
-        var versions = Versions(paths);
+        get
+        {
+            lock (held) return taken.Values.Sum();
+        }
+    }
+
+    /// <summary>Looks at what a request asks, as it is now: the complete documents, and bytes of their landmark keys.</summary>
+    /// <exception cref="LandmarkException">A file cannot be read, or has no complete document.</exception>
+    /// <exception cref="RequestException">One is not there any more, or they could never be open.</exception>
+    public (IReadOnlyList<DocumentVersion> Versions, long Bytes) Look(MemoryLease lease)
+    {
+        var (versions, blocks) = (new List<DocumentVersion>(), 0L);
+        foreach (var path in lease.Paths)
+        {
+            using var file = Found([path], () => MemoryFile.Open(path, model));
+            MemoryTexts.RequireDocument(file);
+            foreach (var document in file.Documents.Where(d => d.Complete))
+            {
+                versions.Add(document.Version);
+                blocks += document.Blocks;
+            }
+        }
+        var (size, own) = (SharedLandmarks.BytesOf(model, blocks, engine.Decoder.ComputeType), lease.Caller.Limits.OpenBytes ?? long.MaxValue);
+        if (size > Math.Min(most, own))
+            throw RequestException.Field(
+                "memories",
+                $"To ask this, landmark keys of {size:N0} bytes would have to be open, and {Math.Min(most, own):N0} may be "
+                + $"{(own < most ? $"for the key of '{lease.Caller.Name}'" : "on this server")}; ask fewer memories at once, or smaller ones.",
+                "memory_too_large");
+        Close(e => e.IsOf(lease.Paths) && !e.Versions.SequenceEqual(versions));
+        return (versions, size);
+    }
+
+    /// <summary>Has a request take what it asks, if there is room now. What is not open is opened meanwhile.</summary>
+    public MemoryRoom Take(MemoryLease lease)
+    {
         try
         {
             lock (held)
             {
-                foreach (var old in entries.Where(e => e.IsOf(paths) && !e.Versions.SequenceEqual(versions)).ToArray()) Close(old);
-                if (entries.Find(e => e.IsOf(paths)) is { } there) return Lease(there, names);
-                foreach (var idle in entries.Where(e => e.Caller == caller && e.Leases == 0).ToArray())
-                    if (entries.Count(e => e.Caller == caller) >= MostOfACaller)
-                        Close(idle);
-                if (entries.Count(e => e.Caller == caller) >= MostOfACaller)
-                    throw new RequestException(
-                        StatusCodes.Status429TooManyRequests,
-                        $"{MostOfACaller} sets of memories are being asked at once; ask again when one of them is not.", "memories", "too_many_memories");
+                if (entries.Find(e => e.IsOf(lease.Paths) && e.Versions.SequenceEqual(lease.Versions)) is not { } entry)
+                {
+                    if (lease.Caller.Limits.OpenBytes is { } own && !MakeRoom(lease.Bytes, own, e => e.Caller == lease.Caller.Name, Of(lease.Caller.Name)))
+                        return MemoryRoom.NoneForCaller;
+                    if (!MakeRoom(lease.Bytes, most, _ => true, taken.Values.Sum())) return MemoryRoom.None;
+                    entry = new OpenEntry(lease.Caller.Name, lease.Paths, lease.Versions, lease.Bytes);
+                    taken[entry.Caller] = Of(entry.Caller) + entry.Bytes;
+                    Begin(entry, HotOf(lease));
+                }
+                entries.Remove(entry);
+                entries.Add(entry);
+                entry.Leases++;
+                lease.Taken = entry;
+                return MemoryRoom.Taken;
             }
         }
         finally
         {
             Forget();
         }
-        // Landmark keys are read here, while others ask what is open.
-        var opened = engine.OpenMemory(paths, hotBytes / MostOfACaller);
-        DocumentVersion[] now = [.. opened.Documents.Select(d => d.Version)];
+    }
+
+    /// <summary>Takes back what a request has.</summary>
+    public void End(MemoryLease lease)
+    {
         lock (held)
         {
-            if (entries.Find(e => e.IsOf(paths) && e.Versions.SequenceEqual(now)) is { } there)
-            {
-                opened.Dispose();                                                           // another request was faster
-                return Lease(there, names);
-            }
-            var entry = new Entry(caller, paths, now, new SharedMemory(opened), KeyBytes(opened));
-            entries.Add(entry);
-            return Lease(entry, names);
+            if (lease.Taken is not { } entry) return;
+            lease.Taken = null;
+            entry.Leases--;
+            Settle(entry);
+            var idle = entries.FindAll(e => e.IsIdle);
+            foreach (var old in idle.Take(idle.Count - MostIdle)) Close(old);
         }
+        Forget();
+        scheduler.Wake();
     }
 
     /// <summary>Closes a memory file that is no more, or is another file now.</summary>
@@ -73,56 +115,101 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, l
     /// <inheritdoc/>
     public void Dispose() => Close(_ => true);
 
-    private void Close(Func<Entry, bool> which)
+    /// <summary>What is read of files, or that there is no such memory any more.</summary>
+    private static T Found<T>(IReadOnlyList<string> paths, Func<T> read)
     {
-        lock (held)
+        try
         {
-            foreach (var entry in entries.Where(which).ToArray()) Close(entry);
+            return read();
         }
-        Forget();
-    }
-
-    private MemoryLease Lease(Entry entry, IReadOnlyList<string> names)
-    {
-        entries.Remove(entry);
-        entries.Add(entry);
-        entry.Leases++;
-        entry.Memory.Hold();
-        return new MemoryLease(names, entry.Paths, entry.Memory, () => Ended(entry));
-    }
-
-    private void Ended(Entry entry)
-    {
-        lock (held)
+        catch (LandmarkException) when (paths.FirstOrDefault(p => !File.Exists(p)) is not null)
         {
-            entry.Leases--;
-            entry.Memory.Release();
-            var idle = entries.Where(e => e.Leases == 0).ToList();
-            for (var bytes = idle.Sum(e => e.KeyBytes); bytes > idleBytes; idle.RemoveAt(0))
+            throw MemoryShelf.NotThere(Path.GetFileNameWithoutExtension(paths.First(p => !File.Exists(p))), "memories");
+        }
+    }
+
+    private void Begin(OpenEntry entry, HotBound? hot)
+    {
+        entry.Opening = Task.Run(() => Open(entry, hot));
+        _ = entry.Opening.ContinueWith(
+            opening =>
             {
-                bytes -= idle[0].KeyBytes;
-                Close(idle[0]);
-            }
+                lock (held)
+                {
+                    if (opening is not { IsCompletedSuccessfully: true, Result: not null }) (entry.IsClosed, _) = (true, entries.Remove(entry));
+                    Settle(entry);
+                }
+                Forget();
+                scheduler.Wake();
+            },
+            TaskScheduler.Default);
+    }
+
+    private SharedMemory? Open(OpenEntry entry, HotBound? hot)
+    {
+        OpenMemory? opened = null;
+        try
+        {
+            opened = Found(entry.Paths, () => engine.OpenMemoryWithin(entry.Paths, hot));
+            if (opened.Documents.Select(d => d.Version).SequenceEqual(entry.Versions)) return new SharedMemory(opened, () => GiveBack(entry));
         }
+        catch
+        {
+            GiveBack(entry);
+            throw;
+        }
+        opened.Dispose();
+        GiveBack(entry);
+        return null;
+    }
+
+    /// <summary>Whether bytes fit in; where they would without what nobody asks, as much of that is closed as is in their way.</summary>
+    private bool MakeRoom(long bytes, long limit, Func<OpenEntry, bool> among, long now)
+    {
+        var idle = entries.FindAll(e => e.IsIdle && among(e));
+        var over = now + bytes - limit;
+        // What requests have is waited for, and what is being closed has its bytes until that is done.
+        if (over <= 0 || over > idle.Sum(e => e.Bytes)) return over <= 0;
+        foreach (var old in idle.TakeWhile(_ => over > 0))
+        {
+            over -= old.Bytes;
+            Close(old);
+        }
+        return false;
+    }
+
+    private void Close(Func<OpenEntry, bool> which)
+    {
+        lock (held)
+            foreach (var entry in entries.FindAll(e => which(e))) Close(entry);
         Forget();
     }
 
-    private void Close(Entry entry)
+    private void Close(OpenEntry entry)
     {
         entries.Remove(entry);
-        closed.Add(entry.Memory);
+        entry.IsClosed = true;
+        Settle(entry);
+    }
+
+    /// <summary>Has what was closed go when nobody has it any more.</summary>
+    private void Settle(OpenEntry entry)
+    {
+        if (!entry.IsClosed || !entry.IsIdle || entry.IsGone) return;
+        entry.IsGone = true;
+        closed.Add(entry);
     }
 
     /// <summary>Lets go of what was closed, when its sessions are kept no more; never under the lock, for the scheduler has one of its own.</summary>
     private void Forget()
     {
-        SharedMemory[] all;
+        OpenEntry[] all;
         lock (held)
         {
             all = [.. closed];
             closed.Clear();
         }
-        foreach (var memory in all)
+        foreach (var memory in all.Where(e => e.Opening.IsCompletedSuccessfully).Select(e => e.Opening.Result).OfType<SharedMemory>())
             scheduler.Between(cache =>
             {
                 cache.Forget(memory);
@@ -130,24 +217,23 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, l
             });
     }
 
-    /// <summary>The complete documents of files as they are now.</summary>
-    private DocumentVersion[] Versions(IReadOnlyList<string> paths)
+    private long Of(string caller) => taken.GetValueOrDefault(caller);
+
+    private void GiveBack(OpenEntry entry)
     {
-        List<DocumentVersion> versions = [];
-        foreach (var path in paths)
+        lock (held)
         {
-            using var file = MemoryFile.Open(path, model);
-            versions.AddRange(file.Documents.Where(d => d.Complete).Select(d => d.Version));
+            taken[entry.Caller] = Of(entry.Caller) - entry.Bytes;
+            if (taken[entry.Caller] == 0) taken.Remove(entry.Caller);
         }
-        return [.. versions];
     }
 
-    private static long KeyBytes(OpenMemory memory) => memory.Blocks * memory.Model.Layers * memory.Model.Heads * memory.Model.HeadDim * sizeof(float);
-
-    private sealed record Entry(string Caller, IReadOnlyList<string> Paths, DocumentVersion[] Versions, SharedMemory Memory, long KeyBytes)
+    /// <summary>The bound to a caller's blocks in RAM, within that to everyone's.</summary>
+    private HotBound? HotOf(MemoryLease lease)
     {
-        public int Leases { get; set; }
-
-        public bool IsOf(IReadOnlyList<string> paths) => Paths.SequenceEqual(paths);
+        if (lease.Caller.Limits.HotBytes is not { } bytes) return allHot;
+        if (hot.TryGetValue(lease.Caller.Name, out var own)) own.Limit(bytes);
+        else hot[lease.Caller.Name] = own = new HotBound(bytes, allHot);
+        return own;
     }
 }

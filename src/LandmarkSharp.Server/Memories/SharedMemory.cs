@@ -4,7 +4,8 @@ namespace LandmarkSharp.Server.Memories;
 
 /// <summary>An open memory that several hold: closed when the last one lets go.</summary>
 /// <param name="opened">The memory.</param>
-internal sealed class SharedMemory(OpenMemory opened)
+/// <param name="closed">Told when it is closed.</param>
+internal sealed class SharedMemory(OpenMemory opened, Action closed)
 {
     private int holders = 1;
 
@@ -20,6 +21,8 @@ internal sealed class SharedMemory(OpenMemory opened)
     /// <summary>Lets go of it.</summary>
     public void Release()
     {
-        if (Interlocked.Decrement(ref holders) == 0) opened.Dispose();
+        if (Interlocked.Decrement(ref holders) != 0) return;
+        opened.Dispose();
+        closed();
     }
 }

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory;
 using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Api;
 using LandmarkSharp.Server.Chat;
@@ -29,16 +30,16 @@ internal sealed class PageAnswers(PageParts parts, string who)
     /// <exception cref="RequestException">There is none.</exception>
     public PageMemory Look(string memory)
     {
-        using var lease = Lease(memory);
-        return Look(lease);
+        using var texts = Shelf.Texts(memory);
+        return Look(texts);
     }
 
     /// <summary>A block as a passage.</summary>
     /// <inheritdoc cref="Look(string)"/>
     public PagePassage Passage(string memory, long block)
     {
-        using var lease = Lease(memory);
-        return Passages(lease, [new BlockShare(block, 0)], null)[0];
+        using var texts = Shelf.Texts(memory);
+        return Passages(texts, [new BlockShare(block, 0)], null)[0];
     }
 
     /// <summary>Answers a question after a conversation: each token as it comes, and then all of it.</summary>
@@ -46,15 +47,14 @@ internal sealed class PageAnswers(PageParts parts, string who)
     /// <param name="question">The question.</param>
     /// <param name="topK">Blocks that each token is read from; null for all.</param>
     /// <param name="stop">Ends it; what was answered by then is the answer.</param>
-    /// <exception cref="LandmarkException">The memory cannot be opened, or the model cannot be asked so.</exception>
+    /// <exception cref="LandmarkException">The memory cannot be opened or has grown meanwhile, or the model cannot be asked so.</exception>
     /// <exception cref="RequestException">There is no such memory, or too many wait.</exception>
     public async IAsyncEnumerable<AnswerStep> Ask(PageSession session, string question, int? topK, [EnumeratorCancellation] CancellationToken stop)
     {
         var clock = Stopwatch.StartNew();
         var caller = parts.CallerOf(who);
         caller.Spend(0);
-        using var lease = await Task.Run(() => Lease(session.Memory), CancellationToken.None);
-        var memory = Look(lease);
+        var memory = await Task.Run(() => Look(session.Memory), CancellationToken.None);
         var prompt = parts.Template.Render(
             [
                 .. session.Turns.Where(t => t.Answer.Length > 0)
@@ -68,15 +68,22 @@ internal sealed class PageAnswers(PageParts parts, string who)
         var sampling = new GenerationOptions { MaxTokens = parts.Options.MaxAnswerTokens, Stop = parts.Template.Stop, RecordReads = true, RecordTokenShares = true };
         using var left = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var keyed = parts.Keys is not null;
+        using var lease = Shelf.Lease([session.Memory]);
         var job = Submitted(new AnswerJob(
             keyed ? caller.Name : client, [tokens], 1, sampling, left.Token,
-            new AnswerBasis { Model = parts.Model, Memory = Lease(session.Memory), Retrieval = Retrieval(memory, topK) })
+            new AnswerBasis { Model = parts.Model, Memory = lease.Share(), Retrieval = Retrieval(memory, topK) })
         {
             Limits = keyed ? caller.Limits : null,
             Spend = caller.Spend,
         });
         try
         {
+            // While it waited, the memory may have become another.
+            var texts = await job.Tokens.WaitToReadAsync(CancellationToken.None) ? lease.Memory.Opened.Texts : null;
+            var blocksBefore = memory.Blocks;
+            if (texts is not null) memory = Look(texts);
+            if (topK is null && memory.Blocks > blocksBefore)
+                throw new LandmarkException("The memory has grown while the question waited, so not all of it would have been read; ask again.");
             var (answer, reads, tokensRead) = (new StringBuilder(), new AnswerReads(memory), new List<ReadToken>());
             var (trims, decoder) = (prompt.EndsInWord(), parts.Engine.Tokenizer.CreateDecoder(atStart: false));
             await foreach (var (_, token, _) in job.Tokens.ReadAllAsync(CancellationToken.None))
@@ -89,7 +96,7 @@ internal sealed class PageAnswers(PageParts parts, string who)
                 yield return new AnswerStep(text, tokensRead[^1]);
             }
             var blocks = reads.Blocks;
-            var passages = await Task.Run(() => Passages(lease, blocks.Take(MostPassages), reads), CancellationToken.None);
+            var passages = texts is null ? [] : await Task.Run(() => Passages(texts, blocks.Take(MostPassages), reads), CancellationToken.None);
             // A block that much is read of a little at a time, as the last ones are, tells less than one with a word that was looked for.
             passages = [.. passages.OrderByDescending(PassageShades.Peak)];
             yield return new AnswerStep("", Turn: new PageTurn(
@@ -102,7 +109,7 @@ internal sealed class PageAnswers(PageParts parts, string who)
         }
     }
 
-    private MemoryLease Lease(string memory) => parts.Library.Of(parts.CallerOf(who)).Lease([memory]);
+    private MemoryShelf Shelf => parts.Library.Of(parts.CallerOf(who));
 
     private AnswerJob Submitted(AnswerJob job)
     {
@@ -118,18 +125,17 @@ internal sealed class PageAnswers(PageParts parts, string who)
         }
     }
 
-    private static PageMemory Look(MemoryLease lease)
+    private static PageMemory Look(MemoryTexts texts)
     {
-        var opened = lease.Memory.Opened;
         List<StripDocument> documents = [];
         var first = 0L;
-        foreach (var document in opened.Documents)
+        foreach (var document in texts.Documents)
         {
             documents.Add(new StripDocument(document.Name, first));
             first += document.Blocks;
         }
-        var version = XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(string.Join('\n', opened.Documents.Select(d => d.Version))));
-        return new PageMemory(opened.Blocks, opened.Tail.Count, documents, version.ToString("x16"));
+        var version = XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(string.Join('\n', texts.Documents.Select(d => d.Version))));
+        return new PageMemory(texts.Blocks, texts.Tail.Count, documents, version.ToString("x16"));
     }
 
     /// <summary>As the engine reads where that is what is asked for, so that sessions serve others too.</summary>
@@ -140,14 +146,15 @@ internal sealed class PageAnswers(PageParts parts, string who)
         return topK == own.TopK ? null : own with { TopK = topK ?? (int)memory.Blocks + MostExact, Mass = topK is null ? null : own.Mass };
     }
 
-    private IReadOnlyList<PagePassage> Passages(MemoryLease lease, IEnumerable<BlockShare> shares, AnswerReads? reads)
+    private IReadOnlyList<PagePassage> Passages(MemoryTexts texts, IEnumerable<BlockShare> shares, AnswerReads? reads)
     {
-        using var session = parts.Engine.NewSession(lease.Memory.Opened);
-        var texts = session.Passages(shares.Select(s => s.Block)).ToDictionary(p => p.Block);
-        return [.. shares.Select(s => Of(texts[s.Block], s.Share))];
+        var tokenizer = parts.Engine.Tokenizer;
+        var passages = MemoryPassages.Of(tokenizer, texts, texts.Tail, shares.Select(s => s.Block)).ToDictionary(p => p.Block);
+        return [.. shares.Select(s => Of(passages[s.Block], s.Share))];
 
         PagePassage Of(Passage of, double share) => new(
-            of.Block, share, of.Document!, of.FirstToken, of.Tokens, of.FirstByte, of.Bytes, of.Text, reads?.Words(of.Block, session.TokenTexts(of.Block)));
+            of.Block, share, of.Document!, of.FirstToken, of.Tokens, of.FirstByte, of.Bytes, of.Text,
+            reads?.Words(of.Block, MemoryPassages.TokensOf(tokenizer, texts, texts.Tail, of.Block)));
     }
 }
 

@@ -12,6 +12,7 @@ namespace LandmarkSharp.Server.Scheduling;
 internal sealed class AnswerBasis : IDisposable
 {
     private OpenMemory? part;
+    private bool hasEnded;
 
     /// <summary>The model's name.</summary>
     public string Model { get; init; } = "";
@@ -86,6 +87,8 @@ internal sealed class AnswerBasis : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (hasEnded) return;
+        hasEnded = true;
         part?.Dispose();
         part = null;
         Memory?.Dispose();

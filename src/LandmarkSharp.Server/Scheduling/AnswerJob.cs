@@ -21,7 +21,7 @@ internal readonly record struct AnswerToken(int Choice, GeneratedToken Token, An
 /// <param name="basis">What answers are read from besides the prompts, and what is told of it; null for nothing.</param>
 internal sealed class AnswerJob(
     string client, IReadOnlyList<int[]> prompts, int answers, GenerationOptions options, CancellationToken cancel, AnswerBasis? basis = null)
-    : Job(client, cancel)
+    : Job(client, cancel, basis?.Memory)
 {
     /// <summary>Tokens of a prompt that are read in a turn: about as long as some ten tokens of an answer take.</summary>
     private const int Piece = 384;

@@ -1,21 +1,32 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Access;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
 /// <summary>Something to compute, a turn at a time.</summary>
 /// <param name="client">Whose it is: clients take turns.</param>
 /// <param name="cancel">Ends it before its next turn.</param>
-internal abstract class Job(string client, CancellationToken cancel)
+/// <param name="memory">The memories that it reads, which it takes before its first turn; null for none.</param>
+internal abstract class Job(string client, CancellationToken cancel, MemoryLease? memory = null)
 {
     /// <summary>Whose it is.</summary>
     public string Client => client;
+
+    /// <summary>The memories that it reads; null for none.</summary>
+    public MemoryLease? Memory => memory;
+
+    /// <summary>Whether it can have a turn: its memories are open.</summary>
+    public bool IsReady => memory is null or { IsReady: true };
 
     /// <summary>What its client may use at most; null where clients are connections, which have no shares.</summary>
     public CallerLimits? Limits { get; init; }
 
     /// <summary>Whether nobody waits for it any more.</summary>
     public bool IsCancelled => cancel.IsCancellationRequested;
+
+    /// <summary>When it came, by <see cref="System.Diagnostics.Stopwatch"/>.</summary>
+    public long Came { get; set; }
 
     /// <summary>The number of its last turn; 0 before the first.</summary>
     public long LastTurn { get; set; }

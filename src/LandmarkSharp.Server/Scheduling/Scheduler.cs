@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -8,6 +10,8 @@ namespace LandmarkSharp.Server.Scheduling;
 /// </summary>
 internal sealed class Scheduler : IDisposable
 {
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250), Busy = TimeSpan.FromSeconds(30);
+
     private readonly LandmarkEngine engine;
     private readonly ServerOptions options;
     private readonly ServerLog log;
@@ -63,6 +67,7 @@ internal sealed class Scheduler : IDisposable
                 // However many others have, whoever has a key and nothing here yet has a place.
                 if (Requests + waiting.Count >= options.Concurrency + options.QueueLength && (job.Limits is null || own > 0))
                     throw TooMany("Too many requests are waiting here; ask again in a second.");
+                job.Came = Stopwatch.GetTimestamp();
                 waiting.Add(job);
             }
             Monitor.Pulse(waiting);
@@ -78,6 +83,12 @@ internal sealed class Scheduler : IDisposable
             else between.Enqueue(act);
             Monitor.Pulse(waiting);
         }
+    }
+
+    /// <summary>Has it look again at what waits: there may be room for it.</summary>
+    public void Wake()
+    {
+        lock (waiting) Monitor.Pulse(waiting);
     }
 
     /// <summary>Takes no more requests, and ends when those there are have ended; those that have not in time are told so.</summary>
@@ -115,7 +126,7 @@ internal sealed class Scheduler : IDisposable
             var (more, failure) = (false, (Exception?)null);
             try
             {
-                more = !job.IsCancelled && job.Turn(engine, cache);
+                more = !job.IsCancelled && (WaitsAgain(job) || job.Turn(engine, cache));
             }
             catch (Exception e)
             {
@@ -148,23 +159,55 @@ internal sealed class Scheduler : IDisposable
                 while (Requests < options.Concurrency && Admit())
                 {
                 }
-                if (active.Count > 0) break;
-                if (closed) return null;
-                Monitor.Wait(waiting);
+                if (between.Count > 0) continue;                                            // memories are closed, to make room
+                if (active.Where(j => j.IsReady).MinBy(j => (served[j.Client], j.LastTurn)) is { } next)
+                {
+                    served[next.Client] = next.LastTurn = ++turn;
+                    return next;
+                }
+                if (closed && active.Count + waiting.Count == 0) return null;
+                // Nobody says that a client of those who wait for memories has left, or that one has waited too long.
+                if (active.Count + waiting.Count == 0) Monitor.Wait(waiting);
+                else Monitor.Wait(waiting, Look);
             }
-            var next = active.MinBy(j => (served[j.Client], j.LastTurn))!;
-            served[next.Client] = next.LastTurn = ++turn;
-            return next;
         }
     }
 
-    /// <summary>Takes on the one that waits longest of the client that has fewest, of those that may have one more.</summary>
+    /// <summary>
+    /// Takes on the one that waits longest of the client that has fewest, of those that may have one more and whose memories there is room for.
+    /// Who waits for room is not overtaken by who would take of the same room, or might wait for ever.
+    /// </summary>
     private bool Admit()
     {
         int Active(Job job) => active.Count(a => !a.IsBackground && a.Client == job.Client);
-        if (waiting.Where(w => Active(w) < AtOnce(w)).MinBy(Active) is not { } job) return false;
-        waiting.Remove(job);
-        Begin(job);
+        var (full, isFull) = (new HashSet<string>(), false);                                // callers who have no more room, and whether nobody has
+        foreach (var job in waiting.Where(w => Active(w) < AtOnce(w)).OrderBy(Active).ToArray())
+        {
+            if (job.Memory is { } memory)
+            {
+                if (isFull || full.Contains(memory.Caller.Name)) continue;
+                var room = memory.Take();
+                isFull = room == MemoryRoom.None;
+                if (room == MemoryRoom.NoneForCaller) full.Add(memory.Caller.Name);
+                if (room != MemoryRoom.Taken) continue;
+            }
+            waiting.Remove(job);
+            Begin(job);
+            return true;
+        }
+        return false;
+    }
+
+    /// <summary>Whether a job's memories changed before they were open, and so it waits for them as they are now, before all others.</summary>
+    private bool WaitsAgain(Job job)
+    {
+        if (job.Memory is not { HasChanged: true } memory) return false;
+        memory.Renew();
+        lock (waiting)
+        {
+            Leave(job);
+            waiting.Insert(0, job);
+        }
         return true;
     }
 
@@ -179,17 +222,22 @@ internal sealed class Scheduler : IDisposable
     /// <summary>How many of a job's client are computed at once.</summary>
     private int AtOnce(Job job) => Math.Min(job.Limits?.Concurrency ?? options.Concurrency, options.Concurrency);
 
-    private static RequestException TooMany(string message) =>
-        new(StatusCodes.Status429TooManyRequests, message, code: "rate_limit_exceeded");
+    private static RequestException TooMany(string message, TimeSpan? after = null) =>
+        new(StatusCodes.Status429TooManyRequests, message, code: "rate_limit_exceeded") { RetryAfter = after ?? TimeSpan.FromSeconds(1) };
 
     private void End(Job job, Exception? failure)
     {
         lock (waiting)
         {
             job.End(cache, failure);
-            active.Remove(job);
-            if (active.TrueForAll(a => a.Client != job.Client)) served.Remove(job.Client);
+            Leave(job);
         }
+    }
+
+    private void Leave(Job job)
+    {
+        active.Remove(job);
+        if (active.TrueForAll(a => a.Client != job.Client)) served.Remove(job.Client);
     }
 
     private void Abort(Exception reason)
@@ -199,9 +247,12 @@ internal sealed class Scheduler : IDisposable
         foreach (var job in active.ToArray()) End(job, reason);
     }
 
-    private static bool Abandoned(Job job)
+    /// <summary>Ends one that nobody waits for any more, or that has waited too long.</summary>
+    private bool Abandoned(Job job)
     {
         if (job.IsCancelled) job.Fail(null);
-        return job.IsCancelled;
+        else if (Stopwatch.GetElapsedTime(job.Came).TotalSeconds < options.QueueSeconds) return false;
+        else job.Fail(TooMany($"This waited for {options.QueueSeconds} seconds, and others still had what it needs; ask again later.", Busy));
+        return true;
     }
 }

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Scheduling;
 
@@ -6,7 +7,8 @@ namespace LandmarkSharp.Server.Scheduling;
 /// <param name="client">Whose it is.</param>
 /// <param name="compute">Computes it.</param>
 /// <param name="cancel">Ends it before its turn.</param>
-internal sealed class TurnJob<T>(string client, Func<T> compute, CancellationToken cancel) : Job(client, cancel)
+/// <param name="memory">The memories that it reads, which who made it disposes of; null for none.</param>
+internal sealed class TurnJob<T>(string client, Func<T> compute, CancellationToken cancel, MemoryLease? memory = null) : Job(client, cancel, memory)
 {
     private readonly TaskCompletionSource<T> result = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -123,14 +123,18 @@ public sealed class LandmarkEngine : IDisposable
     /// One cannot be opened, is damaged, is another model's, or has no complete document; or the model cannot read it: it has no landmarks,
     /// is not on the CPU, or keeps blocks as another type.
     /// </exception>
-    public OpenMemory OpenMemory(IReadOnlyList<string> paths, long? hotBytes = null)
+    public OpenMemory OpenMemory(IReadOnlyList<string> paths, long? hotBytes = null) =>
+        OpenMemoryWithin(paths, hotBytes is { } bytes ? new HotBound(bytes) : null);
+
+    /// <summary>Opens memory files as <see cref="OpenMemory"/> does, within a bound that other memories may share.</summary>
+    internal OpenMemory OpenMemoryWithin(IReadOnlyList<string> paths, HotBound? hot)
     {
         var model = this.MemoryModel();
         if (Decoder.Device.type != TorchSharp.DeviceType.CPU)
             throw new LandmarkException($"A memory file is read on the CPU alone, and the model is on {Decoder.Device.type}; load it there.");
         if (Retrieval!.WindowIsCall)
             throw new LandmarkException("A memory file cannot be read where the window is what is computed at once; leave out WindowIsCall.");
-        return Memory.OpenMemory.Open(paths, model, Retrieval.BlockType, Decoder.ComputeType, hotBytes);
+        return Memory.OpenMemory.Open(paths, model, Retrieval.BlockType, Decoder.ComputeType, hot);
     }
 
     /// <summary>

@@ -9,12 +9,12 @@ internal static class MemoryPassages
 {
     /// <summary>Finds blocks in documents and in a session's own text.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
-    /// <param name="memory">The memory.</param>
+    /// <param name="memory">The memory's documents.</param>
     /// <param name="own">The session's own tokens; those of the memory's tail come first.</param>
     /// <param name="blocks">Numbers of blocks over both, in any order.</param>
     /// <returns>In the order of the blocks, each once.</returns>
     /// <exception cref="LandmarkException">There is no such block, or a document's text is damaged.</exception>
-    public static IReadOnlyList<Passage> Of(Tokenizer tokenizer, OpenMemory memory, IReadOnlyList<int> own, IEnumerable<long> blocks)
+    public static IReadOnlyList<Passage> Of(Tokenizer tokenizer, MemoryTexts memory, IReadOnlyList<int> own, IEnumerable<long> blocks)
     {
         long[] all = [.. blocks.Distinct().Order()];
         var count = memory.Blocks + ((own.Count + memory.Model.BlockTokens - 1) / memory.Model.BlockTokens);
@@ -36,7 +36,7 @@ internal static class MemoryPassages
 
     /// <summary>What the tokens of a block spell, one by one: its passage's text in pieces.</summary>
     /// <exception cref="LandmarkException">A document's text is damaged.</exception>
-    public static IReadOnlyList<string> TokensOf(Tokenizer tokenizer, OpenMemory memory, IReadOnlyList<int> own, long block)
+    public static IReadOnlyList<string> TokensOf(Tokenizer tokenizer, MemoryTexts memory, IReadOnlyList<int> own, long block)
     {
         var length = memory.Model.BlockTokens;
         if (block < memory.Blocks)
@@ -66,7 +66,7 @@ internal static class MemoryPassages
     private static List<string> Pieces(MemoryText text) =>
         [.. text.Ends.Select((end, i) => text.Text[(i == 0 ? 0 : text.Ends[i - 1])..end])];
 
-    private static Passage OfDocument(OpenMemory memory, long block)
+    private static Passage OfDocument(MemoryTexts memory, long block)
     {
         var (part, length) = (memory.PartOf(block), memory.Model.BlockTokens);
         var first = part.Within(block) * length;
@@ -79,7 +79,7 @@ internal static class MemoryPassages
     }
 
     /// <summary>A passage that begins at the end of the last document, and may reach into what the session read after it.</summary>
-    private static Passage OfTail(Tokenizer tokenizer, OpenMemory memory, IReadOnlyList<int> own, Passage passage)
+    private static Passage OfTail(Tokenizer tokenizer, MemoryTexts memory, IReadOnlyList<int> own, Passage passage)
     {
         var document = memory.Documents[^1];
         var (segment, first) = (document.Segments.Count - 1, (int)passage.FirstToken);

@@ -81,7 +81,7 @@ public static class MemorySearch
         var ranked = blocks.Where(b => b.Block < end).GroupBy<BlockMass, object>(b => Of(b.Block), ReferenceEqualityComparer.Instance)
             .Select(group => (Document: (MemoryEntry)group.Key, Mass: group.Sum(b => b.Mass), Best: group.Take(passages).ToArray()))
             .OrderByDescending(d => d.Mass).ToArray();
-        var texts = MemoryPassages.Of(engine.Tokenizer, memory, tail, ranked.SelectMany(d => d.Best).Select(b => b.Block)).ToDictionary(p => p.Block);
+        var texts = MemoryPassages.Of(engine.Tokenizer, memory.Texts, tail, ranked.SelectMany(d => d.Best).Select(b => b.Block)).ToDictionary(p => p.Block);
         return [.. ranked.Select(d => new RankedDocument(d.Document.Name, d.Mass, [.. d.Best.Select(b => new RankedPassage(texts[b.Block], b.Mass))]))];
     }
 

@@ -141,7 +141,7 @@ public sealed partial class Session : IDisposable
     /// <returns>In the order of the blocks, each once.</returns>
     /// <exception cref="LandmarkException">There is no such block, or a document's text is damaged.</exception>
     public IReadOnlyList<Passage> Passages(IEnumerable<long> blocks) =>
-        opened is null ? engine.Passages(text, blocks) : MemoryPassages.Of(engine.Tokenizer, opened, text, blocks);
+        opened is null ? engine.Passages(text, blocks) : MemoryPassages.Of(engine.Tokenizer, opened.Texts, text, blocks);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -14,7 +14,7 @@ public sealed partial class Session
     {
         if (landmark is not { BlockTokens: var length } || block < 0 || block >= Blocks)
             throw new LandmarkException($"There is no block {block} in a session of {Blocks:N0} blocks; ask for one that it has.");
-        if (opened is not null) return MemoryPassages.TokensOf(engine.Tokenizer, opened, text, block);
+        if (opened is not null) return MemoryPassages.TokensOf(engine.Tokenizer, opened.Texts, text, block);
         var (first, end) = ((int)block * length, Math.Min((int)(block + 1) * length, text.Count));
         var decoder = engine.Tokenizer.CreateDecoder();
         List<string> texts = [];

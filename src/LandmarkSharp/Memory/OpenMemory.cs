@@ -20,54 +20,51 @@ namespace LandmarkSharp.Memory;
 /// </remarks>
 public sealed class OpenMemory : IDisposable
 {
-    private readonly MemoryFile[] files;
-    private readonly MemoryPart[] parts;
     private readonly ScalarType landmarkType;
-    private readonly OpenMemory? whole;                 // that this is a part of, which has the files
     private readonly SharedLandmarks landmarks;
     private readonly SharedNodes[] nodes;               // by layer
     private readonly int[][] seen, expected;            // by layer: a bit for each block that was compared with its hash, and that will be read
 
-    private OpenMemory(
-        MemoryFile[] files, IReadOnlyList<MemoryPart> parts, IReadOnlyList<int> tail, ScalarType landmarkType, long? hotBytes, OpenMemory? whole = null)
+    private OpenMemory(MemoryTexts texts, ScalarType landmarkType, HotBound? hot, bool isPart = false)
     {
-        (this.files, this.parts, this.landmarkType, this.whole) = (files, [.. parts], landmarkType, whole);
-        (Blocks, Tail) = (parts.Sum(p => (long)p.Blocks), tail);
-        Documents = [.. files.SelectMany(f => f.Documents.Where(d => d.Complete))];
+        (Texts, this.landmarkType, IsPart) = (texts, landmarkType, isPart);
         int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
         (seen, expected) = (Bits(), Bits());
         nodes = [.. seen.Select(_ => new SharedNodes(Model.Heads, Blocks))];
         Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
-        if (hotBytes is { } bytes) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, bytes);
         landmarks = new SharedLandmarks(Model, Blocks, landmarkType);
+        if (hot is not null) Hot = new HotPages(Model.Layers, Blocks * Pages.Bytes, hot);
     }
 
     /// <summary>The model that it belongs to.</summary>
-    public MemoryModel Model => files[0].Model;
+    public MemoryModel Model => Texts.Model;
 
     /// <summary>What keys and values are kept as.</summary>
-    public ScalarType Type => files[0].Type;
+    public ScalarType Type => Texts.Type;
 
     /// <summary>The complete documents, in the order in which sessions have read them: that of the files, and of each file's catalog.</summary>
-    public IReadOnlyList<MemoryEntry> Documents { get; }
+    public IReadOnlyList<MemoryEntry> Documents => Texts.Documents;
 
     /// <summary>Which documents these are.</summary>
     internal IReadOnlyList<DocumentVersion> Versions => [.. Documents.Select(d => d.Version)];
 
     /// <summary>The sessions that were saved, and can be gone on with.</summary>
-    public IReadOnlyList<MemoryEntry> Sessions => [.. files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
+    public IReadOnlyList<MemoryEntry> Sessions => Texts.Sessions;
 
     /// <summary>Blocks that a session begins with.</summary>
-    public long Blocks { get; }
+    public long Blocks => Texts.Blocks;
 
     /// <summary>The tokens at the end of the last document that fill no block.</summary>
-    public IReadOnlyList<int> Tail { get; } = [];
+    public IReadOnlyList<int> Tail => Texts.Tail;
 
     /// <summary>Bytes of what sessions with a hierarchical index have in common of it: the first that needs a part of it makes that.</summary>
     public long IndexBytes => nodes.Sum(n => n.Bytes);
 
     /// <summary>Whether these are some blocks of another open memory.</summary>
-    internal bool IsPart => whole is not null;
+    internal bool IsPart { get; }
+
+    /// <summary>The documents.</summary>
+    internal MemoryTexts Texts { get; }
 
     /// <summary>How a layer of a block lies in its file.</summary>
     internal BlockPages Pages { get; }
@@ -80,64 +77,36 @@ public sealed class OpenMemory : IDisposable
     /// <param name="model">The model that is to read them.</param>
     /// <param name="type">What it is to keep blocks as; null for as the files do.</param>
     /// <param name="landmarkType">Type of its landmark keys.</param>
-    /// <param name="hotBytes">Bytes of blocks that sessions keep in memory; null for as many as the system likes.</param>
+    /// <param name="hot">A bound to the blocks that sessions keep in memory; null for as many as the system likes.</param>
     /// <exception cref="LandmarkException">
     /// One is not there, is no memory file, is damaged, belongs to another model, keeps blocks as another type, or has no complete document.
     /// </exception>
     internal static OpenMemory Open(
-        IReadOnlyList<string> paths, MemoryModel model, ScalarType? type, ScalarType landmarkType, long? hotBytes)
+        IReadOnlyList<string> paths, MemoryModel model, ScalarType? type, ScalarType landmarkType, HotBound? hot)
     {
-        if (paths.Count == 0) throw new LandmarkException("No memory file is given; give one or more.");
-        List<MemoryFile> files = [];
+        var texts = MemoryTexts.Open(paths, model, type);
         try
         {
-            foreach (var path in paths)
-            {
-                var file = MemoryFile.Open(path, model);
-                files.Add(file);
-                if (file.Type != (type ?? files[0].Type))
-                    throw new LandmarkException(
-                        $"{path} keeps blocks as {file.Type}, and {type ?? files[0].Type} is asked for; choose the file's type, and files of one.");
-                if (!file.Documents.Any(d => d.Complete))
-                    throw new LandmarkException($"{path} has no complete document; add one, or let one that is being added be finished.");
-            }
-            var (parts, tail) = MemoryPart.Of(files);
-            var opened = new OpenMemory([.. files], parts, tail, landmarkType, hotBytes);
+            var opened = new OpenMemory(texts, landmarkType, hot);
             opened.FillLandmarks(opened.ReadLandmarks);
             return opened;
         }
         catch
         {
-            foreach (var file in files) file.Dispose();
+            texts.Dispose();
             throw;
         }
     }
 
     /// <summary>The file that a document or session lies in.</summary>
-    internal MemoryFile FileOf(MemoryEntry entry) =>
-        files.First(f => f.Documents.Concat(f.Sessions).Contains(entry, ReferenceEqualityComparer.Instance));
-
-    /// <summary>What a document's tokens stand for.</summary>
-    /// <param name="document">One of <see cref="Documents"/>.</param>
-    /// <param name="segment">The number of the segment in which they begin.</param>
-    /// <param name="first">The first, within the segment.</param>
-    /// <param name="count">How many, of this segment.</param>
-    /// <exception cref="LandmarkException">It is damaged.</exception>
-    internal MemoryText TextOf(MemoryEntry document, int segment, int first, int count) =>
-        MemoryText.Read(FileOf(document), document, segment, first, count);
+    internal MemoryFile FileOf(MemoryEntry entry) => Texts.FileOf(entry);
 
     /// <summary>Some blocks of this memory, as a memory of their own: as if the documents held nothing else. To be disposed before this one.</summary>
     /// <param name="blocks">Their numbers, in any order.</param>
     internal OpenMemory Of(IEnumerable<long> blocks)
     {
-        List<MemoryPart> some = [];
         List<long> numbers = [.. blocks.Distinct().Order()];
-        foreach (var block in numbers)
-        {
-            var part = PartOf(block);
-            some.Add(part with { First = some.Count, From = part.From + (int)(block - part.First), Blocks = 1 });
-        }
-        var focused = new OpenMemory(files, some, Tail, landmarkType, hotBytes: null, whole: this);
+        var focused = new OpenMemory(Texts.Of(numbers), landmarkType, hot: null, isPart: true);
         focused.FillLandmarks(layer => focused.landmarks.Copy(landmarks, layer, numbers));
         return focused;
     }
@@ -147,27 +116,18 @@ public sealed class OpenMemory : IDisposable
     {
         landmarks.Dispose();
         if (IsPart) return;
-        foreach (var file in files) file.Dispose();
+        Hot?.Dispose();
+        Texts.Dispose();
     }
 
     /// <summary>The part that a block belongs to.</summary>
-    internal MemoryPart PartOf(long block)
-    {
-        var (low, high) = (0, parts.Length - 1);
-        while (low < high)
-        {
-            var middle = (low + high + 1) / 2;
-            if (parts[middle].First <= block) low = middle;
-            else high = middle - 1;
-        }
-        return parts[low];
-    }
+    internal MemoryPart PartOf(long block) => Texts.PartOf(block);
 
     /// <summary>Has a layer's blocks and landmark keys where a session's are, for which there is room.</summary>
     internal void Map(int layer, LayerBlocks blocks)
     {
         if (Blocks == 0) return;
-        foreach (var part in parts)
+        foreach (var part in Texts.Parts)
         {
             var (file, offset) = part.File.PagesOf(part.Stored, layer);
             blocks.Map(part.First, file, offset + (part.From * Pages.Bytes), part.Blocks);
@@ -210,6 +170,7 @@ public sealed class OpenMemory : IDisposable
         catch (AggregateException e)
         {
             landmarks.Dispose();
+            Hot?.Dispose();
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
     }
@@ -217,7 +178,7 @@ public sealed class OpenMemory : IDisposable
     private void ReadLandmarks(int layer)
     {
         var row = (int)(Model.HeadDim * landmarkType.ElementSize());
-        foreach (var part in parts)
+        foreach (var part in Texts.Parts)
         {
             using var scope = NewDisposeScope();
             var stored = part.Stored.Blocks;                                                // the last one may be left out

@@ -31,11 +31,16 @@ internal sealed partial class SharedLandmarks : IDisposable
                 $"The system has no memory to share landmark keys in ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); "
                 + "raise its limit on open files (ulimit -n).");
         File = new SafeFileHandle(file, ownsHandle: true);
-        RandomAccess.SetLength(File, model.Layers * heads * headBytes);
+        RandomAccess.SetLength(File, BytesOf(model, blocks, type));
     }
 
     /// <summary>What holds them.</summary>
     public SafeFileHandle File { get; }
+
+    /// <summary>Bytes that they take.</summary>
+    /// <inheritdoc cref="SharedLandmarks(MemoryModel, long, ScalarType)"/>
+    public static long BytesOf(MemoryModel model, long blocks, ScalarType type) =>
+        model.Layers * model.Heads * BlockPages.Padded(blocks * model.HeadDim * type.ElementSize());
 
     /// <summary>Where a layer's begin.</summary>
     public long Offset(int layer) => layer * heads * headBytes;

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Tests.Memory.Files;
 using LandmarkSharp.Tests.Tensors;
@@ -41,6 +42,35 @@ public sealed class OpenMemoryPagesTests : MemoryShelf
             Assert.InRange(ResidentBytes(path), 0, 2 * hotBytes);       // each has pages mapped
         }
         Refusals.Says(() => Engine.OpenMemory([path], -1), "give 0 or more");
+    }
+
+    /// <summary>Memories that share a bound may each have all of it, whatever was read of others before; and so may those of a bound within it.</summary>
+    [Fact]
+    public void ABoundHoldsForMemoriesTogether()
+    {
+        const long all = 1 << 20, some = 1 << 19;
+        string[] paths = [.. new[] { "a", "b", "c" }.Select(n => Make(n, ScalarType.Float32, ("d", MadeMemory.Text(4000))))];
+        var together = new HotBound(all);
+        var within = new HotBound(some, together);
+        using var reading = Engine.With(Engine.Retrieval! with { TopK = 2000 });
+        using OpenMemory a = reading.OpenMemoryWithin([paths[0]], together), b = reading.OpenMemoryWithin([paths[1]], within), c = reading.OpenMemoryWithin([paths[2]], within);
+        using Session ofA = reading.NewSession(a), ofB = reading.NewSession(b), ofC = reading.NewSession(c);
+        Answer(ofA);
+        Assert.InRange(ResidentBytes(paths[0]), all * 3 / 4, all);
+        Answer(ofB);
+        Assert.InRange(ResidentBytes(paths[1]), some * 3 / 4, some);
+        Assert.InRange(paths.Sum(ResidentBytes), 0, all);
+        Answer(ofC);
+        Assert.InRange(ResidentBytes(paths[1]), 0, some / 4);
+        Assert.InRange(paths.Sum(ResidentBytes), 0, all);
+        // What a memory that is closed had is the others'.
+        ofC.Dispose();
+        c.Dispose();
+        Answer(ofA);
+        Assert.InRange(ResidentBytes(paths[0]), all * 3 / 4, all);
+        within.Limit(0);
+        Answer(ofB);
+        Assert.Equal(0, ResidentBytes(paths[1]));
     }
 
     /// <summary>A bit that is flipped in any part is never answered from: what is read is refused by document and block, what is not does no harm.</summary>

@@ -61,6 +61,19 @@ public sealed class LimitsTests(ServedModel model) : IClassFixture<ServedModel>
         Assert.Equal((HttpStatusCode.BadRequest, "prompt", "context_length_exceeded"), (error.Status, error.Param, error.Code));
     }
 
+    [Theory]
+    [InlineData(24, true)]
+    [InlineData(23, false)]
+    public async Task LogProbabilitiesThatMayComeAreBound(int most, bool fits)
+    {
+        await using var server = await model.Start(o => o.MaxLogprobs = most);
+        using var response = await server.Post(
+            "v1/completions", $$"""{"model":"{{ServedModel.Name}}","prompt":["a","b"],"n":2,"max_tokens":2,"logprobs":2}""");
+        if (fits) Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        else Assert.Equal((HttpStatusCode.BadRequest, "logprobs"), (await TestServer.Error(response)) is var e ? (e.Status, e.Param) : default);
+        await server.Complete("\"prompt\":\"a\",\"max_tokens\":40");                        // they cost nothing where nobody asks for them
+    }
+
     [Fact]
     public async Task AStreamThatDoesNotEndInTimeEndsWithAnError()
     {

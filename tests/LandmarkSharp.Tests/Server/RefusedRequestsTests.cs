@@ -23,6 +23,7 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
     [InlineData(Completions, "\"prompt\":\"a\",\"stop\":\"\"", "stop")]
     [InlineData(Completions, "\"prompt\":\"a\",\"stop\":7", "stop")]
     [InlineData(Completions, "\"prompt\":\"a\",\"logprobs\":6", "logprobs")]
+    [InlineData(Completions, "\"prompt\":\"a\",\"logprobs\":5,\"n\":128,\"max_tokens\":4096", "logprobs")]
     [InlineData(Completions, "\"prompt\":\"a\",\"best_of\":3", "best_of")]
     [InlineData(Completions, "\"prompt\":\"a\",\"echo\":true", "echo")]
     [InlineData(Completions, "\"prompt\":\"a\",\"suffix\":\"b\"", "suffix")]
@@ -50,6 +51,8 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"store\":true", "store")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"response_format\":{\"type\":\"json_object\"}", "response_format")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"top_logprobs\":2", "top_logprobs")]
+    [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"logprobs\":true,\"top_logprobs\":20,\"n\":4", "top_logprobs")]
+    [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"logprobs\":true,\"n\":128,\"stream\":true", "logprobs")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":1,\"max_completion_tokens\":1", "max_tokens")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_completion_tokens\":-1", "max_completion_tokens")]
     public async Task AFieldIsNamed(string path, string fields, string param)

@@ -70,33 +70,6 @@ public sealed class MemoryBudgetTests(ServedModel model) : IClassFixture<ServedM
     }
 
     [Fact]
-    public async Task OneThatIsAskedIsSharedAndFourAreOpenAtOnce()
-    {
-        await using var server = await memories.Start();
-        var bob = server.Server.Library!.Of(new Caller("bob") { Limits = new CallerLimits { HotBytes = 1 << 20 } });
-        foreach (var i in Enumerable.Range(0, 5))
-        {
-            bob.Create($"m{i}", "int8");
-            await Put(bob, "it", Sentences(Code, 8, i), $"m{i}");
-        }
-        using (MemoryLease first = bob.Lease(["m0"]), again = bob.Lease(["m0"]))
-        {
-            Assert.Same(first.Memory, again.Memory);
-            using MemoryLease b = bob.Lease(["m1"]), c = bob.Lease(["m2"]), d = bob.Lease(["m1", "m2"]);
-            var e = Assert.Throws<RequestException>(() => bob.Lease(["m3"]));
-            Assert.Equal((429, "too_many_memories"), (e.Status, e.Code));
-        }
-        // None is asked now: the one asked least recently makes room, and others stay as they are.
-        using var fifth = bob.Lease(["m3"]);
-        using var kept = bob.Lease(["m0"]);
-        await Put(bob, "more", Sentences(Keeper, 3, 2), "m0");
-        using var newer = bob.Lease(["m0"]);
-        Assert.NotSame(kept.Memory, newer.Memory);
-        Assert.Equal((1, 2), (kept.Memory.Opened.Documents.Count, newer.Memory.Opened.Documents.Count));
-        using (var session = model.Engine.NewSession(kept.Memory.Opened)) session.Append("It is still open.");
-    }
-
-    [Fact]
     public async Task ACallersFolderIsItsOwn()
     {
         await using var server = await memories.Start();

@@ -34,6 +34,31 @@ public sealed class MemoryKeysTests(ServedModel model) : IClassFixture<ServedMod
         Assert.InRange(keys.File.TokensToday()["anna"], 300, 3000);
     }
 
+    [Fact]
+    public async Task AReadingGoesOnAfterARestartWithinTheLimitsOfItsKey()
+    {
+        var (anna, ben) = (keys.Create("anna"), keys.Create("ben"));
+        await using (var first = await memories.Start(o => o.Keys = keys.File.Path))
+            foreach (var key in (string[])[anna, ben])
+            {
+                first.Http.DefaultRequestHeaders.Authorization = new("Bearer", key);
+                await ServedMemories.Create(first, "stones");
+                using var put = await ServedMemories.Put(first, "stones", "long", Encoding.UTF8.GetBytes(ServedMemories.Sentences("", 1200)));
+                Assert.Equal(HttpStatusCode.Accepted, put.StatusCode);
+            }
+        foreach (var name in (string[])["anna", "ben"])
+        {
+            Assert.Single(Records(name));
+            keys.File.Revoke(name);
+        }
+        // Nobody asks for it: what its reading takes is limited by the key that there is now, and who has none has nothing read.
+        keys.Create("anna", new CallerLimits { TokensADay = 1000 });
+        await using var server = await memories.Start(o => o.Keys = keys.File.Path);
+        await TestServer.Until(() => Records("anna").Any(r => r.Contains("tokens left for today", StringComparison.Ordinal)));
+        Assert.DoesNotContain("\"error\":\"", Assert.Single(Records("ben")), StringComparison.Ordinal);
+        Assert.Equal(0, server.Server.Scheduler.State.Active);
+    }
+
     [Theory]
     [InlineData("Transfer-Encoding: chunked\r\n\r\nffffffff\r\na", "400")]
     [InlineData("Transfer-Encoding: chunked\r\n\r\nx", "400")]
@@ -50,6 +75,10 @@ public sealed class MemoryKeysTests(ServedModel model) : IClassFixture<ServedMod
         Assert.Contains($" {status} ", await told.ReadLineAsync(), StringComparison.Ordinal);
         Assert.Empty((await ServedMemories.Get(server, "stones")).GetProperty("documents").EnumerateArray());
     }
+
+    /// <summary>What is noted on the disk of a caller's documents that are on their way.</summary>
+    private string[] Records(string caller) =>
+        [.. Directory.EnumerateFiles(memories.Folder[$"library/{caller}/.incoming"], "*.json").Select(File.ReadAllText)];
 
     public void Dispose()
     {
