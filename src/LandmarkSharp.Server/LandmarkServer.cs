@@ -99,10 +99,19 @@ public sealed class LandmarkServer : IAsyncDisposable
         app.UseRouting();
         app.MapPrometheusScrapingEndpoint();
         var metrics = new ServerMetrics(scheduler);
+        var notes = new AnswerNotes(log, metrics);
         var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
-        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
-        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, keys));
-        await Listen(app, options);
+        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, notes), library).Map(app);
+        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, keys, notes));
+        try
+        {
+            await Listen(app, options);
+        }
+        catch
+        {
+            if (library is not null) await library.DisposeAsync();
+            throw;
+        }
         scheduler.Start();
         library?.Resume();
         var server = new LandmarkServer(app, scheduler, library, log, metrics, options);

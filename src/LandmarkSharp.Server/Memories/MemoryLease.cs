@@ -1,5 +1,6 @@
 using System.Text;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
 
 namespace LandmarkSharp.Server.Memories;
 
@@ -17,6 +18,12 @@ internal sealed class MemoryLease(IReadOnlyList<string> names, IReadOnlyList<str
 
     /// <summary>The memories.</summary>
     public SharedMemory Memory => memory;
+
+    /// <summary>The name of the memory in which a document lies.</summary>
+    public string NameOf(MemoryEntry document) => NameOf(memory.Opened.FileOf(document).FilePath);
+
+    /// <summary>The name of the memory of a file.</summary>
+    public string NameOf(string file) => names[paths.ToList().IndexOf(file)];
 
     /// <summary>
     /// A passage as a client is told of it: as much of it as is a document's, for the last one's end may go on into what was asked; null where

@@ -24,6 +24,7 @@ internal sealed class MemoryShelf
     {
         (this.folder, this.parts, Caller) = (folder, parts, caller);
         Queue = new DocumentQueue(Path.Combine(folder, Uploads), parts.Reader, this, parts.Log);
+        Sessions = new MemorySessions(this, parts);
         Queue.Resume();
     }
 
@@ -32,6 +33,9 @@ internal sealed class MemoryShelf
 
     /// <summary>Documents on their way.</summary>
     public DocumentQueue Queue { get; }
+
+    /// <summary>Sessions that are kept in the memories.</summary>
+    public MemorySessions Sessions { get; }
 
     /// <summary>All memories, by name.</summary>
     public MemoryList All() => new(
@@ -196,6 +200,20 @@ internal sealed class MemoryShelf
                 + "remove others, or keep blocks as int8.", code: "insufficient_storage");
     }
 
+    /// <summary>Makes sure that there is room for a session of so many tokens.</summary>
+    /// <exception cref="RequestException">There is none.</exception>
+    public void RequireRoomOnDisk(string memory, long tokens)
+    {
+        if (DiskBytes is not { } most) return;
+        using var file = Open(memory);
+        var takes = tokens * parts.Reader.BytesPerToken(file.Type);
+        if (UsedBytes() + takes > most)
+            throw new RequestException(
+                StatusCodes.Status507InsufficientStorage,
+                $"A session of {tokens:N0} tokens takes about {takes / 1e6:N0} MB, and all memories may have {most / 1e6:N0} MB; remove others.",
+                "landmark.session", "insufficient_storage");
+    }
+
     /// <summary>Bytes that a document may have.</summary>
     public long UploadBytes => Math.Min(parts.Options.MaxUploadBytes, Caller.Limits.UploadBytes ?? long.MaxValue);
 
@@ -223,7 +241,9 @@ internal sealed class MemoryShelf
     private long UsedBytes() => Directory.Exists(folder)
         ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length) : 0;
 
-    private string PathOf(string name, string field = "name")
+    /// <summary>A memory's file.</summary>
+    /// <exception cref="RequestException">There is none of that name.</exception>
+    public string PathOf(string name, string field = "name")
     {
         var path = Path.Combine(folder, MemoryNames.Memory(name, field) + Suffix);
         return File.Exists(path) ? path : throw new RequestException(
@@ -239,7 +259,10 @@ internal sealed class MemoryShelf
         return complete is null && coming is null ? null : Told(document, complete, coming);
     }
 
-    private MemoryFile Open(string memory)
+    /// <summary>A memory's file as it is now.</summary>
+    /// <exception cref="RequestException">There is none of that name.</exception>
+    /// <exception cref="LandmarkException">It cannot be opened.</exception>
+    public MemoryFile Open(string memory)
     {
         MemoryFile? file = null;
         Guarded(() => file = MemoryFile.Open(PathOf(memory), parts.Reader.Model));
@@ -247,7 +270,7 @@ internal sealed class MemoryShelf
     }
 
     /// <summary>Has sentences name memories by their files' names alone.</summary>
-    private void Guarded(Action act)
+    public void Guarded(Action act)
     {
         try
         {

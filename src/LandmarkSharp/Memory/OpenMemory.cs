@@ -24,14 +24,16 @@ public sealed class OpenMemory : IDisposable
     private readonly MemoryPart[] parts;
     private readonly ScalarType landmarkType;
     private readonly OpenMemory? whole;                 // that this is a part of, which has the files
+    private readonly IReadOnlyList<long> numbers;       // of its blocks there
     private readonly SharedLandmarks landmarks;
     private readonly SharedNodes[] nodes;               // by layer
     private readonly int[][] seen, expected;            // by layer: a bit for each block that was compared with its hash, and that will be read
 
     private OpenMemory(
-        MemoryFile[] files, IReadOnlyList<MemoryPart> parts, IReadOnlyList<int> tail, ScalarType landmarkType, long? hotBytes, OpenMemory? whole = null)
+        MemoryFile[] files, IReadOnlyList<MemoryPart> parts, IReadOnlyList<int> tail, ScalarType landmarkType, long? hotBytes,
+        OpenMemory? whole = null, IReadOnlyList<long>? numbers = null)
     {
-        (this.files, this.parts, this.landmarkType, this.whole) = (files, [.. parts], landmarkType, whole);
+        (this.files, this.parts, this.landmarkType, this.whole, this.numbers) = (files, [.. parts], landmarkType, whole, numbers ?? []);
         (Blocks, Tail) = (parts.Sum(p => (long)p.Blocks), tail);
         Documents = [.. files.SelectMany(f => f.Documents.Where(d => d.Complete))];
         int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
@@ -113,6 +115,10 @@ public sealed class OpenMemory : IDisposable
         }
     }
 
+    /// <summary>The number that a session's block has where all of the memory is read, of which this is a part; its own where this is all.</summary>
+    internal long NumberInWhole(long block) =>
+        whole is null ? block : block < Blocks ? numbers[(int)block] : block - Blocks + whole.Blocks;
+
     /// <summary>The file that a document or session lies in.</summary>
     internal MemoryFile FileOf(MemoryEntry entry) =>
         files.First(f => f.Documents.Concat(f.Sessions).Contains(entry, ReferenceEqualityComparer.Instance));
@@ -137,7 +143,7 @@ public sealed class OpenMemory : IDisposable
             var part = PartOf(block);
             some.Add(part with { First = some.Count, From = part.From + (int)(block - part.First), Blocks = 1 });
         }
-        var focused = new OpenMemory(files, some, Tail, landmarkType, hotBytes: null, whole: this);
+        var focused = new OpenMemory(files, some, Tail, landmarkType, hotBytes: null, whole: this, numbers);
         focused.FillLandmarks(layer => focused.landmarks.Copy(landmarks, layer, numbers));
         return focused;
     }
