@@ -95,7 +95,7 @@ internal sealed class Endpoints(
                 Model = model,
                 Memory = lease,
                 Retrieval = retrieval,
-                Focus = lease is null ? null : LandmarkFields.FocusOf(request.Landmark, lease.Memory.Opened),
+                Focus = lease is null ? null : LandmarkFields.FocusOf(request.Landmark, lease.Memory.Opened, !questions.Any(string.IsNullOrWhiteSpace)),
                 Kept = request.Landmark?.Session is { } session ? shelf!.Sessions.Begin(lease!.Names, session, request.Landmark.Fork) : null,
                 Prompts = prompts,
                 Questions = questions,

@@ -60,11 +60,16 @@ internal sealed class LandmarkFields
     }
 
     /// <summary>How many blocks of the memories are found first; null for none.</summary>
-    public static int? FocusOf(LandmarkFields? fields, OpenMemory memory) => fields switch
+    /// <param name="fields">What is asked for.</param>
+    /// <param name="memory">The memories.</param>
+    /// <param name="isQuestion">Whether there is anything to find them by.</param>
+    /// <exception cref="RequestException">There is not, and it is asked for.</exception>
+    public static int? FocusOf(LandmarkFields? fields, OpenMemory memory, bool isQuestion) => fields switch
     {
         { Session: not null } or { Focus: 0 } => null,
-        { Focus: { } blocks } => blocks,
-        _ => MemoryFocus.Unasked(memory.Blocks),
+        { Focus: { } blocks } => isQuestion ? blocks
+            : throw RequestException.Field("landmark.focus", "There is no question to find blocks by; ask one, or leave out 'landmark.focus'."),
+        _ => isQuestion ? MemoryFocus.Unasked(memory.Blocks) : null,
     };
 
     /// <summary>How sessions read, where it is said.</summary>

@@ -222,7 +222,7 @@ public sealed class MemorySessionTests(ServedModel model) : IClassFixture<Served
         Assert.Empty((await Get(server, "notes/sessions")).GetProperty("data").EnumerateArray());
         using (var none = await server.Http.GetAsync("v1/memories/notes/sessions/talk")) await Refuses(none, HttpStatusCode.NotFound, "session_not_found");
         await Ask(server, Question, Notes, ",\"max_tokens\":4,\"landmark\":{\"session\":\"talk\"}");
-        var said = string.Concat(Enumerable.Range(0, 160).Select(i => $"Box {i} holds {i * 37} coins. "));
+        var said = string.Concat(Enumerable.Range(0, 260).Select(i => $"Box {i} holds {i * 37} coins. "));
         using (var full = await Asked(server, said, Notes, ",\"max_tokens\":4,\"landmark\":{\"session\":\"talk\"}"))
             await Refuses(full, HttpStatusCode.InsufficientStorage, "insufficient_storage");
         await Ask(server, Question, Notes, ",\"max_tokens\":4,\"landmark\":{\"session\":\"talk\"}");
