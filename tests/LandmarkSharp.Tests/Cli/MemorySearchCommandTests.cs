@@ -52,7 +52,7 @@ public sealed class MemorySearchCommandTests(ToolModel model) : IClassFixture<To
             (await LandmarkTool.Run(["ask", "Which?", "--memory", memory, "--model", model.Path, "--max-tokens", "2", "--json", .. more])).Lines
             .First(l => l.GetProperty("event").GetString() == "answer").TryGetProperty("focus", out var found)
                 && found.ValueKind == System.Text.Json.JsonValueKind.Number ? found.GetInt64() : null;
-        Assert.Equal(MemoryFocus.Blocks, await Found());
+        Assert.InRange((await Found())!.Value, 6, MemoryFocus.Blocks);           // of those that were read
         Assert.Equal(5, await Found("--focus", "5"));
         Assert.Null(await Found("--focus", "0"));
         Assert.Null(await Found("--session", "kept"));

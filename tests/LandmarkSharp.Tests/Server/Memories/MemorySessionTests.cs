@@ -26,11 +26,10 @@ public sealed class MemorySessionTests(ServedModel model) : IClassFixture<Served
     }
 
     [Fact]
-    public async Task AConversationGoesOnAsTheEnginesOwnSessionAlsoAfterARestart()
+    public async Task AConversationGoesOnAsTheToolsDoesAlsoAfterARestart()
     {
         var text = Sentences(Code, 30) + Sentences(Keeper, 30, 2);
-        using var memory = model.Engine.OpenMemory([memories.Made("own", ("it.txt", text))]);
-        using var own = model.Engine.NewSession(memory);
+        var (tools, tokens) = (memories.Made("own", ("it.txt", text)), (IReadOnlyList<int>)[]);
         await using (var server = await memories.Start())
         {
             await Create(server, "notes");
@@ -46,23 +45,31 @@ public sealed class MemorySessionTests(ServedModel model) : IClassFixture<Served
             Assert.Equal(["object", "name", "memory", "tokens", "documents"], listed.EnumerateObject().Select(p => p.Name));
             Assert.Equal("it.txt", Assert.Single(listed.GetProperty("documents").EnumerateArray()).GetString());
             var spelled = (await Get(server, "notes/sessions/talk")).GetProperty("text").GetString()!;
-            Assert.EndsWith(Spelled(own.Tokens), spelled, StringComparison.Ordinal);
+            Assert.EndsWith(Spelled(tokens), spelled, StringComparison.Ordinal);
             Assert.Contains($"Question: {Question}\nAnswer:", spelled, StringComparison.Ordinal);
         }
         // The tool's sessions are these.
         using var newest = model.Engine.OpenMemory([memories.File("notes")]);
         using var opened = model.Engine.OpenSession(newest, "talk");
-        Assert.Equal(own.Tokens, opened.Tokens);
+        Assert.Equal(tokens, opened.Tokens);
         Assert.True(opened.Changes!.IsNone);
 
         async Task Same(TestServer server, string question)
         {
+            using var memory = model.Engine.OpenMemory([tools]);
+            using var own = tokens.Count == 0 ? model.Engine.NewSession(memory) : model.Engine.OpenSession(memory, "talk");
             own.Append($"\n\nQuestion: {question}\nAnswer:");
             var said = string.Concat(own.Generate(new GenerationOptions { MaxTokens = 40, Stop = ["\n"] }).Select(t => t.Text)).TrimStart();
+            using (var writer = MemoryFileWriter.Open(tools))
+            {
+                own.Save(writer, "talk");
+                writer.Commit();
+            }
+            tokens = own.Tokens;
             var answer = await Ask(server, question, Notes, ",\"max_tokens\":40,\"landmark\":{\"session\":\"talk\"}");
             Assert.Equal(said, Said(answer));
             var kept = answer.GetProperty("landmark_session");
-            Assert.Equal(("talk", "notes", own.Tokens.Count), (kept.GetProperty("name").GetString(), kept.GetProperty("memory").GetString(), kept.GetProperty("tokens").GetInt32()));
+            Assert.Equal(("talk", "notes", tokens.Count), (kept.GetProperty("name").GetString(), kept.GetProperty("memory").GetString(), kept.GetProperty("tokens").GetInt32()));
             Assert.False(kept.TryGetProperty("changes", out _));
         }
     }
@@ -119,7 +126,7 @@ public sealed class MemorySessionTests(ServedModel model) : IClassFixture<Served
     {
         await using var server = await Begun(o => o.MaxAnswerTokens = 100_000);
         using var gone = new CancellationTokenSource();
-        var body = $$"""{"model":"{{ServedModel.Name}}","prompt":"The sea","max_tokens":100000,"stream":true,"memories":["notes"],"landmark":{"session":"talk"}}""";
+        var body = $$$"""{"model":"{{{ServedModel.Name}}}","prompt":"The sea","max_tokens":100000,"stream":true,"memories":["notes"],"landmark":{"session":"talk"}}""";
         var busy = server.Post("v1/completions", body, gone.Token);
         await TestServer.Until(() => server.Server.Scheduler.State.Active == 1);
         using (var refused = await Asked(server, Question, Notes, ",\"landmark\":{\"session\":\"talk\"}")) await Refuses(refused, HttpStatusCode.Conflict, "session_busy");
@@ -192,7 +199,7 @@ public sealed class MemorySessionTests(ServedModel model) : IClassFixture<Served
         await using var server = await Begun();
         using (var several = await Asked(server, Question, Notes, ",\"n\":2,\"landmark\":{\"session\":\"talk\"}"))
             Assert.Equal("landmark.session", (await TestServer.Error(several)).Param);
-        using (var without = await server.Post("v1/completions", $$"""{"model":"{{ServedModel.Name}}","prompt":"a","landmark":{"session":"a"}}"""))
+        using (var without = await server.Post("v1/completions", $$$"""{"model":"{{{ServedModel.Name}}}","prompt":"a","landmark":{"session":"a"}}"""))
             Assert.Equal("landmark.session", (await TestServer.Error(without)).Param);
         using (var taken = await Rename(server, "talk", "talk")) await Refuses(taken, HttpStatusCode.Conflict, "session_exists");
         using (var none = await Rename(server, "none", "other")) await Refuses(none, HttpStatusCode.NotFound, "session_not_found");
