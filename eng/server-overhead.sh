@@ -4,7 +4,7 @@
 #        LANDMARK: the tool's program; 5 rounds of 1,500 tokens when not given
 set -euo pipefail
 landmark=$1 rounds=${2:-5} tokens=${3:-1500} prompt="It was a dark night, and"
-exec 3< <("$landmark" serve --port 0 --json 2> /dev/null)
+exec 3< <("$landmark" serve --port 0 --memories none --json 2> /dev/null)
 server=$!
 trap 'kill $server' EXIT
 read -r first <&3

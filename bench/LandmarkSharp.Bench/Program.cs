@@ -9,6 +9,7 @@ using static TorchSharp.torch;
 // landmark-bench prefill POSITIONS [TEXT [K]]: attention of a whole text on a Hopper card, of random numbers or of the model over a text.
 // landmark-bench memory FILE [TOKENS [BLOCKS]]: a memory file, made of random numbers in segments of so many blocks, opened and read.
 // landmark-bench search TEXTS [FOLDER]: documents with facts among texts, in memories in FOLDER, ranked for questions about the facts.
+// landmark-bench focus TEXTS FOLDER TOKENS …: facts hidden in texts of these lengths, in memories in FOLDER, asked for from all and from found blocks.
 // landmark-bench clients URL PROCESS TEXT [CLIENTS [SECONDS]]: so many clients ask a running server, each about a memory of its own.
 if (args.Length > 3 && args[0] == "clients")
 {
@@ -20,6 +21,12 @@ if (args.Length > 1 && args[0] == "search")
 {
     using var searching = LandmarkEngine.Load(ShippedModel.Folder);
     new SearchHits(searching, args.Length > 2 ? args[2] : ".").Measure(args[1]);
+    return;
+}
+if (args.Length > 3 && args[0] == "focus")
+{
+    using var asking = LandmarkEngine.Load(ShippedModel.Folder);
+    new FocusHits(asking, args[2]).Measure(args[1], args[3..].Select(int.Parse));
     return;
 }
 if (args.Length > 1 && args[0] == "memory")

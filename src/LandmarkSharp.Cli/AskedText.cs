@@ -13,6 +13,9 @@ internal abstract class AskedText : IDisposable
     /// <summary>Its tokens, when the session has begun.</summary>
     public long Tokens { get; protected set; }
 
+    /// <summary>Blocks that were found first, of which alone the session has read; null for all of the text.</summary>
+    public virtual long? Found => null;
+
     /// <summary>A session that has read it.</summary>
     public abstract Session Begin(LandmarkEngine engine, Output output, CancellationToken cancel);
 
@@ -71,15 +74,17 @@ internal sealed class ReadText(string? path) : AskedText
 /// <summary>Memory files, in which documents were read before.</summary>
 /// <param name="paths">The files.</param>
 /// <param name="hotBytes">Bytes of blocks that are kept in memory; null for as many as the system likes.</param>
-/// <param name="part">Picks what of the open memory is read; null for all.</param>
+/// <param name="part">Picks what of the open memory is read; gives null for all.</param>
 /// <param name="begin">Begins a session with the open memory.</param>
 internal sealed class ReadMemory(
-    IReadOnlyList<string> paths, long? hotBytes, Func<LandmarkEngine, OpenMemory, OpenMemory>? part, Func<LandmarkEngine, OpenMemory, Session> begin)
+    IReadOnlyList<string> paths, long? hotBytes, Func<LandmarkEngine, OpenMemory, OpenMemory?> part, Func<LandmarkEngine, OpenMemory, Session> begin)
     : AskedText
 {
     private OpenMemory? memory, picked;
 
     public override string Name => string.Join(", ", paths);
+
+    public override long? Found => picked?.Blocks;
 
     /// <summary>Refuses files that are none before a model is loaded.</summary>
     public ReadMemory Checked()
@@ -92,7 +97,7 @@ internal sealed class ReadMemory(
     {
         memory = engine.OpenMemory(paths, hotBytes);
         Tokens = memory.Documents.Sum(d => d.Tokens);
-        picked = part?.Invoke(engine, memory);
+        picked = part(engine, memory);
         return begin(engine, picked ?? memory);
     }
 

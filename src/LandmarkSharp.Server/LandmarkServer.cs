@@ -101,9 +101,18 @@ public sealed class LandmarkServer : IAsyncDisposable
         app.MapPrometheusScrapingEndpoint();
         var library = options.Memories is null ? null : new MemoryLibrary(engine, model, scheduler, options, log);
         var metrics = new ServerMetrics(scheduler, library);
-        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, log, metrics), library).Map(app);
-        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, keys));
-        await Listen(app, options);
+        var notes = new AnswerNotes(log, metrics);
+        new Endpoints(engine, model, template, scheduler, options, new Answering(scheduler, options, notes), library).Map(app);
+        app.MapPage(page = library is null ? null : new PageParts(engine, model, template, scheduler, library, options, keys, notes));
+        try
+        {
+            await Listen(app, options);
+        }
+        catch
+        {
+            if (library is not null) await library.DisposeAsync();
+            throw;
+        }
         scheduler.Start();
         library?.Resume(keys);
         var server = new LandmarkServer(app, scheduler, library, log, metrics, options);

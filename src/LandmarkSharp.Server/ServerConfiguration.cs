@@ -6,14 +6,15 @@ namespace LandmarkSharp.Server;
 /// </summary>
 public static class ServerConfiguration
 {
-    private const string Section = "Server", Variables = "LANDMARK_";
+    private const string Section = "Server", Variables = "LANDMARK_", None = "none";
 
     /// <summary>Reads and checks them.</summary>
     /// <param name="given">Options by name that come before all others.</param>
     /// <param name="folder">The folder of <c>appsettings.json</c>.</param>
     /// <param name="keys">The key file where none is named and this one is there.</param>
+    /// <param name="memories">The folder of memories where none is named; whoever names "none" has none.</param>
     /// <exception cref="LandmarkException">One is not known, of another kind, or out of range; the message says which.</exception>
-    public static ServerOptions Read(IReadOnlyDictionary<string, string?> given, string folder, string? keys = null)
+    public static ServerOptions Read(IReadOnlyDictionary<string, string?> given, string folder, string? keys = null, string? memories = null)
     {
         try
         {
@@ -23,6 +24,7 @@ public static class ServerConfiguration
             var options = new ServerOptions();
             configuration.GetSection(Section).Bind(options, binder => binder.ErrorOnUnknownConfiguration = true);
             if (File.Exists(keys)) options.Keys ??= keys;
+            options.Memories = (options.Memories ?? memories) is { } named && named != None ? named : null;
             return options.Checked();
         }
         catch (InvalidOperationException e)

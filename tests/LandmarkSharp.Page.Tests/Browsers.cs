@@ -1,6 +1,7 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Page.Tests;
 using LandmarkSharp.Server;
+using Microsoft.Extensions.Logging;
 using Microsoft.Playwright;
 
 [assembly: AssemblyFixture(typeof(Browsers))]
@@ -27,10 +28,11 @@ public sealed class Browsers : IAsyncLifetime
 
     /// <summary>A server with a page open in it.</summary>
     internal async Task<OpenPage> Open(
-        int width = 1600, int height = 1000, ColorScheme colours = ColorScheme.Light, Action<ServerOptions>? change = null)
+        int width = 1600, int height = 1000, ColorScheme colours = ColorScheme.Light, Action<ServerOptions>? change = null,
+        Action<ILoggingBuilder>? logging = null)
     {
         Assert.SkipWhen(Browser is null, $"There is no {Chromium}; install the package chromium.");
-        return await OpenPage.Start(Engine, Browser!, width, height, colours, change);
+        return await OpenPage.Start(Engine, Browser!, width, height, colours, change, logging);
     }
 
     public async ValueTask DisposeAsync()

@@ -31,6 +31,24 @@ public sealed class ConversationTests(Browsers browsers)
     }
 
     [Fact]
+    public async Task BlocksAreFoundFirstAndStandWhereTheyAreInTheMemory()
+    {
+        await using var page = await browsers.Open();
+        await page.Add(page.Notes());
+        await Expect(page.Page.GetByLabel("Retrieved: the k blocks of all that matter most")).ToBeCheckedAsync();      // for it is short
+        await Expect(page.Page.Locator("#focus")).ToBeDisabledAsync();
+        await page.Page.GetByLabel("Found first: k of the blocks that the question is about").CheckAsync();
+        await page.Page.Locator("#focus").FillAsync("8");
+        Assert.Equal("Answer: 4711.", await page.Ask());
+        await Expect(page.Page.Locator(".about > span")).ToContainTextAsync("each from 4 of 8 blocks that were found first, of 54");
+        var read = Regex.Match((await page.Strip.GetAttributeAsync("aria-valuetext"))!, "^54 blocks; ([0-9]+) were read$");
+        Assert.InRange(int.Parse(read.Groups[1].Value), 2, 9);                              // and the documents' end
+        await page.Page.Locator(".source", new() { HasText = "4711" }).First.ClickAsync();
+        await Expect(page.Page.Locator("#passage-title")).ToHaveTextAsync("Block 27");
+        await Expect(page.Passage).ToContainTextAsync("The code of the archive is 4711.");
+    }
+
+    [Fact]
     public async Task ATokenOfAnAnswerLightsWhatItWasReadFrom()
     {
         await using var page = await browsers.Open();

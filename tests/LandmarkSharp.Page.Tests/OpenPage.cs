@@ -2,6 +2,7 @@ using Deque.AxeCore.Playwright;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server;
 using LandmarkSharp.Server.Chat;
+using Microsoft.Extensions.Logging;
 using Microsoft.Playwright;
 
 namespace LandmarkSharp.Page.Tests;
@@ -37,12 +38,13 @@ internal sealed class OpenPage : IAsyncDisposable
     public ILocator Strip => Page.Locator("#strip");
 
     public static async Task<OpenPage> Start(
-        LandmarkEngine engine, IBrowser browser, int width, int height, ColorScheme colours, Action<ServerOptions>? change)
+        LandmarkEngine engine, IBrowser browser, int width, int height, ColorScheme colours, Action<ServerOptions>? change,
+        Action<ILoggingBuilder>? logging)
     {
         var folder = Directory.CreateTempSubdirectory("landmark-page-");
         var options = new ServerOptions { Port = 0, GraceSeconds = 1, Memories = Path.Combine(folder.FullName, "memories") };
         change?.Invoke(options);
-        var server = await LandmarkServer.Start(engine, "landmark-10m", options, new QuestionTemplate());
+        var server = await LandmarkServer.Start(engine, "landmark-10m", options, new QuestionTemplate(), logging);
         var context = await browser.NewContextAsync(new BrowserNewContextOptions
         {
             ViewportSize = new ViewportSize { Width = width, Height = height },
@@ -87,6 +89,16 @@ internal sealed class OpenPage : IAsyncDisposable
     {
         await Strip.WaitForAsync();
         await Assertions.Expect(Page.Locator(".documents progress")).ToHaveCountAsync(0, new() { Timeout = 60_000 });
+    }
+
+    /// <summary>Makes a memory, which is then the one that is shown and asked.</summary>
+    public async Task Make(string memory)
+    {
+        var others = Page.Locator("details.more");
+        if (await others.GetAttributeAsync("open") is null) await others.Locator("summary").ClickAsync();
+        await Page.FillAsync("#new-memory", memory);
+        await Page.GetByRole(AriaRole.Button, new() { Name = "Make one" }).ClickAsync();
+        await Assertions.Expect(Page.Locator("#memory")).ToHaveValueAsync(memory);
     }
 
     /// <summary>Asks, and waits for the whole answer.</summary>

@@ -18,7 +18,7 @@ public sealed class StripTests(Browsers browsers)
               const url = performance.getEntriesByType("resource").map(r => r.name).find(n => n.endsWith("/page.js"));
               const { drawStrip } = await import(url);
               const host = document.getElementById("strip"), shares = [...Array(200).keys()].map(i => ({ block: i * 249 + 1, share: 0.001 }));
-              const view = { blocks: 50000, documents: [{ name: "a", first: 0 }, { name: "b", first: 30000 }], shares, now: shares.slice(0, 3) };
+              const view = { blocks: 50000, memories: [{ name: "m", first: 0 }], documents: [{ name: "a", first: 0 }, { name: "b", first: 30000 }], shares, now: shares.slice(0, 3) };
               const opened = [], page = { invokeMethodAsync: async (_, block) => opened.push(block) };
               const began = performance.now();
               for (let i = 0; i < 10; i++) drawStrip(host, view, 1, page);

@@ -25,7 +25,8 @@ internal sealed class AskCommand : LandmarkCommand
     };
     private readonly Option<int?> focus = new("--focus")
     {
-        Description = "Find the N blocks of the memory that the question reads most, and answer from these alone.",
+        Description = $"Find the N blocks of the memory that the question reads most, and answer from these alone; {MemoryFocus.Blocks} of more than "
+            + $"{MemoryFocus.LongFrom} blocks when not given, and 0 for all.",
         HelpName = "N",
     };
     private readonly Option<int> passages =
@@ -106,6 +107,7 @@ internal sealed class AskCommand : LandmarkCommand
         if (session.Trace.DroppedShare is { } dropped)
             output.Line($"[grey]{dropped,6:P1}  of the answer's retrievals were dropped for the context-miss token[/]");
         output.Line($"[grey]{about.Tokens:N0} tokens read in {seconds:F1} s[/]");
+        if (about.Found is { } found) output.Line($"[grey]answered from the {found:N0} blocks that the question is most about; --focus 0 answers from all[/]");
         var traced = trace.Write(
             engine, session, folder, blocks => about.Passages(engine, session, blocks, placed: true), about.Name, about.Tokens, prompt,
             answer.ToString().Trim());
@@ -115,6 +117,7 @@ internal sealed class AskCommand : LandmarkCommand
             @event = "answer",
             answer = answer.ToString().Trim(),
             tokens = about.Tokens,
+            focus = about.Found,
             prefill_seconds = Math.Round(seconds, 3),
             first_token_seconds = first is { } time ? Math.Round(time, 3) : (double?)null,
             decode_ms_per_token = generated > 1 ? Math.Round(decoding!.Value * 1e3 / (generated - 1), 3) : (double?)null,
@@ -141,11 +144,11 @@ internal sealed class AskCommand : LandmarkCommand
                 : again is not null ? throw new LandmarkException("--focus is of a memory file; leave it out, or give --memory.")
                 : new ReadText(path);
         if (path is not null) throw new LandmarkException("A question is about a text or a memory; leave out --text or --memory.");
-        if (again is < 1) throw new LandmarkException($"--focus {again} leaves nothing to answer from; give the number of blocks, at least 1.");
-        if (again is not null && kept.IsAsked) throw new LandmarkException("A session that is kept has read all of the memory; leave out --focus or --session.");
+        if (again is < 0) throw new LandmarkException($"--focus {again} is no number of blocks; give one, or 0 to answer from all.");
+        if (again is > 0 && kept.IsAsked) throw new LandmarkException("A session that is kept has read all of the memory; leave out --focus or --session.");
         return new ReadMemory(
             paths, parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null,
-            again is { } most ? (engine, memory) => engine.Focus(memory, prompt, most) : null,
+            (engine, memory) => (kept.IsAsked ? null : again ?? MemoryFocus.Unasked(memory.Blocks)) is > 0 and var most ? engine.Focus(memory, prompt, most) : null,
             (engine, memory) => kept.Begin(engine, memory, parsed)).Checked();
     }
 }

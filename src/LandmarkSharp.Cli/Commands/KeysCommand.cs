@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using LandmarkSharp.Server;
 using LandmarkSharp.Server.Access;
 using Spectre.Console;
 
@@ -20,7 +21,7 @@ internal static class KeysCommand
     private static Argument<string> NameArgument(string description) => new("NAME") { Description = description };
 
     private static KeyFile Given(ParseResult parsed, Option<string?> file) => new(
-        parsed.GetValue(file) ?? KeyFile.DefaultPath
+        parsed.GetValue(file) ?? UserFolders.Keys
         ?? throw new LandmarkException("There is no folder for a key file here, since HOME names none; give a file by --keys."));
 
     private sealed class CreateKey : LandmarkCommand

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using LandmarkSharp.Generation;
 using LandmarkSharp.Server;
-using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Chat;
 
 namespace LandmarkSharp.Cli.Commands;
@@ -40,7 +40,7 @@ internal sealed class ServeCommand : LandmarkCommand
     };
     private readonly Option<string?> memories = new("--memories")
     {
-        Description = "Folder of memories, which programs make, fill and ask; there are none when not given.",
+        Description = "Folder of memories, which the page and programs make, fill and ask; one of this user's when not given, and 'none' for none.",
         HelpName = "FOLDER",
     };
     private readonly Option<string?> upload =
@@ -84,9 +84,11 @@ internal sealed class ServeCommand : LandmarkCommand
 
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
-        var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory(), KeyFile.DefaultPath);
+        var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory(), UserFolders.Keys, UserFolders.Memories);
         var folder = Path.GetFullPath(model.Folder(parsed));
         using var engine = model.Load(parsed);
+        var without = options.Memories == UserFolders.Memories && !engine.HasMemories();
+        if (without) options.Memories = null;
         var template = ChatTemplates.Of(folder);
         Serve(Path.GetFileName(Path.TrimEndingDirectorySeparator(folder))).GetAwaiter().GetResult();
         return Tool.Success;
@@ -96,8 +98,11 @@ internal sealed class ServeCommand : LandmarkCommand
             await using var server = await LandmarkServer.Start(
                 engine, name, options, template, logging => LandmarkServer.LogToStandardError(logging, output.IsJson));
             output.Line($"Serving {Spectre.Console.Markup.Escape(name)} on {server.Address}v1");
-            if (options.Memories is not null) output.Line($"Its page is {server.Address}");
-            output.Event(new { @event = "listening", model = name, address = server.Address });
+            if (options.Memories is { } memories)
+                output.Line($"Its page is {server.Address}, and its memories are kept in {Spectre.Console.Markup.Escape(memories)}; --memories none has none");
+            else if (without)
+                output.Line("It has no memories and no page: those are of models with landmarks on the CPU");
+            output.Event(new { @event = "listening", model = name, address = server.Address, memories = options.Memories });
             await Task.Delay(Timeout.Infinite, cancel).ContinueWith(_ => { }, TaskScheduler.Default);
             await server.Stop();
         }

@@ -46,19 +46,6 @@ public sealed partial class KeyFile(string path)
     /// <summary>The file.</summary>
     public string Path => path;
 
-    /// <summary>Where this user's keys are when no file is named; null where the environment names no folder.</summary>
-    public static string? DefaultPath
-    {
-        get
-        {
-            // The convention says that a relative path counts as none.
-            static string? Rooted(string variable) =>
-                Environment.GetEnvironmentVariable(variable) is { } folder && System.IO.Path.IsPathRooted(folder) ? folder : null;
-            var folder = Rooted("XDG_CONFIG_HOME") ?? (Rooted("HOME") is { } home ? System.IO.Path.Combine(home, ".config") : null);
-            return folder is null ? null : System.IO.Path.Combine(folder, "landmark", "keys.json");
-        }
-    }
-
     /// <summary>Reads the keys.</summary>
     /// <exception cref="LandmarkException">There is no such file, it is damaged, or others may read it.</exception>
     public IReadOnlyList<ApiKey> Read() => ReadIfThere() ?? throw new LandmarkException(

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 
@@ -30,7 +31,10 @@ internal abstract class AnswerFormat(Tokenizer tokenizer, string model, bool tri
     public string Shown(string text, bool begun) => trimsStart && !begun ? text.TrimStart() : text;
 
     /// <summary>All answers at once.</summary>
-    public abstract string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage);
+    /// <param name="answers">The answers.</param>
+    /// <param name="usage">The tokens.</param>
+    /// <param name="session">The session as which they were kept; null for none.</param>
+    public abstract string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage, SessionInfo? session);
 
     /// <summary>A token of an answer, as an event of a stream.</summary>
     /// <param name="choice">Which answer.</param>
@@ -39,8 +43,8 @@ internal abstract class AnswerFormat(Tokenizer tokenizer, string model, bool tri
     /// <param name="sources">With the last one, what the answer was read from, where that is asked for.</param>
     public abstract string Chunk(int choice, string text, GeneratedToken token, AnswerSources? sources);
 
-    /// <summary>The last event of a stream that tells the tokens.</summary>
-    public abstract string Last(Usage usage);
+    /// <summary>The last event of a stream, which tells the tokens, or the session as which it was kept.</summary>
+    public abstract string Last(Usage? usage, SessionInfo? session);
 
     /// <summary>Why an answer ended, in the protocol's words.</summary>
     protected static string? Reason(FinishReason? finish) => finish switch

@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Access;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 
 namespace LandmarkSharp.Server.Api;
@@ -21,9 +21,8 @@ internal sealed record AnswerPlan(
 /// <summary>Has requests computed and sends what comes, at once or as events.</summary>
 /// <param name="scheduler">Computes.</param>
 /// <param name="options">How long prompts may be.</param>
-/// <param name="log">Told of every answer.</param>
-/// <param name="metrics">Counts them.</param>
-internal sealed class Answering(Scheduler scheduler, ServerOptions options, ServerLog log, ServerMetrics metrics)
+/// <param name="notes">Told of every answer.</param>
+internal sealed class Answering(Scheduler scheduler, ServerOptions options, AnswerNotes notes)
 {
     private const int MostAnswers = 128;
 
@@ -34,36 +33,51 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
     /// <param name="cancel">Told when the client goes away.</param>
     public async Task<IResult> Answer(HttpContext http, AnswerPlan plan, string field, CancellationToken cancel)
     {
-        var clock = Stopwatch.StartNew();
+        if (plan.Basis.Kept is not { } kept) return await Answer(http, plan, field, null, cancel);
+        http.Response.RegisterForDispose(kept);                                             // however the request ends
+        try
+        {
+            return await Answer(http, plan, field, kept, cancel);
+        }
+        catch
+        {
+            kept.Dispose();                                                                 // who is told may ask again at once
+            throw;
+        }
+    }
+
+    private async Task<IResult> Answer(HttpContext http, AnswerPlan plan, string field, NamedSession? kept, CancellationToken cancel)
+    {
+        var note = notes.Begin(http.Request.Path);
         var job = Begin(http, plan, field, cancel);
         AnswerSoFar[] answers = [.. Enumerable.Range(0, plan.Prompts.Length * plan.Answers).Select(_ => new AnswerSoFar())];
         // What fails before the first token has a status of its own, whether it streams or not.
         await job.Tokens.WaitToReadAsync(cancel);
-        metrics.Began(clock.Elapsed);
-        void Ended()
-        {
-            var tokens = answers.Sum(a => a.Tokens.Count);
-            log.Answered(http.Request.Path, job.PromptTokens, job.Reused, tokens, clock.ElapsedMilliseconds);
-            metrics.Answered(job, tokens);
-        }
+        note.Began();
+        void Ended() => note.Answered(job, answers.Sum(a => a.Tokens.Count));
         if (plan.Streams) return TypedResults.ServerSentEvents(Events(job, plan, answers, Ended, cancel));
         await foreach (var next in job.Tokens.ReadAllAsync(cancel)) Add(answers[next.Choice], next, plan.Format);
         cancel.ThrowIfCancellationRequested();
+        var session = kept is null ? null : await kept.Keep();
         Ended();
-        return TypedResults.Text(plan.Format.Whole(answers, Tokens(job, answers)), "application/json");
+        return TypedResults.Text(plan.Format.Whole(answers, Tokens(job, answers), session), "application/json");
     }
 
     private AnswerJob Begin(HttpContext http, AnswerPlan plan, string field, CancellationToken cancel)
     {
         try
         {
-            if (plan.Prompts.FirstOrDefault(p => p.Length > options.MaxPromptTokens) is { } tooLong)
+            var before = plan.Basis.Kept?.Tokens ?? 0;
+            if (plan.Prompts.FirstOrDefault(p => before + p.Length > options.MaxPromptTokens) is { } tooLong)
                 throw RequestException.Field(
-                    field, $"The text has {tooLong.Length:N0} tokens, and this server reads up to {options.MaxPromptTokens:N0}; send a shorter one.",
-                    "context_length_exceeded");
+                    field,
+                    $"The text has {before + tooLong.Length:N0} tokens{(before > 0 ? " with its session's" : "")}, and this server reads up to "
+                    + $"{options.MaxPromptTokens:N0}; send a shorter one.", "context_length_exceeded");
             if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
                 throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
             CheckLogprobs(plan);
+            if (plan.Basis.Kept is not null && plan.Prompts.Length * plan.Answers > 1)
+                throw RequestException.Field("landmark.session", "A session goes on with one answer; ask for one, or leave out 'landmark.session'.");
             var caller = Caller.Of(http);
             caller.Spend(0);
             var job = new AnswerJob(caller.Client(http), plan.Prompts, plan.Answers, plan.Sampling, cancel, plan.Basis)
@@ -101,7 +115,8 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             var (more, failure) = await Wait(job, cancel);
             if (failure is not null)
             {
-                yield return JsonSerializer.Serialize(ErrorBody.Of(ErrorBody.Failure(failure)), Protocol.Json.ErrorBody);
+                plan.Basis.Kept?.Dispose();                                                 // who is told may ask again at once
+                yield return Failed(failure);
                 yield break;
             }
             if (!more) break;
@@ -114,7 +129,17 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             }
         }
         cancel.ThrowIfCancellationRequested();
-        if (plan.TellsUsage) yield return plan.Format.Last(Tokens(job, answers));
+        SessionInfo? session = null;
+        if (plan.Basis.Kept is { } kept)
+        {
+            (session, var failure) = await Keep(kept);
+            if (failure is not null)
+            {
+                yield return Failed(failure);
+                yield break;
+            }
+        }
+        if (plan.TellsUsage || session is not null) yield return plan.Format.Last(plan.TellsUsage ? Tokens(job, answers) : null, session);
         ended();
         yield return "[DONE]";
     }
@@ -130,6 +155,20 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Serv
             return (false, e);
         }
     }
+
+    private static async Task<(SessionInfo? Session, Exception? Failure)> Keep(NamedSession kept)
+    {
+        try
+        {
+            return (await kept.Keep(), null);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return (null, e);
+        }
+    }
+
+    private static string Failed(Exception failure) => JsonSerializer.Serialize(ErrorBody.Of(ErrorBody.Failure(failure)), Protocol.Json.ErrorBody);
 
     private static string Add(AnswerSoFar answer, AnswerToken next, AnswerFormat format)
     {

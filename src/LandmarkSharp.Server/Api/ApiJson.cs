@@ -25,6 +25,9 @@ namespace LandmarkSharp.Server.Api;
 [JsonSerializable(typeof(UploadInfo))]
 [JsonSerializable(typeof(SearchRequest))]
 [JsonSerializable(typeof(SearchResponse))]
+[JsonSerializable(typeof(SessionRequest))]
+[JsonSerializable(typeof(SessionInfo))]
+[JsonSerializable(typeof(SessionList))]
 [JsonSerializable(typeof(IncomingRecord))]
 internal sealed partial class ApiJson : JsonSerializerContext;
 

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 
@@ -17,9 +18,9 @@ internal sealed class ChatFormat(Tokenizer tokenizer, string model, bool trimsSt
     public override string LikeliestField => "top_logprobs";
 
     /// <inheritdoc/>
-    public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage) => Text("chat.completion", [.. answers.Select((a, i) =>
+    public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage, SessionInfo? session) => Text("chat.completion", [.. answers.Select((a, i) =>
         new ChatChoice(
-            i, new ChatMessage(Role, a.Text, Annotations(a.Sources)), null, Logprobs(a.Tokens), Reason(a.Finish), a.Sources?.Trace))], usage);
+            i, new ChatMessage(Role, a.Text, Annotations(a.Sources)), null, Logprobs(a.Tokens), Reason(a.Finish), a.Sources?.Trace))], usage, session);
 
     /// <inheritdoc/>
     public override string Chunk(int choice, string text, GeneratedToken token, AnswerSources? sources)
@@ -30,10 +31,10 @@ internal sealed class ChatFormat(Tokenizer tokenizer, string model, bool trimsSt
     }
 
     /// <inheritdoc/>
-    public override string Last(Usage usage) => Text("chat.completion.chunk", [], usage);
+    public override string Last(Usage? usage, SessionInfo? session) => Text("chat.completion.chunk", [], usage, session);
 
-    private string Text(string kind, IReadOnlyList<ChatChoice> choices, Usage? usage) =>
-        Json(new ChatResponse(id, kind, Created, Model, choices, usage), Protocol.Json.ChatResponse);
+    private string Text(string kind, IReadOnlyList<ChatChoice> choices, Usage? usage, SessionInfo? session = null) =>
+        Json(new ChatResponse(id, kind, Created, Model, choices, usage, session), Protocol.Json.ChatResponse);
 
     private ChatLogprobs? Logprobs(IReadOnlyList<GeneratedToken> tokens) => tokens.All(t => t.LogProbabilities is null) ? null
         : new ChatLogprobs([.. tokens.Select(t => new ChatLogprob(

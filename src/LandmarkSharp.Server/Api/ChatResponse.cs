@@ -5,7 +5,8 @@ using LandmarkSharp.Server.Memories;
 namespace LandmarkSharp.Server.Api;
 
 /// <summary>Answers in a conversation, whole or as a piece of a stream.</summary>
-internal sealed record ChatResponse(string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage? Usage);
+internal sealed record ChatResponse(
+    string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, Usage? Usage, SessionInfo? LandmarkSession = null);
 
 /// <summary>One of them: its message, or what a piece of a stream adds to it.</summary>
 internal sealed record ChatChoice(

@@ -1,4 +1,5 @@
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 using LandmarkSharp.Server.Scheduling;
 using LandmarkSharp.Text;
 
@@ -15,9 +16,9 @@ internal sealed class CompletionFormat(Tokenizer tokenizer, string model) : Answ
     public override string LikeliestField => "logprobs";
 
     /// <inheritdoc/>
-    public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage) =>
+    public override string Whole(IReadOnlyList<AnswerSoFar> answers, Usage usage, SessionInfo? session) =>
         Text([.. answers.Select((a, i) => new CompletionChoice(
-            i, a.Text, Logprobs(i, a.Tokens), Reason(a.Finish), Annotations(a.Sources), a.Sources?.Trace))], usage);
+            i, a.Text, Logprobs(i, a.Tokens), Reason(a.Finish), Annotations(a.Sources), a.Sources?.Trace))], usage, session);
 
     /// <inheritdoc/>
     public override string Chunk(int choice, string text, GeneratedToken token, AnswerSources? sources) => Text(
@@ -26,10 +27,10 @@ internal sealed class CompletionFormat(Tokenizer tokenizer, string model) : Answ
             sources?.Trace)], null);
 
     /// <inheritdoc/>
-    public override string Last(Usage usage) => Text([], usage);
+    public override string Last(Usage? usage, SessionInfo? session) => Text([], usage, session);
 
-    private string Text(IReadOnlyList<CompletionChoice> choices, Usage? usage) =>
-        Json(new CompletionResponse(id, "text_completion", Created, Model, choices, usage), Protocol.Json.CompletionResponse);
+    private string Text(IReadOnlyList<CompletionChoice> choices, Usage? usage, SessionInfo? session = null) =>
+        Json(new CompletionResponse(id, "text_completion", Created, Model, choices, usage, session), Protocol.Json.CompletionResponse);
 
     private CompletionLogprobs? Logprobs(int choice, IReadOnlyList<GeneratedToken> tokens)
     {

@@ -1,10 +1,12 @@
 using System.Text.Json.Serialization;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Server.Memories;
 
 namespace LandmarkSharp.Server.Api;
 
 /// <summary>Texts gone on with, whole or as a piece of a stream.</summary>
-internal sealed record CompletionResponse(string Id, string Object, long Created, string Model, IReadOnlyList<CompletionChoice> Choices, Usage? Usage);
+internal sealed record CompletionResponse(
+    string Id, string Object, long Created, string Model, IReadOnlyList<CompletionChoice> Choices, Usage? Usage, SessionInfo? LandmarkSession = null);
 
 /// <summary>One of them.</summary>
 internal sealed record CompletionChoice(

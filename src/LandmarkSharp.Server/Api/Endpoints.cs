@@ -44,7 +44,7 @@ internal sealed class Endpoints(
         var sampling = request.Sampling(options);
         var prompts = request.Prompts(engine);
         string[] texts = [.. prompts.Select(p => PromptTokens.Text(engine, p))];
-        var plan = Plan(request, prompts, sampling, new CompletionFormat(engine.Tokenizer, model), Basis(http, request, texts, texts));
+        var plan = Plan(request, prompts, sampling, new CompletionFormat(engine.Tokenizer, model), Basis(http, request, texts, [.. texts.Select(ChatTemplates.LastParagraph)]));
         return await answering.Answer(http, plan, "prompt", cancel);
     }
 
@@ -58,11 +58,12 @@ internal sealed class Endpoints(
         var format = new ChatFormat(engine.Tokenizer, model, trimsStart: prompt.EndsInWord());
         var tokens = request.Memories is null ? template.Encode(prompt, engine.Tokenizer) : template.EncodeAfterTexts(prompt, engine.Tokenizer);
         int[][] prompts = [PromptTokens.Checked(engine, tokens, "messages")];
-        // What is looked for is the last question, however long the conversation.
-        var question = request.Landmark?.Focus is null ? prompt : Rendered(template, turns[^1..]);
+        if (request.Landmark?.Session is not null && template.WritesMarks)
+            throw RequestException.Field(
+                "landmark.session", "This model's chats begin anew with their template, so they are no sessions to go on with; send all messages, or use completions.");
         var plan = Plan(
             request, prompts, sampling with { Stop = [.. sampling.Stop, .. template.Stop] }, format,
-            Basis(http, request, [prompt.Text], [question.Text]));
+            Basis(http, request, [prompt.Text], [turns[^1] is { Role: ChatRole.User, Text: var said } ? template.Question(said) : prompt.Text]));
         return await answering.Answer(http, plan, "messages", cancel);
     }
 
@@ -85,17 +86,30 @@ internal sealed class Endpoints(
         if (request.Memories is not null && library is null)
             throw RequestException.Field("memories", "This server has no memories; start it with --memories, or leave the field out.", "unsupported_field");
         var retrieval = request.Landmark?.Retrieval(engine);
-        return new AnswerBasis
+        var shelf = request.Memories is null ? null : library!.Of(Caller.Of(http));
+        var lease = shelf?.Lease(request.Memories!);
+        try
         {
-            Model = model,
-            Memory = request.Memories is { } names ? library!.Of(Caller.Of(http)).Lease(names) : null,
-            Retrieval = retrieval,
-            Focus = request.Landmark?.Focus,
-            Prompts = prompts,
-            Questions = questions,
-            Passages = request.Memories is null ? 0 : LandmarkFields.PassagesOf(request.Landmark),
-            Traces = request.Landmark?.Trace is true,
-        };
+            var focus = lease is null ? default : LandmarkFields.FocusOf(request.Landmark, !questions.Any(string.IsNullOrWhiteSpace));
+            return new AnswerBasis
+            {
+                Model = model,
+                Memory = lease,
+                Retrieval = retrieval,
+                Focus = focus.Blocks,
+                FindsUnasked = focus.Unasked,
+                Kept = request.Landmark?.Session is { } session ? shelf!.Sessions.Begin(lease!.Names, session, request.Landmark.Fork) : null,
+                Prompts = prompts,
+                Questions = questions,
+                Passages = lease is null ? 0 : LandmarkFields.PassagesOf(request.Landmark),
+                Traces = request.Landmark?.Trace is true,
+            };
+        }
+        catch
+        {
+            lease?.Dispose();
+            throw;
+        }
     }
 
     private static ChatPrompt Rendered(IChatTemplate template, ChatTurn[] turns)

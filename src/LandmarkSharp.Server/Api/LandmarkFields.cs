@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory;
 
 namespace LandmarkSharp.Server.Api;
 
@@ -16,8 +17,14 @@ internal sealed class LandmarkFields
     /// <summary>The share of the landmarks' mass after which no more blocks are chosen.</summary>
     public double? Mass { get; set; }
 
-    /// <summary>How many blocks of the memories are found first, and then read alone.</summary>
+    /// <summary>How many blocks of the memories are found first, and then read alone; 0 for none, and all are read.</summary>
     public int? Focus { get; set; }
+
+    /// <summary>The session of the memories that is gone on with or begun, and kept after the answer.</summary>
+    public string? Session { get; set; }
+
+    /// <summary>The name by which what becomes of the session is kept, in place of its own.</summary>
+    public string? Fork { get; set; }
 
     /// <summary>Passages that come with an answer.</summary>
     public int? Passages { get; set; }
@@ -39,16 +46,30 @@ internal sealed class LandmarkFields
         if (engine.Retrieval is null)
             throw RequestException.Field("landmark", "The model that is served has no landmarks; leave the field 'landmark' out.");
         SamplingRequest.Within("landmark.top_k", TopK, 1, MostBlocks);
-        SamplingRequest.Within("landmark.focus", Focus, 1, MostFocus);
+        SamplingRequest.Within("landmark.focus", Focus, 0, MostFocus);
         SamplingRequest.Within("landmark.passages", Passages, 0, MostPassages);
         if (Mass is not null and not (> 0 and <= 1))
             throw RequestException.Field("landmark.mass", "The field 'landmark.mass' must lie above 0 and not above 1; choose another number.");
-        if (!hasMemories && (Focus ?? Passages) is not null)
-        {
-            var field = Focus is not null ? "landmark.focus" : "landmark.passages";
+        string? Given(object? value, string name) => value is null ? null : $"landmark.{name}";
+        if (!hasMemories && (Given(Focus, "focus") ?? Given(Session, "session") ?? Given(Passages, "passages")) is { } field)
             throw RequestException.Field(field, $"The field '{field}' is about memories, and there are none; name some in 'memories', or leave it out.");
-        }
+        if (Fork is not null && Session is null)
+            throw RequestException.Field("landmark.fork", "The field 'landmark.fork' is about a session; name that in 'landmark.session', or leave it out.");
+        if (Session is not null && Focus is > 0)
+            throw RequestException.Field("landmark.focus", "A session that is kept goes on after all blocks of its memories; leave out 'landmark.focus' or 'landmark.session'.");
     }
+
+    /// <summary>How many blocks are to be found first, and whether some of long memories are though that is not said.</summary>
+    /// <param name="fields">What is said.</param>
+    /// <param name="isQuestion">Whether there is something to find blocks by.</param>
+    /// <exception cref="RequestException">Blocks are to be found, and there is nothing to find them by.</exception>
+    public static (int? Blocks, bool Unasked) FocusOf(LandmarkFields? fields, bool isQuestion) => fields switch
+    {
+        { Session: not null } or { Focus: 0 } => (null, false),
+        { Focus: { } blocks } => isQuestion ? (blocks, false)
+            : throw RequestException.Field("landmark.focus", "There is no question to find blocks by; ask one, or leave out 'landmark.focus'."),
+        _ => (null, isQuestion),
+    };
 
     /// <summary>How sessions read, where it is said.</summary>
     /// <exception cref="RequestException">The model cannot read so.</exception>

@@ -27,10 +27,12 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
         all.MapPost("/{name}/search", Search).Accepts<SearchRequest>("application/json").Produces<SearchResponse>()
             .WithSummary("Ranks documents by what a question reads of them.");
 
+        new SessionEndpoints(library).Map(all);
+
         var documents = all.MapGroup("/{name}/documents/{document}");
         documents.MapPut("", Put).Produces<DocumentInfo>(StatusCodes.Status202Accepted).WithSummary("Adds a document, or replaces one.");
         documents.MapGet("", (HttpContext http, string name, string document) =>
-            TypedResults.Json(Shelf(http).Document(name, Named(document)), Protocol.Json.DocumentInfo)).WithSummary("Tells of a document.");
+            TypedResults.Json(Shelf(http).Document(name, MemoryNames.Unescaped(document)), Protocol.Json.DocumentInfo)).WithSummary("Tells of a document.");
         documents.MapDelete("", Remove).WithSummary("Removes a document.");
         documents.MapGet("/events", Events).WithSummary("Tells how far a document's reading is, until it is done.");
         documents.MapGet("/text", Text).WithSummary("Gives a document's text, or some bytes of it.");
@@ -52,9 +54,6 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
 
     private Uploads Uploads(HttpContext http) => new(Shelf(http));
 
-    // A slash in a name comes as %2F, which the framework leaves.
-    private static string Named(string document) => document.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
-
     private async Task<IResult> Create(HttpContext http, CancellationToken cancel)
     {
         var request = await RequestBody.Read(http, Protocol.Json.MemoryRequest, cancel);
@@ -72,21 +71,21 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
     private async Task<IResult> Put(HttpContext http, string name, string document, CancellationToken cancel)
     {
         Unbound(http);
-        var told = await Uploads(http).Put(name, Named(document), http.Request.ContentType, http.Request.Body, http.Request.ContentLength, cancel);
+        var told = await Uploads(http).Put(name, MemoryNames.Unescaped(document), http.Request.ContentType, http.Request.Body, http.Request.ContentLength, cancel);
         return TypedResults.Json(told, Protocol.Json.DocumentInfo, statusCode: StatusCodes.Status202Accepted);
     }
 
     private async Task<IResult> Remove(HttpContext http, string name, string document)
     {
-        await Shelf(http).Remove(name, Named(document));
+        await Shelf(http).Remove(name, MemoryNames.Unescaped(document));
         return TypedResults.NoContent();
     }
 
     private IResult Events(HttpContext http, string name, string document, CancellationToken cancel)
     {
         var shelf = Shelf(http);
-        shelf.Document(name, Named(document));                                              // what is not there has a status of its own
-        return TypedResults.ServerSentEvents(Told(shelf.Follow(name, Named(document), cancel), cancel));
+        shelf.Document(name, MemoryNames.Unescaped(document));                                              // what is not there has a status of its own
+        return TypedResults.ServerSentEvents(Told(shelf.Follow(name, MemoryNames.Unescaped(document), cancel), cancel));
     }
 
     private static async IAsyncEnumerable<string> Told(IAsyncEnumerable<DocumentInfo> all, [EnumeratorCancellation] CancellationToken cancel)
@@ -96,7 +95,7 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
 
     private async Task Text(HttpContext http, string name, string document, long? from, long? to, CancellationToken cancel)
     {
-        foreach (var piece in Shelf(http).Text(name, Named(document), from ?? 0, to))
+        foreach (var piece in Shelf(http).Text(name, MemoryNames.Unescaped(document), from ?? 0, to))
         {
             if (!http.Response.HasStarted) http.Response.ContentType = "text/plain; charset=utf-8";
             await http.Response.Body.WriteAsync(piece, cancel);

@@ -37,6 +37,17 @@ internal sealed class UploadRequest
     public Dictionary<string, JsonElement>? Others { get; set; }
 }
 
+/// <summary>A request to give a session another name.</summary>
+internal sealed class SessionRequest
+{
+    /// <summary>The other name.</summary>
+    public string? Name { get; set; }
+
+    /// <summary>All other fields.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Others { get; set; }
+}
+
 /// <summary>A question by which documents are ranked.</summary>
 internal sealed class SearchRequest
 {

@@ -22,6 +22,19 @@ public static class ChatTemplates
     internal static int[] EncodeAfterTexts(this IChatTemplate template, ChatPrompt prompt, Tokenizer tokenizer) =>
         template.WritesMarks ? prompt.Encode(tokenizer) : tokenizer.Encode($"\n\n{prompt.Text}", atStart: false);
 
+    /// <summary>
+    /// What is looked for in memories: the question that ends what a user said, as the model is asked it. Whatever was said before it is not.
+    /// </summary>
+    internal static string Question(this IChatTemplate template, string said) =>
+        template.Render([new ChatTurn(ChatRole.User, LastParagraph(said))], addGenerationPrompt: true).Text;
+
+    /// <summary>The last paragraph of a text.</summary>
+    internal static string LastParagraph(string text)
+    {
+        var said = text.ReplaceLineEndings("\n").Trim();
+        return said[(said.LastIndexOf("\n\n", StringComparison.Ordinal) is >= 0 and var border ? border + 2 : 0)..];
+    }
+
     /// <summary>Whether a prompt ends in a word, so that the space at an answer's beginning belongs to the prompt.</summary>
     internal static bool EndsInWord(this ChatPrompt prompt) => prompt.Text.Length > 0 && !char.IsWhiteSpace(prompt.Text[^1]);
 }

@@ -64,6 +64,12 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
                 .Select(g => g.MaxBy(i => (i.State != IncomingState.Receiving, i.Record.Began))!)];
     }
 
+    /// <summary>Whether a document is being read into a memory, or is about to be.</summary>
+    public bool IsReading(string memory)
+    {
+        lock (all) return all.Exists(i => i.Record.Memory == memory && (i.State is IncomingState.Waiting or IncomingState.Reading));
+    }
+
     /// <summary>Has one read, whose text is there, in place of what was to be read by its name.</summary>
     public void Ready(Incoming incoming)
     {

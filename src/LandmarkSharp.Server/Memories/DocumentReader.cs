@@ -100,11 +100,28 @@ internal sealed class DocumentReader(LandmarkEngine engine, Scheduler scheduler,
     /// <summary>Whether this is no fault of a document: it is read when the server is back.</summary>
     public static bool IsStopping(Exception e) => e is RequestException { Code: "stopping" };
 
-    /// <summary>Frees what was removed when it is more than what is used.</summary>
+    /// <summary>Frees what was removed when it is more than what is used, unless another program writes the file.</summary>
+    public void Compact(string path)
+    {
+        try
+        {
+            using (var file = MemoryFile.Open(path, Model))
+                if (!IsWasteful(file)) return;
+            using var writer = MemoryFileWriter.Open(path, Model);
+            Compact(writer, path);
+        }
+        catch (LandmarkException)
+        {
+            // Later, then.
+        }
+    }
+
+    private static bool IsWasteful(MemoryFile file) => file.Bytes - (2 * file.UsedBytes) >= CompactedFrom;
+
     private void Compact(MemoryFileWriter writer, string path)
     {
         using (var file = MemoryFile.Open(path, Model))
-            if (file.Bytes - (2 * file.UsedBytes) < CompactedFrom) return;
+            if (!IsWasteful(file)) return;
         try
         {
             writer.Compact();

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Scheduling;
+using Microsoft.Win32.SafeHandles;
 
 namespace LandmarkSharp.Server.Memories;
 
@@ -15,6 +17,7 @@ internal sealed class MemoryLibrary : IAsyncDisposable
     private readonly LibraryParts parts;
     private readonly CancellationTokenSource stopping = new();
     private readonly ConcurrentDictionary<string, Lazy<MemoryShelf>> shelves = new();
+    private readonly SafeFileHandle held;                                                   // or another server would go on with the same documents
 
     /// <summary>Opens a library.</summary>
     /// <param name="engine">The model.</param>
@@ -27,7 +30,7 @@ internal sealed class MemoryLibrary : IAsyncDisposable
     {
         folder = Path.GetFullPath(options.Memories!);
         if (engine.Decoder.Device.type != TorchSharp.DeviceType.CPU)
-            throw new LandmarkException("Memories are made and read on the CPU alone; leave out --memories, or load the model there.");
+            throw new LandmarkException("Memories are made and read on the CPU alone; give --memories none, or load the model there.");
         var open = new OpenMemories(engine, scheduler, options);
         parts = new LibraryParts(engine, model, scheduler, new DocumentReader(engine, scheduler, open), open, options, log, stopping.Token);
         try
@@ -36,8 +39,10 @@ internal sealed class MemoryLibrary : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new LandmarkException($"The folder of memories {folder} cannot be used ({e.Message.TrimEnd('.')}); check the path and its permissions.", e);
+            throw new LandmarkException($"The folder of memories {folder} cannot be used ({e.Message.TrimEnd('.')}); check the path and its permissions, or give --memories none.", e);
         }
+        held = WriterLock.Take(
+            Path.Combine(folder, ".server"), $"The memories in {folder} are those of another server that runs; give other ones by --memories FOLDER, or none by --memories none.");
     }
 
     /// <summary>Bytes of landmark keys of memories that are open.</summary>
@@ -106,6 +111,7 @@ internal sealed class MemoryLibrary : IAsyncDisposable
     {
         await Stop();
         parts.Open.Dispose();
+        held.Dispose();
         stopping.Dispose();
     }
 }

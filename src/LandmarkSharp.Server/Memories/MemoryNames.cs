@@ -5,7 +5,7 @@ namespace LandmarkSharp.Server.Memories;
 /// <summary>Names that clients may give. A memory's becomes that of a file, so it is of few characters; a document's never does.</summary>
 internal static class MemoryNames
 {
-    private const int MostOfMemory = 64, MostOfDocument = 256;
+    private const int MostOfMemory = 64, MostOfText = 256;
 
     /// <summary>A memory's name, if it is one.</summary>
     /// <exception cref="RequestException">It is none.</exception>
@@ -18,12 +18,21 @@ internal static class MemoryNames
 
     /// <summary>A document's name, if it is one.</summary>
     /// <exception cref="RequestException">It is none.</exception>
-    public static string Document(string? name) =>
-        name is { Length: > 0 and <= MostOfDocument } and not ("." or "..") && !name.Any(char.IsControl) && IsText(name)
+    public static string Document(string? name) => Text(name, "document", "document");
+
+    /// <summary>A session's name, if it is one.</summary>
+    /// <exception cref="RequestException">It is none.</exception>
+    public static string Session(string? name, string field) => Text(name, "session", field);
+
+    /// <summary>A name as it comes in a path: a slash in it comes as %2F, which the framework leaves.</summary>
+    public static string Unescaped(string name) => name.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
+
+    private static string Text(string? name, string kind, string field) =>
+        name is { Length: > 0 and <= MostOfText } and not ("." or "..") && !name.Any(char.IsControl) && IsText(name)
             ? name
             : throw RequestException.Field(
-                "document",
-                $"A document's name has up to {MostOfDocument} characters, none of them a control character, and is not '.' or '..'; choose another.",
+                field,
+                $"A {kind}'s name has up to {MostOfText} characters, none of them a control character, and is not '.' or '..'; choose another.",
                 "invalid_name");
 
     // Half a character would not come back from the memory.

@@ -25,6 +25,7 @@ internal sealed class MemoryShelf
     {
         (this.folder, this.parts, Caller) = (folder, parts, caller);
         Queue = new DocumentQueue(Path.Combine(folder, Uploads), parts.Reader, this, parts.Log);
+        Sessions = new MemorySessions(this, parts);
         Queue.Resume();
     }
 
@@ -34,9 +35,12 @@ internal sealed class MemoryShelf
     /// <summary>Documents on their way.</summary>
     public DocumentQueue Queue { get; }
 
+    /// <summary>Sessions that are kept in the memories.</summary>
+    public MemorySessions Sessions { get; }
+
     /// <summary>All memories, by name.</summary>
     public MemoryList All() => new(
-        [.. Files().Select(path => Describe(Path.GetFileName(path)[..^Suffix.Length]) with { Documents = null })
+        [.. Files().Select(path => Describe(NameOf(path)) with { Documents = null })
             .OrderBy(m => m.Name, StringComparer.Ordinal)]);
 
     /// <summary>Makes a memory with nothing in it.</summary>
@@ -165,21 +169,22 @@ internal sealed class MemoryShelf
     /// <exception cref="RequestException">There is none of a name, one is named twice, or they are more than may ever be open.</exception>
     public MemoryLease Lease(IReadOnlyList<string> names)
     {
-        string[] paths = [.. names.Select(n => PathOf(n, "memories"))];
-        if (names.Distinct().Count() < names.Count) throw RequestException.Field("memories", "A memory is named twice; name each once.");
-        var lease = new MemoryLease(parts.Open, Caller, names, paths);
+        var lease = new MemoryLease(parts.Open, Caller, names, Paths(names));
         Guarded(lease.Renew);
         return lease;
     }
 
-    /// <summary>The documents of a memory as they are now, which nothing of it need be open for.</summary>
-    /// <exception cref="RequestException">There is none of that name.</exception>
-    public MemoryTexts Texts(string name)
+    /// <summary>The documents of memories as they are now, which nothing of them need be open for.</summary>
+    /// <exception cref="RequestException">There is none of a name, or one is named twice.</exception>
+    public MemoryTexts Texts(IReadOnlyList<string> names)
     {
         MemoryTexts? texts = null;
-        Guarded(() => texts = MemoryTexts.Open([PathOf(name)], parts.Reader.Model));
+        Guarded(() => texts = MemoryTexts.Open(Paths(names), parts.Reader.Model));
         return texts!;
     }
+
+    /// <summary>The name of the memory of a file.</summary>
+    public static string NameOf(string path) => Path.GetFileName(path)[..^Suffix.Length];
 
     /// <summary>Reads a document that has come.</summary>
     public async Task Read(DocumentReader reader, Incoming incoming)
@@ -204,6 +209,20 @@ internal sealed class MemoryShelf
                 StatusCodes.Status507InsufficientStorage,
                 $"A document of {bytes:N0} bytes takes about {read / 1e6:N0} MB when it is read, and all memories may have {most / 1e6:N0} MB; "
                 + "remove others, or keep blocks as int8.", code: "insufficient_storage");
+    }
+
+    /// <summary>Makes sure that there is room for a session of so many tokens.</summary>
+    /// <exception cref="RequestException">There is none.</exception>
+    public void RequireRoomOnDisk(string memory, long tokens)
+    {
+        if (DiskBytes is not { } most) return;
+        using var file = Open(memory);
+        var takes = tokens * parts.Reader.BytesPerToken(file.Type);
+        if (UsedBytes() + takes > most)
+            throw new RequestException(
+                StatusCodes.Status507InsufficientStorage,
+                $"A session of {tokens:N0} tokens takes about {takes / 1e6:N0} MB, and all memories may have {most / 1e6:N0} MB; remove others.",
+                "landmark.session", "insufficient_storage");
     }
 
     /// <summary>Bytes that a document may have.</summary>
@@ -232,12 +251,18 @@ internal sealed class MemoryShelf
         name, coming?.State.ToString().ToLowerInvariant() ?? DocumentInfo.Ready, complete?.Tokens, complete?.Bytes, coming?.Progress,
         coming?.Record.Error);
 
+    private string[] Paths(IReadOnlyList<string> names) => names.Distinct().Count() == names.Count
+        ? [.. names.Select(n => PathOf(n, "memories"))]
+        : throw RequestException.Field("memories", "A memory is named twice; name each once.");
+
     private IEnumerable<string> Files() => Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*" + Suffix) : [];
 
     private long UsedBytes() => Directory.Exists(folder)
         ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length) : 0;
 
-    private string PathOf(string name, string field = "name")
+    /// <summary>A memory's file.</summary>
+    /// <exception cref="RequestException">There is none of that name.</exception>
+    public string PathOf(string name, string field = "name")
     {
         var path = Path.Combine(folder, MemoryNames.Memory(name, field) + Suffix);
         return File.Exists(path) ? path : throw NotThere(name, field);
@@ -252,7 +277,10 @@ internal sealed class MemoryShelf
         return complete is null && coming is null ? null : Told(document, complete, coming);
     }
 
-    private MemoryFile Open(string memory)
+    /// <summary>A memory's file as it is now.</summary>
+    /// <exception cref="RequestException">There is none of that name.</exception>
+    /// <exception cref="LandmarkException">It cannot be opened.</exception>
+    public MemoryFile Open(string memory)
     {
         MemoryFile? file = null;
         Guarded(() => file = MemoryFile.Open(PathOf(memory), parts.Reader.Model));
@@ -260,7 +288,7 @@ internal sealed class MemoryShelf
     }
 
     /// <summary>Has sentences name memories by their files' names alone.</summary>
-    private void Guarded(Action act)
+    public void Guarded(Action act)
     {
         try
         {

@@ -14,8 +14,10 @@ namespace LandmarkSharp.Server.Page;
 /// <param name="Library">The memories.</param>
 /// <param name="Options">How much is taken on.</param>
 /// <param name="Keys">The keys; null where there are none.</param>
+/// <param name="Notes">Told of every answer.</param>
 internal sealed record PageParts(
-    LandmarkEngine Engine, string Model, IChatTemplate Template, Scheduler Scheduler, MemoryLibrary Library, ServerOptions Options, KeyRing? Keys)
+    LandmarkEngine Engine, string Model, IChatTemplate Template, Scheduler Scheduler, MemoryLibrary Library, ServerOptions Options, KeyRing? Keys,
+    AnswerNotes Notes)
 {
     /// <summary>Who has a page, which can be open longer than a key holds.</summary>
     /// <exception cref="RequestException">The key does not hold any more.</exception>

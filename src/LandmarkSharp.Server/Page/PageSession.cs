@@ -2,12 +2,14 @@ using System.Text.Json.Serialization;
 
 namespace LandmarkSharp.Server.Page;
 
-/// <summary>A conversation about a memory, as the page shows it and keeps it.</summary>
+/// <summary>A conversation about memories, as the page shows it and keeps it.</summary>
 /// <param name="Id">Its id: hexadecimal digits.</param>
-/// <param name="Memory">The memory that it is about.</param>
+/// <param name="Memories">The memories that were asked last, in their order.</param>
 /// <param name="Changed">When something was last said.</param>
 /// <param name="Turns">What was asked and answered.</param>
-public sealed record PageSession(string Id, string Memory, DateTimeOffset Changed, IReadOnlyList<PageTurn> Turns)
+public sealed record PageSession(
+    string Id, [property: JsonPropertyName("memory"), JsonConverter(typeof(NamesConverter))] IReadOnlyList<string> Memories, DateTimeOffset Changed,
+    IReadOnlyList<PageTurn> Turns)
 {
     private const int Most = 60;
 
@@ -16,7 +18,10 @@ public sealed record PageSession(string Id, string Memory, DateTimeOffset Change
     public string Title => Turns is not [{ Question: var first }, ..] ? "New conversation" : first.Length <= Most ? first : first[..Most].TrimEnd() + "…";
 
     /// <summary>One in which nothing has been said.</summary>
-    public static PageSession About(string memory) => new(Guid.NewGuid().ToString("N"), memory, DateTimeOffset.UtcNow, []);
+    public static PageSession About(params IReadOnlyList<string> memories) => new(NewId(), memories, DateTimeOffset.UtcNow, []);
+
+    /// <summary>An id that none has.</summary>
+    public static string NewId() => Guid.NewGuid().ToString("N");
 }
 
 /// <summary>A question and its answer.</summary>
@@ -30,16 +35,22 @@ public sealed record PageSession(string Id, string Memory, DateTimeOffset Change
 /// <param name="Passages">Passages that the answer was read from, the one with the most read word first.</param>
 /// <param name="Window">The share of attention that stayed with the last tokens and the question.</param>
 /// <param name="Seconds">How long the answer took.</param>
+/// <param name="Focus">Blocks that were found first and then read alone; null where none were.</param>
+/// <param name="Memories">The memories that were asked, in their order; null in conversations from when it was always one.</param>
 public sealed record PageTurn(
     string Question, string Answer, int? TopK, long Blocks, string Version, IReadOnlyList<ReadToken> Tokens, IReadOnlyList<BlockShare> Reads,
-    IReadOnlyList<PagePassage> Passages, double Window, double Seconds);
+    IReadOnlyList<PagePassage> Passages, double Window, double Seconds, int? Focus = null, IReadOnlyList<string>? Memories = null)
+{
+    /// <summary>What a passage's source is called: its document, and its memory where several were asked.</summary>
+    public string SourceOf(PagePassage passage) => Memories is { Count: > 1 } ? $"{passage.Memory} · {passage.Document}" : passage.Document;
+}
 
 /// <summary>A token of an answer.</summary>
 /// <param name="Text">What it spells.</param>
 /// <param name="Reads">The blocks of the memory that it was read from.</param>
 public sealed record ReadToken(string Text, IReadOnlyList<BlockShare> Reads);
 
-/// <summary>A block of a memory, as a text.</summary>
+/// <summary>A block of a memory as a text.</summary>
 /// <param name="Block">Its number.</param>
 /// <param name="Share">Its share of the answer's attention.</param>
 /// <param name="Document">The document in which it stands.</param>
@@ -49,9 +60,10 @@ public sealed record ReadToken(string Text, IReadOnlyList<BlockShare> Reads);
 /// <param name="Bytes">Its bytes in UTF-8.</param>
 /// <param name="Text">Its text.</param>
 /// <param name="Words">The text in words, and each one's part of the share; null where it was not read.</param>
+/// <param name="Memory">The memory in which the document lies; null in conversations from when it was always one.</param>
 public sealed record PagePassage(
     long Block, double Share, string Document, long FirstToken, int Tokens, long? FirstByte, int Bytes, string Text,
-    IReadOnlyList<WordShare>? Words = null);
+    IReadOnlyList<WordShare>? Words = null, string? Memory = null);
 
 /// <summary>A word of a passage, with the white space before it.</summary>
 /// <param name="Text">The word.</param>

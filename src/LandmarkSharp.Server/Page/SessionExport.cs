@@ -26,13 +26,13 @@ internal static class SessionExport
     /// <summary>One as Markdown: questions, answers, and what they were read from.</summary>
     public static string Markdown(PageSession session)
     {
-        var text = new StringBuilder($"# {session.Title}\n\nAbout the memory {session.Memory}, {session.Changed:yyyy-MM-dd HH:mm} UTC.\n");
+        var text = new StringBuilder($"# {session.Title}\n\nAbout {(session.Memories.Count > 1 ? "the memories" : "the memory")} {string.Join(", ", session.Memories)}, {session.Changed:yyyy-MM-dd HH:mm} UTC.\n");
         foreach (var turn in session.Turns)
         {
             text.Append($"\n## {turn.Question.ReplaceLineEndings(" ")}\n\n{turn.Answer}\n");
             foreach (var (passage, number) in turn.Passages.Take(4).Select((p, i) => (p, i + 1)))
             {
-                text.Append($"\n{number}. {passage.Document}, {passage.Share:P1} of the attention");
+                text.Append($"\n{number}. {turn.SourceOf(passage)}, {passage.Share:P1} of the attention");
                 if (passage.FirstByte is { } first) text.Append($", bytes {first} to {Math.Max(first, first + passage.Bytes - 1)}");
                 text.Append($":\n\n   > {passage.Text.Trim().ReplaceLineEndings("\n   > ")}\n");
             }

@@ -10,12 +10,16 @@ public sealed partial class Workspace
     private static readonly TimeSpan Often = TimeSpan.FromMilliseconds(300), Seldom = TimeSpan.FromSeconds(3);
 
     private readonly Dictionary<string, double> sending = [];                               // parts of documents that the browser has sent
-    private IReadOnlyList<string> names = [];
+    private IReadOnlyList<MemoryRow> memories = [];
+    private IReadOnlyList<string> about = [];                                               // names of the memories that are asked
     private IReadOnlyList<DocumentRow> documents = [];
     private PageMemory? memory;
     private string? current, memoryProblem, memoryTold;
 
     private MemoryShelf Shelf => Parts.Library.Of(Caller);
+
+    /// <summary>Those that are asked and have something to read, in the order of the list.</summary>
+    private string[] Readable => [.. memories.Where(m => m.Documents > 0 && about.Contains(m.Name)).Select(m => m.Name)];
 
     /// <summary>Sees how documents are, often while something happens to them.</summary>
     private async Task Watch(CancellationToken cancel)
@@ -32,11 +36,13 @@ public sealed partial class Workspace
     /// <returns>Whether anything is new.</returns>
     private bool Refresh()
     {
-        var (before, rows, told) = (names, documents, memoryTold);
+        var (before, rows, told) = (memories, documents, memoryTold);
         try
         {
-            names = [.. Shelf.All().Data.Select(m => m.Name)];
-            if (current is null || !names.Contains(current)) (current, memory) = (names is [var first, ..] ? first : null, null);
+            memories = [.. Shelf.All().Data.Select(m => new MemoryRow(m.Name, m.DocumentCount))];
+            if (current is null || !Has(current)) (current, memory) = (memories is [var first, ..] ? first.Name : null, null);
+            if (!about.All(Has)) about = [.. about.Where(Has)];
+            if (about.Count == 0 && current is not null) about = [current];
             var described = current is null ? null : Shelf.Describe(current);
             documents = [.. (described?.Documents ?? []).Select(d => PageDocuments.Row(d, sending.TryGetValue(d.Name, out var part) ? part : null))];
             if (described?.Error is { } error) memoryProblem = error;
@@ -46,8 +52,10 @@ public sealed partial class Workspace
             memoryProblem = e.Message;
         }
         memoryTold = Progress();
-        return !before.SequenceEqual(names) || !rows.SequenceEqual(documents) || told != memoryTold;
+        return !before.SequenceEqual(memories) || !rows.SequenceEqual(documents) || told != memoryTold;
     }
+
+    private bool Has(string name) => memories.Any(m => m.Name == name);
 
     /// <summary>What a screen reader says: not every number, for there are several a second.</summary>
     private string? Progress() => documents.FirstOrDefault(d => d.IsBusy) switch
@@ -57,21 +65,21 @@ public sealed partial class Workspace
         { } document => $"{document.Name} is on its way.",
     };
 
-    /// <summary>Opens the memory as it is now, for the strip.</summary>
+    /// <summary>Opens the memories that are asked as they are now, for the strip.</summary>
     private async Task LookAtMemory()
     {
-        var name = current;
+        var names = Readable;
         try
         {
-            if (name is null || Shelf.Describe(name).DocumentCount == 0)
+            if (names.Length == 0)
             {
                 if (memory is null) return;
                 memory = null;
             }
             else
             {
-                var now = await Task.Run(() => answers.Look(name));
-                if (name != current || now.Version == memory?.Version) return;
+                var now = await Task.Run(() => answers.Look(names));
+                if (!names.SequenceEqual(Readable) || (now.Version == memory?.Version && now.Names.SequenceEqual(memory.Names))) return;
                 memory = now;
             }
         }
@@ -83,12 +91,25 @@ public sealed partial class Workspace
         StateHasChanged();
     }
 
-    private Task ChooseMemory(string name) => ChooseMemory(name, null);
-
-    private async Task ChooseMemory(string name, PageSession? about)
+    /// <summary>Shows a memory, and asks it alone.</summary>
+    private async Task ChooseMemory(string name)
     {
         NewSession();
-        (current, memory, memoryProblem, memoryTold, session) = (name, null, null, null, about);
+        await LookAt([name], shows: name);
+    }
+
+    private async Task LookAt(IReadOnlyList<string> names, string shows)
+    {
+        (about, current, memory, memoryProblem, memoryTold) = (names, shows, null, null, null);
+        Refresh();
+        await LookAtMemory();
+    }
+
+    /// <summary>Asks a memory too, or not any more; the conversation goes on.</summary>
+    private async Task ToggleMemory(string name)
+    {
+        about = about.Contains(name) ? [.. about.Where(a => a != name)] : [.. about, name];
+        Leave();
         Refresh();
         await LookAtMemory();
     }

@@ -23,8 +23,8 @@ public sealed partial class Workspace
     private string? asked, answerTold, problem;
     private int? looked, token;
     private long? chosen;
-    private int topK;
-    private bool exact, isReady;
+    private PageReading reading = null!;
+    private bool isReady;
 
     /// <summary>The name of the caller whose page it is.</summary>
     [Parameter, EditorRequired]
@@ -34,32 +34,30 @@ public sealed partial class Workspace
 
     private IReadOnlyList<PageTurn> Turns => session?.Turns ?? [];
 
-    /// <summary>The turn that is looked at, where the memory is still what it was then.</summary>
+    /// <summary>The turn that is looked at, where the memories are still what they were then.</summary>
     private PageTurn? Look => looked is { } at && at < Turns.Count && Turns[at].Version == memory?.Version ? Turns[at] : null;
 
     private StripView Strip => asked is not null ? View([.. lit.Select(b => new BlockShare(b.Key, b.Value / tokens))], last)
         : Look is { } turn ? View(turn.Reads, token is { } at ? turn.Tokens[at] : null) : View([], null);
 
     private string BandTitle => asked is not null ? "What is read for the answer"
-        : looked is null ? "The memory, block by block"
-        : Look is null ? "The memory has changed since this answer, so its blocks are others now" : "What the answer was read from";
+        : looked is not { } at ? (memory?.Memories.Count > 1 ? "The memories, block by block" : "The memory, block by block")
+        : Look is not null ? "What the answer was read from"
+        : Turns[at].Memories is { } others && memory is not null && !others.SequenceEqual(memory.Names)
+            ? $"This answer was read from other memories: {string.Join(", ", others)}"
+            : "The memory has changed since this answer, so its blocks are others now";
 
     private string Waiting => tokens == 0 ? "Waits for its turn, and reads the question" : $"{tokens:N0} {(tokens == 1 ? "token" : "tokens")}";
 
     private string Invitation => memory is null
         ? "Add a document, and ask about it: an answer shows the passages from which it was read."
-        : $"{memory.Documents.Count} {(memory.Documents.Count == 1 ? "document" : "documents")}, {memory.Blocks:N0} blocks. Ask a question: its answer shows the passages from which it was read.";
-
-    private string? WhyNotExact => memory is null ? "There is nothing to read yet."
-        : memory.Blocks > PageAnswers.MostExact
-            ? $"This memory has {memory.Blocks:N0} blocks; with more than {PageAnswers.MostExact:N0}, to read all for each token would take too long."
-            : null;
+        : $"{(memory.Memories.Count > 1 ? $"{memory.Memories.Count} memories, " : "")}{memory.Documents.Count} {(memory.Documents.Count == 1 ? "document" : "documents")}, {memory.Blocks:N0} blocks. Ask a question: its answer shows the passages from which it was read.";
 
     /// <inheritdoc/>
     protected override void OnInitialized()
     {
         (answers, files) = (new PageAnswers(Parts, Who), new SessionFiles(Parts.Options, Who));
-        topK = Parts.Engine.Retrieval!.TopK;
+        reading = new PageReading(Parts.Engine.Retrieval!.TopK);
         sessions = files.All();
         Refresh();
     }
@@ -83,7 +81,7 @@ public sealed partial class Workspace
 
     private async Task Ask(string question)
     {
-        if (session is null || session.Memory != current) session = PageSession.About(current!);
+        session = (session ?? PageSession.About()) with { Memories = Readable };
         (asked, answerTold, problem, looked, token) = (question, "The question is being answered.", null, null, null);
         streamed.Clear();
         lit.Clear();
@@ -94,7 +92,7 @@ public sealed partial class Workspace
         using var stopping = stop = new CancellationTokenSource();
         try
         {
-            await foreach (var step in answers.Ask(session, question, exact && WhyNotExact is null ? null : topK, stopping.Token))
+            await foreach (var step in answers.Ask(session, question, reading, stopping.Token))
             {
                 if (step.Token is { } read) Light(read);
                 streamed.Append(step.Text);
@@ -134,7 +132,8 @@ public sealed partial class Workspace
         NewSession();
         session = files.Find(id);
         sessions = files.All();
-        if (session is not null && names.Contains(session.Memory) && session.Memory != current) await ChooseMemory(session.Memory, session);
+        string[] there = [.. (session?.Memories ?? []).Where(Has)];
+        if (there.Length > 0 && !there.SequenceEqual(memory?.Names ?? [])) await LookAt(there, shows: there.Contains(current) ? current! : there[0]);
         looked = Turns.Count > 0 ? Turns.Count - 1 : null;
     }
 
@@ -148,7 +147,7 @@ public sealed partial class Workspace
     /// <summary>Another conversation that goes on after a turn of this one.</summary>
     private void Fork(int turn)
     {
-        Keep(session! with { Id = PageSession.About("").Id, Turns = [.. Turns.Take(turn + 1)], Changed = DateTimeOffset.UtcNow });
+        Keep(session! with { Id = PageSession.NewId(), Turns = [.. Turns.Take(turn + 1)], Changed = DateTimeOffset.UtcNow });
         (looked, token) = (turn, null);
     }
 
@@ -162,24 +161,27 @@ public sealed partial class Workspace
     private Task LookAtToken(int? at)
     {
         token = at;
-        return chosen is { } block ? Open(block, enters: false) : Task.CompletedTask;
+        return chosen is { } block ? Open(block, enters: false, looked is { } turn ? Turns[turn] : null) : Task.CompletedTask;
     }
 
     private async Task OpenSource((int Turn, long Block) source)
     {
         if (looked != source.Turn) (looked, token) = (source.Turn, null);
-        await Open(source.Block, enters: true);
+        await Open(source.Block, enters: true, Turns[source.Turn]);
     }
 
-    private async Task Open(long block, bool enters)
+    /// <summary>Opens a block as a passage.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="enters">Whether whoever opens it goes there.</param>
+    /// <param name="of">The turn of which it is a source: that knows what was read, though the memories may have changed.</param>
+    private async Task Open(long block, bool enters, PageTurn? of)
     {
         try
         {
-            var turn = looked is { } at ? Turns[at] : null;
-            // What was read is known as it was then, though the memory may have changed.
-            passage = turn?.Passages.FirstOrDefault(p => p.Block == block) ?? await Task.Run(() => answers.Passage(current!, block));
-            if (token is { } index && turn is not null && passage is not null)
-                passage = passage with { Share = turn.Tokens[index].Reads.FirstOrDefault(r => r.Block == block)?.Share ?? 0 };
+            if (of?.Passages.FirstOrDefault(p => p.Block == block) is { } source) passage = source;
+            else if (memory is { Names: var names }) passage = await Task.Run(() => answers.Passage(names, block));
+            else return;
+            if (token is { } index && of is not null) passage = passage with { Share = of.Tokens[index].Reads.FirstOrDefault(r => r.Block == block)?.Share ?? 0 };
             chosen = block;
         }
         catch (Exception e) when (e is LandmarkException or RequestException)
@@ -201,7 +203,7 @@ public sealed partial class Workspace
 
     private void Leave() => (passage, chosen) = (null, null);
 
-    private StripView View(IReadOnlyList<BlockShare> shares, ReadToken? now) => new(memory!.Blocks, memory.Documents, shares, now?.Reads ?? []);
+    private StripView View(IReadOnlyList<BlockShare> shares, ReadToken? now) => new(memory!.Blocks, memory.Memories, memory.Documents, shares, now?.Reads ?? []);
 
     private void Light(ReadToken read)
     {

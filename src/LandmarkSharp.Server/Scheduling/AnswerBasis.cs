@@ -11,7 +11,7 @@ namespace LandmarkSharp.Server.Scheduling;
 /// </summary>
 internal sealed class AnswerBasis : IDisposable
 {
-    private OpenMemory? part;
+    private OpenMemory? part, numbering;                                                    // the same, of which numbers are asked after its end too
     private bool hasEnded;
 
     /// <summary>The model's name.</summary>
@@ -23,13 +23,22 @@ internal sealed class AnswerBasis : IDisposable
     /// <summary>How sessions read; null for as the engine does.</summary>
     public RetrievalOptions? Retrieval { get; init; }
 
-    /// <summary>How many blocks of the memories are found first and then read alone; null for reading all.</summary>
+    /// <summary>How many blocks of the memories are to be found first and then read alone; null where that is not asked for.</summary>
     public int? Focus { get; init; }
+
+    /// <summary>Whether blocks of long memories are found first though it is not asked for.</summary>
+    public bool FindsUnasked { get; init; }
+
+    /// <summary>How many blocks of the memories, which are open, are found first and then read alone; null for reading all.</summary>
+    public int? Found => Focus ?? (FindsUnasked && Memory is { } lease ? MemoryFocus.Unasked(lease.Memory.Opened.Blocks) : null);
+
+    /// <summary>The session of the memories that is gone on with or begun, and kept; null for none.</summary>
+    public NamedSession? Kept { get; init; }
 
     /// <summary>Each prompt as a text, which traces tell.</summary>
     public IReadOnlyList<string> Prompts { get; init; } = [];
 
-    /// <summary>Of each prompt, what <see cref="Focus"/> looks for.</summary>
+    /// <summary>Of each prompt, what <see cref="Found"/> is found by.</summary>
     public IReadOnlyList<string> Questions { get; init; } = [];
 
     /// <summary>Passages of documents that come with an answer, the most read first.</summary>
@@ -38,8 +47,8 @@ internal sealed class AnswerBasis : IDisposable
     /// <summary>Whether the whole account of what was read comes with an answer.</summary>
     public bool Traces { get; init; }
 
-    /// <summary>Whether sessions can go on from those of other requests.</summary>
-    public bool IsShared => Focus is null;
+    /// <summary>Whether sessions can go on from those of other requests, and others from them.</summary>
+    public bool IsShared => Found is null && Kept is null;
 
     /// <summary>What sessions begin with, and how they read.</summary>
     public SessionStart Start => new(Memory?.Memory, Retrieval);
@@ -51,15 +60,16 @@ internal sealed class AnswerBasis : IDisposable
     public void Read(LandmarkEngine engine, int prompt)
     {
         part?.Dispose();
-        part = Start.Reading(engine).Focus(Memory!.Memory.Opened, Questions[prompt], Focus!.Value);
+        part = Start.Reading(engine).Focus(Memory!.Memory.Opened, Questions[prompt], Found!.Value);
+        numbering = part;
     }
 
-    /// <summary>A session that begins with those alone.</summary>
-    public Session Begin(LandmarkEngine engine, out int reused)
-    {
-        reused = 0;
-        return Start.Reading(engine).NewSession(part!);
-    }
+    /// <summary>A session that begins with those alone, or the one that is kept.</summary>
+    public Session Begin(LandmarkEngine engine) =>
+        Kept is { } kept ? kept.Open(Start.Reading(engine), Memory!.Memory.Opened) : Start.Reading(engine).NewSession(part!);
+
+    /// <summary>The number that a session's block has where all of the memories is read.</summary>
+    public long NumberInWhole(long block) => numbering?.NumberInWhole(block) ?? block;
 
     /// <summary>What an answer was read from; null where nothing of it is asked for.</summary>
     /// <param name="engine">The model.</param>

@@ -70,15 +70,16 @@ internal sealed class AnswerJob(
         for (var choice = 0; choice < prompts.Count * answers; choice++)
         {
             var asked = prompts[choice / answers];
-            if (basis.Focus is not null && choice % answers == 0)
+            if (basis.Found is not null && choice % answers == 0)
             {
                 basis.Read(engine, choice / answers);
                 yield return true;
             }
-            // A session that began with a memory has the documents' last tokens before its own.
-            var tail = basis.Tail;
+            // A session that began with a memory has the documents' last tokens before its own; one that goes on has what it read before.
+            var (tail, reused) = (basis.Tail, 0);
             int[] prompt = [.. tail, .. asked];
-            session = basis.IsShared ? cache.Take(prompt, options.MaxTokens, out var reused, Start) : basis.Begin(engine, out reused);
+            session = basis.IsShared ? cache.Take(prompt, options.MaxTokens, out reused, Start) : basis.Begin(engine);
+            if (basis.Kept is { Tokens: not null }) prompt = [.. session.Tokens, .. asked];
             var read = Math.Max(0, reused - tail.Count);
             if (choice % answers == 0) Reused += read;
             // A text that there are no tokens for is not begun, and what is not read of one is given back.
@@ -107,7 +108,15 @@ internal sealed class AnswerJob(
                 tokens.Writer.TryWrite(new AnswerToken(choice, token, sources));
                 yield return true;
             }
-            Leave(cache);
+            if (basis.Kept is { } kept)
+            {
+                kept.Answered(session, basis.Memory!.Share());
+                session = null;
+            }
+            else
+            {
+                Leave(cache);
+            }
         }
     }
 

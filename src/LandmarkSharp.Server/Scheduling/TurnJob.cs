@@ -15,6 +15,12 @@ internal sealed class TurnJob<T>(string client, Func<T> compute, CancellationTok
     /// <summary>What came out; fails as the job does.</summary>
     public Task<T> Result => result.Task;
 
+    /// <summary>Whether it belongs to a request that was answered, and takes no place of its own.</summary>
+    public bool IsAfterAnswer { get; init; }
+
+    /// <inheritdoc/>
+    public override bool IsBackground => IsAfterAnswer;
+
     /// <inheritdoc/>
     public override bool Turn(LandmarkEngine engine, SessionCache cache)
     {

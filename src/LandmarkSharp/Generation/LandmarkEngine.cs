@@ -1,5 +1,6 @@
 using LandmarkSharp.Attention;
 using LandmarkSharp.Memory;
+using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Text;
@@ -152,6 +153,9 @@ public sealed class LandmarkEngine : IDisposable
     /// The memory was opened for another model, or for one that keeps blocks as another type; or it has no such session, or that is damaged.
     /// </exception>
     public Session OpenSession(OpenMemory memory, string name) => NewSession(memory, SavedSession.Find(memory, name));
+
+    /// <summary>The same of a session that may have been saved since the memory was opened, from its file as it is now.</summary>
+    internal Session OpenSession(OpenMemory memory, string name, MemoryFile newer) => NewSession(memory, SavedSession.Find(memory, name, newer));
 
     internal Session NewSession(OpenMemory memory, SavedSession? saved)
     {

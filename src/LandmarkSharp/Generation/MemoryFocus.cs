@@ -8,6 +8,16 @@ namespace LandmarkSharp.Generation;
 /// </summary>
 public static class MemoryFocus
 {
+    /// <summary>Blocks of a memory up to which all of it is read where nobody says how many to find first.</summary>
+    public const int LongFrom = 512;
+
+    /// <summary>How many blocks are found first where nobody says.</summary>
+    public const int Blocks = 32;
+
+    /// <summary>How many blocks to find first where nobody says; null for none, so that all of a short memory is read.</summary>
+    /// <param name="blocks">Blocks of the memory.</param>
+    public static int? Unasked(long blocks) => blocks > LongFrom ? Blocks : null;
+
     /// <summary>The blocks of a memory that a question reads most, as a memory of their own.</summary>
     /// <param name="engine">The model.</param>
     /// <param name="memory">The memory, which was opened for it, and is disposed after what is returned.</param>

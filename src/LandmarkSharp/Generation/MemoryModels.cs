@@ -6,6 +6,10 @@ namespace LandmarkSharp.Generation;
 /// <summary>Models as memory files name them.</summary>
 public static class MemoryModels
 {
+    /// <summary>Whether memories can be made and read: the model has landmarks, is on the CPU, and does not read by windows that are calls.</summary>
+    public static bool HasMemories(this LandmarkEngine engine) =>
+        engine is { Config.Landmark: not null, Retrieval.WindowIsCall: false } && engine.Decoder.Device.type == TorchSharp.DeviceType.CPU;
+
     /// <summary>The model that an engine's memories belong to: keys and values of another, or in another type of numbers, are not its own.</summary>
     /// <exception cref="LandmarkException">It has no landmarks.</exception>
     public static MemoryModel MemoryModel(this LandmarkEngine engine)

@@ -15,12 +15,17 @@ internal sealed record SavedSession(
     string? Name, int[] Held, int[] Waiting, int Blocks, Action<int, LayerBlocks, long> Read, DocumentVersion? Version = null, DocumentChanges? Changes = null)
 {
     /// <summary>Finds one.</summary>
+    /// <param name="memory">The memory.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="newer">
+    /// One of the memory's files as it is now, where the session may have been saved since the memory was opened; to be closed when it is read.
+    /// </param>
     /// <exception cref="LandmarkException">There is none of that name, or its tokens are damaged.</exception>
-    public static SavedSession Find(OpenMemory memory, string name)
+    public static SavedSession Find(OpenMemory memory, string name, MemoryFile? newer = null)
     {
-        var entry = memory.Sessions.FirstOrDefault(s => s.Name == name) ?? throw new LandmarkException(
+        var entry = (newer?.Sessions.Where(s => s.Complete) ?? memory.Sessions).FirstOrDefault(s => s.Name == name) ?? throw new LandmarkException(
             $"There is no session {MemoryDamage.Quote(name)} in the memory; check the name, or open the memory anew if it was saved since.");
-        var file = memory.FileOf(entry);
+        var file = newer ?? memory.FileOf(entry);
         int[] tokens = [.. entry.Segments.SelectMany(s => file.ReadText(s).Tokens)];
         var blocks = (tokens.Length - 1) / memory.Model.BlockTokens;
         var held = blocks * memory.Model.BlockTokens;

@@ -20,7 +20,7 @@ public sealed partial class Session
 
     /// <summary>
     /// Saves what the session read and generated after the memory with which it began, in that memory's file or in another that is opened
-    /// with it: <see cref="LandmarkEngine.OpenSession"/> goes on with it. By its own name it takes the place of what was saved before; by
+    /// with it: <see cref="LandmarkEngine.OpenSession(OpenMemory, string)"/> goes on with it. By its own name it takes the place of what was saved before; by
     /// another it is another session from now on, that went on from this one. The caller commits, or takes all back where this throws.
     /// </summary>
     /// <param name="writer">The file's writer.</param>

@@ -21,13 +21,15 @@ namespace LandmarkSharp.Memory;
 public sealed class OpenMemory : IDisposable
 {
     private readonly ScalarType landmarkType;
+    private readonly OpenMemory? whole;                 // that this is a part of
+    private readonly IReadOnlyList<long> numbers;       // of its blocks there
     private readonly SharedLandmarks landmarks;
     private readonly SharedNodes[] nodes;               // by layer
     private readonly int[][] seen, expected;            // by layer: a bit for each block that was compared with its hash, and that will be read
 
-    private OpenMemory(MemoryTexts texts, ScalarType landmarkType, HotBound? hot, bool isPart = false)
+    private OpenMemory(MemoryTexts texts, ScalarType landmarkType, HotBound? hot, OpenMemory? whole = null, IReadOnlyList<long>? numbers = null)
     {
-        (Texts, this.landmarkType, IsPart) = (texts, landmarkType, isPart);
+        (Texts, this.landmarkType, this.whole, this.numbers) = (texts, landmarkType, whole, numbers ?? []);
         int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
         (seen, expected) = (Bits(), Bits());
         nodes = [.. seen.Select(_ => new SharedNodes(Model.Heads, Blocks))];
@@ -61,7 +63,7 @@ public sealed class OpenMemory : IDisposable
     public long IndexBytes => nodes.Sum(n => n.Bytes);
 
     /// <summary>Whether these are some blocks of another open memory.</summary>
-    internal bool IsPart { get; }
+    internal bool IsPart => whole is not null;
 
     /// <summary>The documents.</summary>
     internal MemoryTexts Texts { get; }
@@ -98,6 +100,10 @@ public sealed class OpenMemory : IDisposable
         }
     }
 
+    /// <summary>The number that a session's block has where all of the memory is read, of which this is a part; its own where this is all.</summary>
+    internal long NumberInWhole(long block) =>
+        whole is null ? block : block < Blocks ? numbers[(int)block] : block - Blocks + whole.Blocks;
+
     /// <summary>The file that a document or session lies in.</summary>
     internal MemoryFile FileOf(MemoryEntry entry) => Texts.FileOf(entry);
 
@@ -106,7 +112,7 @@ public sealed class OpenMemory : IDisposable
     internal OpenMemory Of(IEnumerable<long> blocks)
     {
         List<long> numbers = [.. blocks.Distinct().Order()];
-        var focused = new OpenMemory(Texts.Of(numbers), landmarkType, hot: null, isPart: true);
+        var focused = new OpenMemory(Texts.Of(numbers), landmarkType, hot: null, whole: this, numbers);
         focused.FillLandmarks(layer => focused.landmarks.Copy(landmarks, layer, numbers));
         return focused;
     }

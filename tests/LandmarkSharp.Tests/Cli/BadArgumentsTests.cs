@@ -89,7 +89,7 @@ public sealed class BadArgumentsTests
         { "ask x --cite --passages 0", "--passages 0 shows none, so --cite would do nothing" },
         { "ask x --hot 64MiB", "--hot bounds what is kept of a memory file" },
         { "ask x --focus 32", "--focus is of a memory file" },
-        { "ask x --memory a.memory --focus 0", "--focus 0 leaves nothing to answer from" },
+        { "ask x --memory a.memory --focus -1", "--focus -1 is no number of blocks" },
         { "ask x --memory a.memory --text b.txt", "leave out --text or --memory" },
         { "ask x --memory /nowhere/a.memory", "There is no memory file /nowhere/a.memory" },
         { "ask x --memory a.memory --hot much", "'much' is no number of bytes" },

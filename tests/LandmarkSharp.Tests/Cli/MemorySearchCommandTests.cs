@@ -1,3 +1,5 @@
+using LandmarkSharp.Generation;
+
 namespace LandmarkSharp.Tests.Cli;
 
 /// <summary>Documents of memory files ranked by the tool.</summary>
@@ -40,6 +42,20 @@ public sealed class MemorySearchCommandTests(ToolModel model) : IClassFixture<To
         Assert.InRange(few.GetProperty("passages").EnumerateArray().Count(), 1, 4);     // and the end of the last document, and what was asked
         Assert.All(cited, p => Assert.Contains(p.GetProperty("text").GetString()!, string.Concat(Enumerable.Repeat("The door is blue. ", 60)), StringComparison.Ordinal));
         Assert.Equal((await Ask()).GetProperty("tokens").GetInt64(), few.GetProperty("tokens").GetInt64());
+    }
+
+    [Fact]
+    public async Task BlocksOfALongMemoryAreFoundFirstWhereNobodySays()
+    {
+        var memory = await Memory("long", folder.Write("long.txt", string.Concat(Enumerable.Repeat("The door is blue. ", 600))));
+        async Task<long?> Found(params string[] more) =>
+            (await LandmarkTool.Run(["ask", "Which?", "--memory", memory, "--model", model.Path, "--max-tokens", "2", "--json", .. more])).Lines
+            .First(l => l.GetProperty("event").GetString() == "answer").TryGetProperty("focus", out var found)
+                && found.ValueKind == System.Text.Json.JsonValueKind.Number ? found.GetInt64() : null;
+        Assert.InRange((await Found())!.Value, 6, MemoryFocus.Blocks);           // of those that were read
+        Assert.Equal(5, await Found("--focus", "5"));
+        Assert.Null(await Found("--focus", "0"));
+        Assert.Null(await Found("--session", "kept"));
     }
 
     [Fact]

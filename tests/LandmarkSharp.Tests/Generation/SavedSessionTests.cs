@@ -46,6 +46,37 @@ public sealed class SavedSessionTests : MemoryShelf
     }
 
     [Fact]
+    public void ASessionIsGoneOnWithByItsOtherNameFromANewerFile()
+    {
+        var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(100)));
+        using var memory = Engine.OpenMemory([path]);
+        using var session = Engine.NewSession(memory);
+        session.Append(MadeMemory.Text(60, seed: 3), cancel: TestContext.Current.CancellationToken);
+        using (var writer = MemoryFileWriter.Open(path))
+        {
+            session.Save(writer, "a");
+            writer.Commit();
+            writer.Sessions.Rename("a", "b");
+            Refusals.Says(() => writer.Sessions.Rename("a", "c"), "There is no session");
+            Refusals.Says(() => writer.Sessions.Rename("b", "b"), "There is a session");
+            Refusals.Says(() => writer.Sessions.Rename("b", ""), "needs a name");
+            writer.Commit();
+        }
+        // The memory was opened before there was a session.
+        Refusals.Says(() => Engine.OpenSession(memory, "b"), "There is no session");
+        using var file = MemoryFile.Open(path);
+        using var reopened = Engine.OpenSession(memory, "b", file);
+        Assert.Equal("b", reopened.Name);
+        Assert.Equal(Continued(session), Continued(reopened));
+        using (var writer = MemoryFileWriter.Open(path))
+        {
+            reopened.Save(writer, "b");
+            writer.Commit();
+            Assert.Equal(["b"], writer.Sessions.All.Select(s => s.Name));
+        }
+    }
+
+    [Fact]
     public void SessionsForkAndAreReplaced()
     {
         var path = Make("a", ScalarType.Float32, ("d", MadeMemory.Text(100)));

@@ -12,7 +12,9 @@ internal sealed class ServeProcess : IAsyncDisposable
     private ServeProcess(Process process)
     {
         (this.process, notes) = (process, process.StandardError.ReadToEndAsync());
-        Address = new Uri(ToolRun.Parse(process.StandardOutput.ReadLine()!).GetProperty("address").GetString()!);
+        var listening = ToolRun.Parse(process.StandardOutput.ReadLine()!);
+        Address = new Uri(listening.GetProperty("address").GetString()!);
+        Memories = listening.TryGetProperty("memories", out var folder) ? folder.GetString() : null;
     }
 
     /// <summary>Where it listens.</summary>
@@ -21,14 +23,24 @@ internal sealed class ServeProcess : IAsyncDisposable
     /// <summary>The process's number.</summary>
     public int Id => process.Id;
 
-    /// <summary>Starts it on a port that is free, for a user who has no keys but those given.</summary>
-    public static ServeProcess Start(params string[] options) => new(Process.Start(
+    /// <summary>Where its memories are; null where it has none.</summary>
+    public string? Memories { get; }
+
+    /// <summary>Starts it on a port that is free, for a user who has no keys and memories but those given.</summary>
+    public static ServeProcess Start(params string[] options) =>
+        StartFor("/nowhere", [.. options.Contains("--memories") ? [] : (string[])["--memories", "none"], .. options]);
+
+    /// <summary>Starts it on a port that is free, for a user whose data are in a folder.</summary>
+    public static ServeProcess StartFor(string data, params string[] options) => new(Process.Start(
         new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "landmark"), ["serve", "--port", "0", "--json", .. options])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            Environment = { ["OMP_WAIT_POLICY"] = "PASSIVE", ["DOTNET_TC_QuickJit"] = "1", ["XDG_CONFIG_HOME"] = "/nowhere" },
+            Environment =
+            {
+                ["OMP_WAIT_POLICY"] = "PASSIVE", ["DOTNET_TC_QuickJit"] = "1", ["XDG_CONFIG_HOME"] = "/nowhere", ["XDG_DATA_HOME"] = data,
+            },
         })!);
 
     /// <summary>Asks it to stop, and waits until it has.</summary>

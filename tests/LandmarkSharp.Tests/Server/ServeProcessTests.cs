@@ -35,10 +35,23 @@ public sealed class ServeProcessTests
     }
 
     [Fact]
+    public async Task MemoriesAreInTheUsersFolderAndOneServersAlone()
+    {
+        using var data = new TemporaryFolder();
+        await using var process = ServeProcess.StartFor(data.Path);
+        Assert.Equal(data["landmark/memories"], process.Memories);
+        using var http = new HttpClient { BaseAddress = process.Address };
+        Assert.Contains("<title>landmark-10m", await http.GetStringAsync("/"), StringComparison.Ordinal);
+        (await LandmarkTool.RunBy(["env", "XDG_CONFIG_HOME=/nowhere", $"XDG_DATA_HOME={data.Path}"], "serve", "--port", "0")).Says("are those of another server that runs");
+        await using var without = ServeProcess.StartFor(data.Path, "--memories", "none");
+        Assert.Null(without.Memories);
+    }
+
+    [Fact]
     public async Task ATakenPortIsSaid()
     {
         await using var process = ServeProcess.Start();
-        (await LandmarkTool.RunBy(NoKeys, "serve", "--port", process.Address.Port.ToString())).Says("is taken");
+        (await LandmarkTool.RunBy(NoKeys, "serve", "--memories", "none", "--port", process.Address.Port.ToString())).Says("is taken");
     }
 
     [Fact]

@@ -17,6 +17,14 @@ public sealed class ServerConfigurationTests : IDisposable
     }
 
     [Theory]
+    [InlineData(null, null, null)]
+    [InlineData(null, "/data", "/data")]
+    [InlineData("mine", "/data", "mine")]
+    [InlineData("none", "/data", null)]
+    public void MemoriesAreTheUsersUnlessSomethingElseIsSaid(string? given, string? users, string? memories) => Assert.Equal(
+        memories, ServerConfiguration.Read(new Dictionary<string, string?> { ["Memories"] = given }.Where(g => g.Value is not null).ToDictionary(), folder.Path, null, users).Memories);
+
+    [Theory]
     [InlineData("Port", "65536", "Port must be between 0 and 65535")]
     [InlineData("Concurrency", "0", "Concurrency must be between 1 and 256")]
     [InlineData("QueueLength", "-1", "QueueLength must be between")]

@@ -103,17 +103,19 @@ async function json(answer) {
 
 const strips = new WeakMap();
 
-/** Draws a memory's blocks, and what was read of them. */
+/** Draws memories' blocks, each memory's in a canvas of its own, and what was read of them. */
 export function drawStrip(host, view, chosen, page) {
   let strip = strips.get(host);
   if (!strip) strips.set(host, strip = watchStrip(host));
   Object.assign(strip, { view, chosen, page, shares: new Map(view.shares.map(s => [s.block, s.share])), now: new Map(view.now.map(s => [s.block, s.share])) });
   strip.read = [...new Set([...strip.shares.keys(), ...strip.now.keys()])].sort((a, b) => a - b);
+  const canvases = host.querySelectorAll("canvas");
+  strip.parts = view.memories.map((memory, i) => ({ ...memory, end: view.memories[i + 1]?.first ?? view.blocks, canvas: canvases[i] }));
   draw(strip);
 }
 
 function watchStrip(host) {
-  const strip = { host, canvas: host.querySelector("canvas"), at: host.parentElement.querySelector(".strip-at"), busy: false };
+  const strip = { host, at: host.parentElement.querySelector(".strip-at"), busy: false };
   new ResizeObserver(() => draw(strip)).observe(host);
   document.addEventListener("themechange", () => draw(strip));
   host.addEventListener("keydown", e => move(strip, e));
@@ -150,26 +152,51 @@ function move(strip, e) {
   open(strip, Math.min(last, Math.max(0, to())), e.key === "Enter" || e.key === " ");
 }
 
-/** Cells as large as fit, a block each; where there are more blocks than cells of three pixels, a cell is several. */
+/**
+ * Cells as large as fit, a block each, alike in all memories; where there are more blocks than cells of three pixels, a cell is several. Each
+ * memory begins a row.
+ */
 function shape(strip) {
-  const width = strip.host.clientWidth, most = width < 600 ? 120 : 88, blocks = strip.view.blocks;
+  const width = strip.host.clientWidth, blocks = strip.parts.map(p => p.end - p.first), largest = Math.max(...blocks);
+  const most = (width < 600 ? 120 : 88) + 24 * (blocks.length - 1), rows = (columns, each) => blocks.map(b => Math.ceil(Math.ceil(b / each) / columns));
+  const sum = all => all.reduce((a, b) => a + b, 0);
   for (let least = 24; least >= 3; least--) {
-    const columns = Math.min(Math.floor(width / least), Math.max(blocks, Math.floor(width / 32))), size = width / columns;
-    if (Math.ceil(blocks / columns) * size <= most) return { size, columns, rows: Math.ceil(blocks / columns), each: 1 };
+    const columns = Math.min(Math.floor(width / least), Math.max(largest, Math.floor(width / 32))), size = width / columns;
+    if (sum(rows(columns, 1)) * size <= most) return { size, columns, rows: rows(columns, 1), each: 1 };
   }
-  const columns = Math.floor(width / 3), size = width / columns, each = Math.ceil(blocks / (columns * Math.floor(most / size)));
-  return { size, columns, rows: Math.ceil(Math.ceil(blocks / each) / columns), each };
+  const columns = Math.floor(width / 3), size = width / columns, spare = Math.max(1, Math.floor(most / size) - blocks.length + 1);
+  const each = Math.ceil(sum(blocks) / (columns * spare));
+  return { size, columns, rows: rows(columns, each), each };
 }
 
 const strength = (share, most) => most > 0 && share > 0 ? 0.25 + 0.75 * Math.sqrt(share / most) : 0;
 
 function draw(strip) {
   if (!strip.view || !strip.host.clientWidth) return;
-  const { size, columns, rows, each } = strip.shape = shape(strip), { canvas, view } = strip, scale = devicePixelRatio || 1;
+  strip.shape = shape(strip);
   const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
+  const { each } = strip.shape, sums = map => {
+    const sum = new Map();
+    for (const [block, share] of map) {
+      const part = partOf(strip, block), key = part.first + Math.floor((block - part.first) / each) * each;
+      sum.set(key, (sum.get(key) ?? 0) + share);
+    }
+    return sum;
+  };
+  const lit = [["--read", sums(strip.shares)], ["--now", sums(strip.now)]];
+  strip.parts.forEach((part, i) => drawPart(strip, part, strip.shape.rows[i], lit, colour));
+  tell(strip, strip.chosen);
+}
+
+/** The memory that a block is of. */
+const partOf = (strip, block) => strip.parts.findLast(p => p.first <= block);
+
+/** Draws a memory's blocks. */
+function drawPart(strip, { first, end, canvas }, rows, lit, colour) {
+  const { size, columns, each } = strip.shape, scale = devicePixelRatio || 1, gap = size >= 5 ? 1 : 0;
   canvas.style.height = `${rows * size}px`;
   [canvas.width, canvas.height] = [Math.round(strip.host.clientWidth * scale), Math.round(rows * size * scale)];
-  const pen = canvas.getContext("2d"), gap = size >= 5 ? 1 : 0, cells = Math.ceil(view.blocks / each);
+  const pen = canvas.getContext("2d"), cells = Math.ceil((end - first) / each);
   pen.scale(scale, scale);
   const place = cell => [cell % columns * size, Math.floor(cell / columns) * size];
   const fill = (cell, grow = 0) => {
@@ -177,55 +204,51 @@ function draw(strip) {
     pen.fillRect(x - grow, y - grow, size - gap + 2 * grow, size - gap + 2 * grow);
   };
   // Documents are told apart by their tint.
-  const tints = [colour("--block"), colour("--block-other")], starts = view.documents.map(d => d.first);
+  const tints = [colour("--block"), colour("--block-other")], starts = strip.view.documents.map(d => d.first).filter(d => d >= first && d < end);
   for (let cell = 0, document = 0; cell < cells; cell++) {
-    while (document + 1 < starts.length && starts[document + 1] <= cell * each) document++;
+    while (document + 1 < starts.length && starts[document + 1] <= first + cell * each) document++;
     pen.fillStyle = tints[document % 2];
     fill(cell);
   }
-  const sums = map => {
-    const sum = new Map();
-    for (const [block, share] of map) sum.set(Math.floor(block / each), (sum.get(Math.floor(block / each)) ?? 0) + share);
-    return sum;
-  };
-  const paint = (map, name) => {
-    const all = sums(map), most = Math.max(...all.values());
+  for (const [name, sums] of lit) {
+    const most = Math.max(...sums.values());
     pen.fillStyle = colour(name);
-    for (const [cell, share] of all) {
+    for (const [block, share] of sums) {
+      if (block < first || block >= end) continue;
       pen.globalAlpha = strength(share, most);
-      fill(cell, size < 5 ? 0.5 : 0);
+      fill(Math.floor((block - first) / each), size < 5 ? 0.5 : 0);
     }
     pen.globalAlpha = 1;
-  };
-  paint(strip.shares, "--read");
-  paint(strip.now, "--now");
-  if (strip.chosen !== null) {
-    const [x, y] = place(Math.floor(strip.chosen / each)), side = Math.max(size - gap, 7), shift = (side - size + gap) / 2;
-    pen.strokeStyle = colour("--ink");
-    pen.lineWidth = 2;
-    pen.strokeRect(Math.max(1, x - shift), Math.max(1, y - shift), side, side);
   }
-  tell(strip, strip.chosen);
+  if (strip.chosen === null || strip.chosen < first || strip.chosen >= end) return;
+  const [x, y] = place(Math.floor((strip.chosen - first) / each)), side = Math.max(size - gap, 7), shift = (side - size + gap) / 2;
+  pen.strokeStyle = colour("--ink");
+  pen.lineWidth = 2;
+  pen.strokeRect(Math.max(1, x - shift), Math.max(1, y - shift), side, side);
 }
 
 /** The block at a place: of a cell of several, the one most read. */
 function blockAt(strip, e) {
-  const { size, columns, each } = strip.shape, box = strip.canvas.getBoundingClientRect();
-  const column = Math.min(columns - 1, Math.floor((e.clientX - box.left) / size)), first = (Math.floor((e.clientY - box.top) / size) * columns + column) * each;
-  if (first < 0 || first >= strip.view.blocks) return null;
+  const { size, columns, each } = strip.shape;
+  const at = strip.parts.map(p => ({ part: p, box: p.canvas.getBoundingClientRect() })).find(({ box }) => e.clientY >= box.top && e.clientY < box.bottom);
+  if (!at) return null;
+  const { part, box } = at, column = Math.min(columns - 1, Math.max(0, Math.floor((e.clientX - box.left) / size)));
+  const first = part.first + (Math.floor((e.clientY - box.top) / size) * columns + column) * each;
+  if (first < 0 || first >= part.end) return null;
   let best = first;
   const share = block => Math.max(strip.shares.get(block) ?? 0, strip.now.get(block) ?? 0);
-  for (let block = first + 1; block < Math.min(first + each, strip.view.blocks); block++) if (share(block) > share(best)) best = block;
+  for (let block = first + 1; block < Math.min(first + each, part.end); block++) if (share(block) > share(best)) best = block;
   return best;
 }
 
 /** Says beneath the strip what is pointed at; screen readers are told by its own value. */
 function tell(strip, block) {
-  if (block === null) {
+  if (block === null || block >= strip.view.blocks) {
     strip.at.textContent = `${strip.view.blocks.toLocaleString("en")} blocks` + (strip.shares.size ? `, ${strip.shares.size} of them read` : "");
     return;
   }
   const document = strip.view.documents.findLast(d => d.first <= block)?.name, share = strip.now.get(block) ?? strip.shares.get(block);
-  strip.at.textContent = `Block ${(block + 1).toLocaleString("en")} of ${strip.view.blocks.toLocaleString("en")} · ${document}`
+  const memory = strip.parts.length > 1 ? `${partOf(strip, block).name} · ` : "";
+  strip.at.textContent = `Block ${(block + 1).toLocaleString("en")} of ${strip.view.blocks.toLocaleString("en")} · ${memory}${document}`
     + (share === undefined ? "" : ` · ${(share * 100).toFixed(1)} %`);
 }

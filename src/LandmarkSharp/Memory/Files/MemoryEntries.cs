@@ -23,9 +23,8 @@ public sealed class MemoryEntries
     /// <exception cref="LandmarkException">The name is none, or is taken.</exception>
     public void Add(string name, string? from = null)
     {
-        CheckName(name);
+        CheckFree(name);
         if (from is not null) CheckName(from);
-        if (Contains(name)) throw new LandmarkException($"There is a {kind} {MemoryDamage.Quote(name)} already; replace it, or choose another name.");
         entries.Add(new MemoryEntry(name, Complete: false, from, []));
     }
 
@@ -33,6 +32,17 @@ public sealed class MemoryEntries
     /// <exception cref="LandmarkException">There is none of that name.</exception>
     public void Replace(string name) => Change(name, e => e.Complete
         ? e with { Next = new MemoryEntry(e.Name, Complete: false, e.From, []) } : e with { Segments = [] });
+
+    /// <summary>Gives one another name; what it consists of, and where it stands among the others, stays.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="to">The other one.</param>
+    /// <exception cref="LandmarkException">There is none of that name, or the other one is none or is taken.</exception>
+    public void Rename(string name, string to)
+    {
+        Required(name);
+        CheckFree(to);
+        Change(name, e => e with { Name = to, Next = e.Next is { } next ? next with { Name = to } : null });
+    }
 
     /// <summary>Removes one; the space is freed by <see cref="MemoryFileWriter.Compact"/>.</summary>
     /// <exception cref="LandmarkException">There is none of that name.</exception>
@@ -102,6 +112,12 @@ public sealed class MemoryEntries
         $"There is no {kind} {MemoryDamage.Quote(name)} in the memory; check the name, or add it.");
 
     private int Index(string name) => entries.FindIndex(e => string.Equals(e.Name, name, StringComparison.Ordinal));
+
+    private void CheckFree(string name)
+    {
+        CheckName(name);
+        if (Contains(name)) throw new LandmarkException($"There is a {kind} {MemoryDamage.Quote(name)} already; replace it, or choose another name.");
+    }
 
     private void CheckName(string name)
     {

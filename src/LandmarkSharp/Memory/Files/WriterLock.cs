@@ -14,8 +14,10 @@ internal static class WriterLock
     private const int Taken = 11;                                           // EAGAIN, EWOULDBLOCK
 
     /// <summary>Takes the lock of a file, which need not be there.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="taken">What is said where another has it.</param>
     /// <exception cref="LandmarkException">Another writer has it, or the folder cannot be written.</exception>
-    public static SafeFileHandle Take(string path)
+    public static SafeFileHandle Take(string path, string? taken = null)
     {
         try
         {
@@ -23,7 +25,7 @@ internal static class WriterLock
         }
         catch (IOException e) when (e.HResult == Taken)
         {
-            throw new LandmarkException($"{path} is being written by another writer; wait until that has ended, or end it.", e);
+            throw new LandmarkException(taken ?? $"{path} is being written by another writer; wait until that has ended, or end it.", e);
         }
         catch (Exception e) when (WholeFiles.IsRefusal(e))
         {

@@ -45,6 +45,29 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
     }
 
     [Fact]
+    public async Task BlocksOfALongMemoryAreFoundFirstWhereNobodySays()
+    {
+        await using var server = await memories.Start();
+        await Create(server, "notes");
+        await Add(server, "notes", "it.txt", Sentences(Code, 1900));
+        var file = memories.File("notes");
+        using (var memory = model.Engine.OpenMemory([file])) Assert.InRange(memory.Blocks, MemoryFocus.LongFrom + 1, 2 * MemoryFocus.LongFrom);
+        // What is looked for is the question, whatever is said before it.
+        var said = await Ask(server, $"Nº 7 has lamps.\n\n{Question}", ["notes"], ",\"max_tokens\":40");
+        using (var memory = model.Engine.OpenMemory([file]))
+        using (var part = model.Engine.Focus(memory, $"Question: {Question}\nAnswer:", MemoryFocus.Blocks))
+        using (var session = model.Engine.NewSession(part))
+        {
+            session.Append($"\n\nNº 7 has lamps.\n\nQuestion: {Question}\nAnswer:");
+            Assert.Equal(string.Concat(session.Generate(new GenerationOptions { MaxTokens = 40, Stop = ["\n"] }).Select(t => t.Text)).TrimStart(), Said(said));
+        }
+        Assert.Equal(memories.Own(model.Engine, Question, MemoryFocus.Blocks, file), Said(await Ask(server, Question, ["notes"], ",\"max_tokens\":40")));
+        Assert.Equal(
+            memories.Own(model.Engine, Question, null, file),
+            Said(await Ask(server, Question, ["notes"], ",\"max_tokens\":40,\"landmark\":{\"focus\":0}")));
+    }
+
+    [Fact]
     public async Task PassagesStandWhereTheySayAndNoneReachesPastItsDocument()
     {
         var text = Sentences(Code, 12);

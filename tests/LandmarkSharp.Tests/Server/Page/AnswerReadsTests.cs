@@ -7,12 +7,12 @@ namespace LandmarkSharp.Tests.Server.Page;
 public sealed class AnswerReadsTests
 {
     // Two whole blocks of three tokens, and a document's last token in a third.
-    private static readonly PageMemory Memory = new(2, 1, [new StripDocument("d", 0)], "v");
+    private static readonly PageMemory Memory = new(2, 1, [new StripPart("m", 0)], [new StripPart("d", 0)], "v");
 
     [Fact]
     public void SharesAreMeansOverQueriesAndOfDocumentsAlone()
     {
-        var reads = new AnswerReads(Memory);
+        var reads = new AnswerReads(Memory, block => block);
         Assert.Equal(
             [new BlockShare(1, 0.3), new BlockShare(2, 0.1)],
             reads.Add(Token(1, (1, [0.1f, 0.1f, 0.1f]), (2, [0.1f, 0.2f, 0.2f]), (3, [0.2f, 0, 0]))));
@@ -21,9 +21,17 @@ public sealed class AnswerReadsTests
     }
 
     [Fact]
+    public void WhatWasReadOfFoundBlocksStandsWhereTheyAreInTheWhole()
+    {
+        // Of three blocks the last whole one was found; after it comes the documents' end.
+        var reads = new AnswerReads(Memory, block => block + 1);
+        Assert.Equal([new BlockShare(1, 0.3), new BlockShare(2, 0.1)], reads.Add(Token(1, (0, [0.1f, 0.1f, 0.1f]), (1, [0.1f, 0.2f, 0.2f]), (2, [0.2f, 0, 0]))));
+    }
+
+    [Fact]
     public void TokensAreJoinedToWords()
     {
-        var reads = new AnswerReads(Memory);
+        var reads = new AnswerReads(Memory, block => block);
         reads.Add(Token(1, (0, [0.1f, 0.2f, 0.3f])));
         Assert.Equal(
             [new WordShare("The", 0.1), new WordShare(" code", 0.5)],

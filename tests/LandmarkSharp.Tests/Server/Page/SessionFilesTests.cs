@@ -58,6 +58,30 @@ public sealed class SessionFilesTests : IDisposable
     }
 
     [Fact]
+    public void AConversationAboutSeveralMemoriesNamesTheirsAndOneOfBeforeIsRead()
+    {
+        var files = Files("anna");
+        var kept = Session("Who?");
+        var turn = kept.Turns[0] with { Memories = ["m", "n"], Focus = 32, Passages = [kept.Turns[0].Passages[0] with { Memory = "n" }] };
+        kept = kept with { Memories = ["m", "n"], Turns = [turn] };
+        files.Save(kept);
+        Assert.Equivalent(kept, files.Find(kept.Id), strict: true);
+        var markdown = SessionExport.Markdown(kept);
+        Assert.Contains("About the memories m, n, ", markdown, StringComparison.Ordinal);
+        Assert.Contains("1. n · d, 12.5 % of the attention", markdown, StringComparison.Ordinal);
+
+        const string id = "0123456789abcdef0123456789abcdef";
+        folder.Write($"anna/.conversations/{id}.json", $$"""
+            {"id":"{{id}}","memory":"m","changed":"2026-01-02T03:04:05+00:00","turns":[{"question":"Who?","answer":"Anna.","top_k":4,"blocks":7,"version":"v",
+            "tokens":[],"reads":[],"passages":[{"block":1,"share":0.1,"document":"d","first_token":0,"tokens":1,"first_byte":0,"bytes":1,"text":"a"}],
+            "window":0.9,"seconds":1}]}
+            """);
+        var old = files.Find(id)!;
+        Assert.Equal(["m"], old.Memories);
+        Assert.Equal(("d", (int?)null), (old.Turns[0].SourceOf(old.Turns[0].Passages[0]), old.Turns[0].Focus));
+    }
+
+    [Fact]
     public void AnExportHasQuestionsAnswersAndSources()
     {
         var markdown = SessionExport.Markdown(Session("Who?"));
