@@ -6,6 +6,7 @@ using static Microsoft.Playwright.Assertions;
 namespace LandmarkSharp.Page.Tests;
 
 /// <summary>What is noted and counted of the page's answers.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class NoteTests(Browsers browsers)
 {
     [Fact]

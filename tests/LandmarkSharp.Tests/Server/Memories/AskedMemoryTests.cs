@@ -20,7 +20,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
 
     [Theory]
     [InlineData("", null, null)]
-    [InlineData(",\"landmark\":{\"focus\":4}", 4, null)]
+    [InlineData(",\"landmark\":{\"focus\":8}", 8, null)]
     [InlineData(",\"landmark\":{\"top_k\":2,\"mass\":0.9}", null, 2)]
     public async Task AnAnswerIsTheEnginesOwnFromTheToolsFile(string fields, int? focus, int? topK)
     {
@@ -39,7 +39,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
             if (focus is null) continue;
             Assert.Equal("4711.", Said(answer));
             var cited = Cited(answer);
-            Assert.InRange(cited.Length, 1, 4);
+            Assert.InRange(cited.Length, 1, 8);
             Assert.Contains(cited, c => c.GetProperty("text").GetString()!.Contains("4711", StringComparison.Ordinal));
         }
     }

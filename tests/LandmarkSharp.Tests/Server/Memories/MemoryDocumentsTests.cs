@@ -92,7 +92,7 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
             (await Get(server, "a")).GetProperty("documents").EnumerateArray().Select(d => d.GetProperty("name").GetString()).Order(StringComparer.Ordinal));
         string?[] Entries(string folder) =>
             [.. Directory.EnumerateFileSystemEntries(memories.Folder[folder]).Select(Path.GetFileName).Order(StringComparer.Ordinal)];
-        Assert.Equal(["local", "secret.memory"], Entries("library"));
+        Assert.Equal([".server.lock", "local", "secret.memory"], Entries("library"));
         Assert.Equal([".incoming", "a.memory", "a.memory.lock"], Entries("library/local"));
     }
 
