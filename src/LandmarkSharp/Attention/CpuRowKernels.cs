@@ -18,12 +18,21 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     public override void Dots(float* q, int queries, byte* keys, int count, int d, float* scores, nint step, byte* ahead)
     {
         var row = (nint)d * TNumber.Size;
-        for (var j = 0; j < count; j += 4, keys += 4 * row)
+        var first = 0;
+        for (; !TLanes.ManyRegisters && first + 4 <= queries; first += 4, ahead = null)
+        {
+            for (var j = 0; j < count; j++)
+            {
+                if (ahead != null) Ask(ahead + (j * row), row);
+                FourByOne(q + (first * d), keys + (j * row), d, scores + (first * step) + j, step);
+            }
+        }
+        for (var j = 0; j < count && first < queries; j += 4, keys += 4 * row)
         {
             var last = Math.Min(4, count - j) - 1;      // keys that are not there repeat the last one and are not stored
             if (ahead != null) Ask(ahead + (j * row), (last + 1) * row);
             byte* k1 = keys + (Math.Min(1, last) * row), k2 = keys + (Math.Min(2, last) * row), k3 = keys + (last * row);
-            var t = 0;
+            var t = first;
             for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4)
                 Four(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, step, last);
             for (; t < queries; t++) One(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, last);
@@ -34,12 +43,17 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     public override void AddRows(float* weights, nint step, int queries, byte* rows, int count, int d, float* result, byte* ahead)
     {
         var t = 0;
-        for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4, ahead = null)
+        for (; t + 4 <= queries; t += 4, ahead = null)
         {
-            for (var i = 0; i + Strip <= d; i += Strip)
+            for (var i = 0; TLanes.ManyRegisters && i + Strip <= d; i += Strip)
             {
                 var asked = ahead == null ? null : At(ahead, i * count);
                 AddFour(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, asked);
+            }
+            for (var i = 0; !TLanes.ManyRegisters && i + Lanes <= d / Strip * Strip; i += Lanes)
+            {
+                var asked = ahead == null ? null : At(ahead, i * count);
+                AddFourNarrow(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, asked);
             }
         }
         for (; t < queries; t++, ahead = null)
@@ -147,6 +161,25 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         Put(TLanes.Sums(s30, s31, s32, s33), q3, k0, k1, k2, k3, i, d, scores + (3 * step), last);
     }
 
+    /// <summary>Four queries by one key: where a tile has no more registers, rows in the order in which they lie come fastest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FourByOne(float* q0, byte* key, int d, float* scores, nint step)
+    {
+        float* q1 = q0 + d, q2 = q1 + d, q3 = q2 + d;
+        T s0 = default, s1 = default, s2 = default, s3 = default;
+        for (var whole = q0 + (d / Lanes * Lanes); q0 < whole; q0 += Lanes, q1 += Lanes, q2 += Lanes, q3 += Lanes, key = At(key, Lanes))
+        {
+            var x = Load(key, 0);
+            s0 = TLanes.MultiplyAdd(TLanes.Load(q0), x, s0);
+            s1 = TLanes.MultiplyAdd(TLanes.Load(q1), x, s1);
+            s2 = TLanes.MultiplyAdd(TLanes.Load(q2), x, s2);
+            s3 = TLanes.MultiplyAdd(TLanes.Load(q3), x, s3);
+        }
+        var sums = TLanes.Sums(s0, s1, s2, s3);
+        for (var i = 0; i < d % Lanes; i++) sums += Vector128.Create(q0[i], q1[i], q2[i], q3[i]) * One(key, i);
+        for (var t = 0; t < 4; t++) scores[t * step] = sums[t];
+    }
+
     /// <summary>One query by four keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void One(float* q, byte* k0, byte* k1, byte* k2, byte* k3, int d, float* scores, int last)
@@ -211,6 +244,27 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         PutStrip(s10, s11, s12, s13, y1);
         PutStrip(s20, s21, s22, s23, y2);
         PutStrip(s30, s31, s32, s33, y3);
+    }
+
+    /// <summary>A vector of four queries' results, which is what fits into fewer registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddFourNarrow(float* w0, nint step, byte* row, int count, int d, float* to, byte* ahead)
+    {
+        float* w1 = w0 + step, w2 = w1 + step, w3 = w2 + step, y1 = to + d, y2 = y1 + d, y3 = y2 + d;
+        T s0 = TLanes.Load(to), s1 = TLanes.Load(y1), s2 = TLanes.Load(y2), s3 = TLanes.Load(y3);
+        for (var j = 0; j < count; j++, row = At(row, d))
+        {
+            if (ahead != null) Ask(At(ahead, j * Lanes), Lanes * TNumber.Size);
+            var x = Load(row, 0);
+            s0 = TLanes.MultiplyAdd(TLanes.Fill(w0[j]), x, s0);
+            s1 = TLanes.MultiplyAdd(TLanes.Fill(w1[j]), x, s1);
+            s2 = TLanes.MultiplyAdd(TLanes.Fill(w2[j]), x, s2);
+            s3 = TLanes.MultiplyAdd(TLanes.Fill(w3[j]), x, s3);
+        }
+        TLanes.Store(s0, to);
+        TLanes.Store(s1, y1);
+        TLanes.Store(s2, y2);
+        TLanes.Store(s3, y3);
     }
 
     /// <summary>A strip of one query's result.</summary>
