@@ -5,12 +5,12 @@ using static TorchSharp.torch;
 namespace LandmarkSharp.Bench;
 
 /// <summary>
-/// How many of the facts that were hidden in a text are told right when they are asked for, by the text's length and by how many blocks are
-/// found before the answer is read from them.
+/// How many of the facts that were hidden in a text are told right when they are asked for, by the text's length, by how many
+/// blocks are found before the answer is read from them, and by how many a token reads.
 /// </summary>
 internal sealed class FocusHits(LandmarkEngine engine, string folder)
 {
-    private static readonly int?[] Found = [null, 16, 32, 64];
+    private static readonly (int? Found, int K)[] Ways = [(null, 4), (null, 8), (32, 4), (32, 6), (32, 8), (64, 8)];
 
     private static readonly string[] Things =
         ["archive", "harbour", "observatory", "greenhouse", "workshop", "monastery", "brewery", "lighthouse", "library", "stable"];
@@ -34,10 +34,10 @@ internal sealed class FocusHits(LandmarkEngine engine, string folder)
     /// <param name="lengths">Tokens of the texts.</param>
     public void Measure(string texts, IEnumerable<int> lengths)
     {
-        Console.WriteLine($"{"tokens",8} {"blocks",7}  {string.Join(' ', Found.Select(f => $"{(f is { } n ? $"{n} found" : "all"),12}"))}   codes and facts right");
+        Console.WriteLine($"{"tokens",8} {"blocks",7}  {string.Join(' ', Ways.Select(w => $"{(w.Found is { } n ? $"{n}" : "all") + $", k {w.K}",12}"))}   codes and facts right");
         foreach (var length in lengths)
         {
-            var (right, asked, blocks, seconds) = (new (int Codes, int Facts)[Found.Length], 0, 0L, new double[Found.Length]);
+            var (right, asked, blocks, seconds) = (new (int Codes, int Facts)[Ways.Length], 0, 0L, new double[Ways.Length]);
             foreach (var file in Directory.GetFiles(texts, "*.txt").Order())
             {
                 var tokens = engine.Tokenizer.Encode(File.ReadAllText(file));
@@ -50,12 +50,12 @@ internal sealed class FocusHits(LandmarkEngine engine, string folder)
                 using var memory = engine.OpenMemory([path]);
                 blocks = memory.Blocks;
                 for (var i = 0; i < Things.Length; i++)
-                    for (var f = 0; f < Found.Length; f++)
+                    for (var f = 0; f < Ways.Length; f++)
                     {
                         var clock = System.Diagnostics.Stopwatch.StartNew();
-                        if (Answer(memory, $"What is the code of the {Things[i]}?", Found[f]).StartsWith($"{code(i)}", StringComparison.Ordinal)) right[f].Codes++;
+                        if (Answer(memory, $"What is the code of the {Things[i]}?", Ways[f]).StartsWith($"{code(i)}", StringComparison.Ordinal)) right[f].Codes++;
                         seconds[f] += clock.Elapsed.TotalSeconds;
-                        if (Answer(memory, Facts[i].Question, Found[f]).Contains(Facts[i].Answer, StringComparison.Ordinal)) right[f].Facts++;
+                        if (Answer(memory, Facts[i].Question, Ways[f]).Contains(Facts[i].Answer, StringComparison.Ordinal)) right[f].Facts++;
                     }
             }
             if (asked == 0) continue;
@@ -82,11 +82,12 @@ internal sealed class FocusHits(LandmarkEngine engine, string folder)
         writer.Commit();
     }
 
-    private string Answer(Memory.OpenMemory memory, string question, int? found)
+    private string Answer(Memory.OpenMemory memory, string question, (int? Found, int K) way)
     {
         var prompt = $"\n\nQuestion: {question}\nAnswer:";
-        using var part = found is { } blocks ? engine.Focus(memory, prompt, blocks) : null;
-        using var session = engine.NewSession(part ?? memory);
+        using var reading = engine.With(engine.Retrieval! with { TopK = way.K });
+        using var part = way.Found is { } blocks ? reading.Focus(memory, prompt, blocks) : null;
+        using var session = reading.NewSession(part ?? memory);
         session.Append(prompt);
         return string.Concat(session.Generate(new GenerationOptions { MaxTokens = 16, Stop = ["\n"] }).Select(t => t.Text)).Trim();
     }
