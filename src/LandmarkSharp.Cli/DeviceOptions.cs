@@ -23,10 +23,12 @@ internal class DeviceOptions(bool several = false) : TorchOptions
     }
 
     /// <summary>Loads libtorch and finds the device.</summary>
-    public torch.Device Device(ParseResult parsed)
+    /// <param name="parsed">The command line.</param>
+    /// <param name="auto">What <c>auto</c> stands for: a card where there is one, or <c>cpu</c> for what the CPU alone can do.</param>
+    public torch.Device Device(ParseResult parsed, string auto = "auto")
     {
         LoadTorch(parsed);
-        return LibTorch.Device(parsed.GetValue(device)!);
+        return LibTorch.Device(parsed.GetValue(device) is { } name and not "auto" ? name : auto);
     }
 
     /// <summary>Loads libtorch and finds the devices of a list.</summary>

@@ -90,12 +90,14 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
     public string Folder(ParseResult parsed) => parsed.GetValue(model) ?? ShippedModel.Folder;
 
     /// <summary>Loads the model.</summary>
-    public LandmarkEngine Load(ParseResult parsed) => LandmarkEngine.Load(Folder(parsed), Options(parsed));
+    /// <param name="parsed">The command line.</param>
+    /// <param name="forFiles">Whether it reads memory files, which only the CPU does: <c>--device auto</c> is then that.</param>
+    public LandmarkEngine Load(ParseResult parsed, bool forFiles = false) => LandmarkEngine.Load(Folder(parsed), Options(parsed, forFiles));
 
     /// <summary>Device, type and retrieval, as asked.</summary>
-    public EngineOptions Options(ParseResult parsed)
+    public EngineOptions Options(ParseResult parsed, bool forFiles = false)
     {
-        var device = Device(parsed);
+        var device = Device(parsed, forFiles ? "cpu" : "auto");
         var dtype = parsed.GetValue(type) switch
         {
             "float32" => torch.ScalarType.Float32,

@@ -75,7 +75,7 @@ internal sealed class AskCommand : LandmarkCommand
         // The form in which models of ours are trained to be asked.
         var prompt = $"\n\nQuestion: {asked}\nAnswer:";
         using var about = About(parsed, prompt);
-        using var engine = model.Load(parsed);
+        using var engine = model.Load(parsed, forFiles: about is ReadMemory);
         if (cited) AnswerTrace.RequireLandmarks(engine, folder, cite);
         options = trace.Begin(options, engine, folder);
 

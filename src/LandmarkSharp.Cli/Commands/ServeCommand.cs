@@ -86,7 +86,7 @@ internal sealed class ServeCommand : LandmarkCommand
     {
         var options = ServerConfiguration.Read(Given(parsed), Directory.GetCurrentDirectory(), UserFolders.Keys, UserFolders.Memories);
         var folder = Path.GetFullPath(model.Folder(parsed));
-        using var engine = model.Load(parsed);
+        using var engine = model.Load(parsed, forFiles: options.Memories is { } asked && asked != UserFolders.Memories);
         var without = options.Memories == UserFolders.Memories && !engine.HasMemories();
         if (without) options.Memories = null;
         var template = ChatTemplates.Of(folder);
