@@ -27,13 +27,20 @@ internal sealed class SamplingOptions(int tokens)
         DefaultValueFactory = _ => 1,
         HelpName = "X",
     };
+    private readonly Option<double> frequency = new("--frequency-penalty")
+    {
+        Description = "Makes a token less likely each time that it was generated, by so much of its logit; 0 is off.",
+        HelpName = "X",
+    };
+    private readonly Option<double> presence =
+        new("--presence-penalty") { Description = "Makes tokens that were generated less likely, by so much of their logits; 0 is off.", HelpName = "X" };
     private readonly Option<int> seed = new("--seed") { Description = "Equal seeds give equal answers.", HelpName = "S" };
     private readonly Option<string[]> stop =
         new("--stop") { Description = "Text that ends the answer; may be given several times.", HelpName = "TEXT" };
 
     public void AddTo(Command command)
     {
-        foreach (var option in (IEnumerable<Option>)[maxTokens, temperature, topP, topK, minP, penalty, seed, stop])
+        foreach (var option in (IEnumerable<Option>)[maxTokens, temperature, topP, topK, minP, penalty, frequency, presence, seed, stop])
             command.Options.Add(option);
     }
 
@@ -46,6 +53,8 @@ internal sealed class SamplingOptions(int tokens)
         TopK = parsed.GetValue(topK),
         MinP = parsed.GetValue(minP),
         RepetitionPenalty = parsed.GetValue(penalty),
+        FrequencyPenalty = parsed.GetValue(frequency),
+        PresencePenalty = parsed.GetValue(presence),
         Seed = parsed.GetValue(seed),
         Stop = [.. parsed.GetValue(stop) ?? [], .. stops],
     }.Checked();

@@ -23,10 +23,10 @@ internal sealed class AskCommand : LandmarkCommand
         Description = "Bytes of the memory's blocks kept in RAM, such as 64MiB; as many as the system likes when not given.",
         HelpName = "BYTES",
     };
-    private readonly Option<int?> focus = new("--focus")
+    private readonly Option<int[]> focus = new("--focus")
     {
         Description = $"Find the N blocks of the memory that the question reads most, and answer from these alone; {MemoryFocus.Blocks} of more than "
-            + $"{MemoryFocus.LongFrom} blocks when not given, and 0 for all.",
+            + $"{MemoryFocus.LongFrom} blocks when not given, and 0 for all. Of several memories, once for all or once for each.",
         HelpName = "N",
     };
     private readonly Option<int> passages =
@@ -136,19 +136,24 @@ internal sealed class AskCommand : LandmarkCommand
     /// <summary>The text or the memory that is asked about.</summary>
     private AskedText About(ParseResult parsed, string prompt)
     {
-        var (path, paths, again) = (parsed.GetValue(text), parsed.GetValue(memory) ?? [], parsed.GetValue(focus));
+        var (path, paths, again) = (parsed.GetValue(text), parsed.GetValue(memory) ?? [], parsed.GetValue(focus) ?? []);
         kept.Read(parsed, paths);
         if (paths.Length == 0)
             return parsed.GetValue(hot) is not null
                 ? throw new LandmarkException("--hot bounds what is kept of a memory file, and a text is kept whole; leave it out, or give --memory.")
-                : again is not null ? throw new LandmarkException("--focus is of a memory file; leave it out, or give --memory.")
+                : again.Length > 0 ? throw new LandmarkException("--focus is of a memory file; leave it out, or give --memory.")
                 : new ReadText(path);
         if (path is not null) throw new LandmarkException("A question is about a text or a memory; leave out --text or --memory.");
-        if (again is < 0) throw new LandmarkException($"--focus {again} is no number of blocks; give one, or 0 to answer from all.");
-        if (again is > 0 && kept.IsAsked) throw new LandmarkException("A session that is kept has read all of the memory; leave out --focus or --session.");
+        if (again.Any(n => n < (again.Length > 1 ? 1 : 0)))
+            throw new LandmarkException($"--focus {again.Min()} is no number of blocks; give one, or a single 0 to answer from all.");
+        if (again.Length > 1 && again.Length != paths.Length)
+            throw new LandmarkException($"--focus is given {again.Length} times, and --memory {paths.Length} times; give it once for all, or once for each.");
+        if (again is [> 0, ..] && kept.IsAsked) throw new LandmarkException("A session that is kept has read all of the memory; leave out --focus or --session.");
         return new ReadMemory(
             paths, parsed.GetValue(hot) is { } bytes ? ByteSize.Parse(bytes, hot) : null,
-            (engine, memory) => (kept.IsAsked ? null : again ?? MemoryFocus.Unasked(memory.Blocks)) is > 0 and var most ? engine.Focus(memory, prompt, most) : null,
+            (engine, memory) => kept.IsAsked || again is [0] ? null
+                : again.Length > 0 ? engine.Focus(memory, prompt, again)
+                : MemoryFocus.Unasked(memory.Blocks) is { } most ? engine.Focus(memory, prompt, most) : null,
             (engine, memory) => kept.Begin(engine, memory, parsed)).Checked();
     }
 }

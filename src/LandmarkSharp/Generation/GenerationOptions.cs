@@ -24,8 +24,17 @@ public sealed record GenerationOptions
     /// </summary>
     public double RepetitionPenalty { get; init; } = 1;
 
-    /// <summary>How many tokens back the penalty looks.</summary>
+    /// <summary>How many tokens back the repetition penalty looks.</summary>
     public int RepetitionWindow { get; init; } = 256;
+
+    /// <summary>
+    /// Taken from a token's logit for each time that it was chosen in this answer, as OpenAI's protocol has it; below 0 makes it likelier, and
+    /// 0 is off.
+    /// </summary>
+    public double FrequencyPenalty { get; init; }
+
+    /// <summary>Taken once from the logits of all tokens that were chosen in this answer, as OpenAI's protocol has it; 0 is off.</summary>
+    public double PresencePenalty { get; init; }
 
     /// <summary>Equal seeds give equal answers.</summary>
     public int Seed { get; init; }
@@ -67,6 +76,8 @@ public sealed record GenerationOptions
         Require(RepetitionPenalty > 0 && double.IsFinite(RepetitionPenalty),
             $"The repetition penalty is {RepetitionPenalty}; it must be above 0.");
         Require(RepetitionWindow >= 0, $"The repetition window is {RepetitionWindow}; it must be 0 or more.");
+        Require(double.IsFinite(FrequencyPenalty), $"The frequency penalty is {FrequencyPenalty}; it must be a number.");
+        Require(double.IsFinite(PresencePenalty), $"The presence penalty is {PresencePenalty}; it must be a number.");
         Require(RecordReads || !RecordTokenShares, "Shares of tokens are told with what is read; ask for both, or leave them out.");
         Require(LogProbabilities is null or >= 0, $"The number of the likeliest tokens is {LogProbabilities}; it must be 0 or more.");
         Require(Stop.All(s => s.Length > 0), "A stop string is empty; leave it out.");

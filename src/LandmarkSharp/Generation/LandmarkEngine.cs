@@ -54,6 +54,16 @@ public sealed class LandmarkEngine : IDisposable
     public static LandmarkEngine Load(string folder, EngineOptions? options = null)
     {
         options ??= new EngineOptions();
+        var (tokenizer, retrieval) = Checked(folder, options);
+        return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
+    }
+
+    /// <summary>Makes sure of all that can be known of a model folder and options without the weights.</summary>
+    /// <inheritdoc cref="Load"/>
+    internal static void Check(string folder, EngineOptions? options) => Checked(folder, options ?? new EngineOptions());
+
+    private static (Tokenizer Tokenizer, RetrievalOptions? Retrieval) Checked(string folder, EngineOptions options)
+    {
         LibTorch.Load();
         if (!Directory.Exists(folder))
             throw new LandmarkException(File.Exists(folder)
@@ -75,7 +85,7 @@ public sealed class LandmarkEngine : IDisposable
             BlockType.Of(retrieval, options.Type, options.Device ?? CPU);
             LandmarkIndexes.Check(retrieval, options.Type, options.Device ?? CPU);
         }
-        return new LandmarkEngine(Checkpoint.Load(folder, options.Device ?? CPU, options.Type), tokenizer, retrieval);
+        return (tokenizer, retrieval);
     }
 
     /// <summary>Bytes of keys and values that a session holds for each regular token that it remembers, its part of a landmark counted.</summary>

@@ -1,4 +1,5 @@
 using LandmarkSharp.Memory;
+using LandmarkSharp.Memory.Files;
 
 namespace LandmarkSharp.Generation;
 
@@ -30,11 +31,26 @@ public static class MemoryFocus
     /// </exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static OpenMemory Focus(
-        this LandmarkEngine engine, OpenMemory memory, string text, int blocks, CancellationToken cancel = default)
+        this LandmarkEngine engine, OpenMemory memory, string text, int blocks, CancellationToken cancel = default) =>
+        Focus(engine, memory, text, [blocks], cancel);
+
+    /// <summary>The same with a number of blocks for each file, so that what one has much of leaves others room.</summary>
+    /// <param name="engine">The model.</param>
+    /// <param name="memory">The memory.</param>
+    /// <param name="text">The question, as it will be asked.</param>
+    /// <param name="blocks">How many blocks of each of the memory's files, in their order, at most; a single number is that of all together.</param>
+    /// <param name="cancel">Stops between chunks.</param>
+    /// <inheritdoc cref="Focus(LandmarkEngine, OpenMemory, string, int, CancellationToken)"/>
+    public static OpenMemory Focus(
+        this LandmarkEngine engine, OpenMemory memory, string text, IReadOnlyList<int> blocks, CancellationToken cancel = default)
     {
-        if (blocks < 1) throw new LandmarkException($"The number of blocks to read again is {blocks}; it must be at least 1.");
+        if (blocks.Any(b => b < 1)) throw new LandmarkException($"The number of blocks to read again is {blocks.First(b => b < 1)}; it must be at least 1.");
+        MemoryFile[] files = [.. memory.Texts.Files];
+        if (blocks.Count != 1 && blocks.Count != files.Length)
+            throw new LandmarkException($"There are {blocks.Count} numbers of blocks to read again, and {files.Length} memory files; give one number, or one for each.");
         var reads = MemorySearch.Reads(engine, memory, text, cancel: cancel);
         var sum = ReadSum.Of(memory.Model.BlockTokens, [reads with { Layers = [.. reads.Layers.Skip(1)] }]);     // in the first all landmarks are alike
-        return memory.Of(sum.Blocks.Select(b => b.Block).Where(b => b < memory.Blocks).Take(blocks));
+        int Budget(long block) => blocks.Count == 1 ? 0 : Array.IndexOf(files, memory.PartOf(block).File);
+        return memory.Of(sum.Blocks.Select(b => b.Block).Where(b => b < memory.Blocks).GroupBy(Budget).SelectMany(b => b.Take(blocks[b.Key])));
     }
 }

@@ -1,14 +1,16 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 
 namespace LandmarkSharp.Generation;
 
-/// <summary>Chooses tokens from logits: penalty, temperature, top-k, top-p, min-p, in this order, then a seeded draw.</summary>
+/// <summary>Chooses an answer's tokens from logits: penalties, temperature, top-k, top-p, min-p, in this order, then a seeded draw.</summary>
 /// <param name="options">How.</param>
 /// <param name="forbidden">Tokens that are never chosen: the model's own, which are no text's.</param>
 internal sealed class Sampler(GenerationOptions options, params int[] forbidden)
 {
     private readonly Random random = new(options.Seed);
     private readonly LikeliestTokens tokens = new();
+    private readonly Dictionary<int, int> chosen = [];                                      // how often each token was
 
     /// <summary>The next token.</summary>
     /// <param name="logits">[V]; changed.</param>
@@ -19,10 +21,19 @@ internal sealed class Sampler(GenerationOptions options, params int[] forbidden)
         Penalize(logits, history);
         Finite.Check(logits);
         foreach (var token in forbidden) logits[token] = float.NegativeInfinity;
-        return options.Temperature == 0 ? TensorPrimitives.IndexOfMax<float>(logits) : Draw(logits);
+        var next = options.Temperature == 0 ? TensorPrimitives.IndexOfMax<float>(logits) : Draw(logits);
+        CollectionsMarshal.GetValueRefOrAddDefault(chosen, next, out _)++;
+        return next;
     }
 
     private void Penalize(Span<float> logits, IReadOnlyList<int> history)
+    {
+        PenalizeRecent(logits, history);
+        if (options.FrequencyPenalty == 0 && options.PresencePenalty == 0) return;
+        foreach (var (token, count) in chosen) logits[token] -= (float)((count * options.FrequencyPenalty) + options.PresencePenalty);
+    }
+
+    private void PenalizeRecent(Span<float> logits, IReadOnlyList<int> history)
     {
         if (options.RepetitionPenalty == 1) return;
         var penalty = (float)options.RepetitionPenalty;

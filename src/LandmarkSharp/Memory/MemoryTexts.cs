@@ -9,25 +9,26 @@ namespace LandmarkSharp.Memory;
 /// </summary>
 internal sealed class MemoryTexts : IDisposable
 {
-    private readonly IReadOnlyList<MemoryFile> files;
-
     private MemoryTexts(IReadOnlyList<MemoryFile> files, IReadOnlyList<MemoryPart> parts, IReadOnlyList<int> tail)
     {
-        (this.files, Parts, Tail, Blocks) = (files, parts, tail, parts.Sum(p => (long)p.Blocks));
+        (Files, Parts, Tail, Blocks) = (files, parts, tail, parts.Sum(p => (long)p.Blocks));
         Documents = [.. files.SelectMany(f => f.Documents.Where(d => d.Complete))];
     }
 
+    /// <summary>The files, in the order in which they are read.</summary>
+    public IReadOnlyList<MemoryFile> Files { get; }
+
     /// <summary>The model that they belong to.</summary>
-    public MemoryModel Model => files[0].Model;
+    public MemoryModel Model => Files[0].Model;
 
     /// <summary>What keys and values are kept as.</summary>
-    public ScalarType Type => files[0].Type;
+    public ScalarType Type => Files[0].Type;
 
     /// <summary>The complete documents, in the order in which sessions have read them.</summary>
     public IReadOnlyList<MemoryEntry> Documents { get; }
 
     /// <summary>The sessions that were saved.</summary>
-    public IReadOnlyList<MemoryEntry> Sessions => [.. files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
+    public IReadOnlyList<MemoryEntry> Sessions => [.. Files.SelectMany(f => f.Sessions.Where(s => s.Complete))];
 
     /// <summary>The blocks, in their order.</summary>
     public IReadOnlyList<MemoryPart> Parts { get; }
@@ -58,7 +59,8 @@ internal sealed class MemoryTexts : IDisposable
                 if (file.Type != (type ?? files[0].Type))
                     throw new LandmarkException(
                         $"{path} keeps blocks as {file.Type}, and {type ?? files[0].Type} is asked for; choose the file's type, and files of one.");
-                RequireDocument(file);
+                if (!file.Documents.Any(d => d.Complete))
+                    throw new LandmarkException($"{file.FilePath} has no complete document; add one, or let one that is being added be finished.");
             }
             var (parts, tail) = MemoryPart.Of(files);
             return new MemoryTexts(files, parts, tail);
@@ -68,14 +70,6 @@ internal sealed class MemoryTexts : IDisposable
             foreach (var file in files) file.Dispose();
             throw;
         }
-    }
-
-    /// <summary>Makes sure that a file has something to read.</summary>
-    /// <exception cref="LandmarkException">It has no complete document.</exception>
-    public static void RequireDocument(MemoryFile file)
-    {
-        if (!file.Documents.Any(d => d.Complete))
-            throw new LandmarkException($"{file.FilePath} has no complete document; add one, or let one that is being added be finished.");
     }
 
     /// <summary>Some of the blocks, as if the documents held nothing else; not to be disposed.</summary>
@@ -88,12 +82,12 @@ internal sealed class MemoryTexts : IDisposable
             var part = PartOf(block);
             some.Add(part with { First = some.Count, From = part.From + (int)(block - part.First), Blocks = 1 });
         }
-        return new MemoryTexts(files, some, Tail);
+        return new MemoryTexts(Files, some, Tail);
     }
 
     /// <summary>The file that a document or session lies in.</summary>
     public MemoryFile FileOf(MemoryEntry entry) =>
-        files.First(f => f.Documents.Concat(f.Sessions).Contains(entry, ReferenceEqualityComparer.Instance));
+        Files.First(f => f.Documents.Concat(f.Sessions).Contains(entry, ReferenceEqualityComparer.Instance));
 
     /// <summary>What a document's tokens stand for.</summary>
     /// <param name="document">One of <see cref="Documents"/>.</param>
@@ -120,6 +114,6 @@ internal sealed class MemoryTexts : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var file in files) file.Dispose();
+        foreach (var file in Files) file.Dispose();
     }
 }

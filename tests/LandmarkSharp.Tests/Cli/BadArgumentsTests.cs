@@ -90,6 +90,8 @@ public sealed class BadArgumentsTests
         { "ask x --hot 64MiB", "--hot bounds what is kept of a memory file" },
         { "ask x --focus 32", "--focus is of a memory file" },
         { "ask x --memory a.memory --focus -1", "--focus -1 is no number of blocks" },
+        { "ask x --memory a.memory --memory b.memory --focus 4 --focus 0", "--focus 0 is no number of blocks" },
+        { "ask x --memory a.memory --focus 4 --focus 4", "--focus is given 2 times, and --memory 1 times" },
         { "ask x --memory a.memory --text b.txt", "leave out --text or --memory" },
         { "ask x --memory /nowhere/a.memory", "There is no memory file /nowhere/a.memory" },
         { "ask x --memory a.memory --hot much", "'much' is no number of bytes" },

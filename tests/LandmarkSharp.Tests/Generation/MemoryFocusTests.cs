@@ -84,6 +84,26 @@ public sealed class MemoryFocusTests(ToolModel model) : IClassFixture<ToolModel>
         }
     }
 
+    /// <summary>Of several files each has a number of its own, however much the others have of what is read.</summary>
+    [Fact]
+    public void EachFileCanHaveABudgetOfItsOwn()
+    {
+        using var reading = engine.With(new RetrievalOptions { TopK = 3, WindowBlocks = 2 });
+        string[] paths = [.. Enumerable.Range(0, 3).Select(i => Make($"f{i}", ScalarType.Int8, ($"d{i}", Text(30, i + 1))))];
+        using var memory = reading.OpenMemory(paths);
+        var reads = MemorySearch.Reads(reading, memory, Question, cancel: TestContext.Current.CancellationToken);
+        var most = ReadSum.Of(Block, [reads with { Layers = [reads.Layers[1]] }]).Blocks.Select(b => b.Block).Where(b => b < memory.Blocks).ToArray();
+        int[] budgets = [2, 1, 4];
+        var expected = most.Where(b => b < 30).Take(2).Concat(most.Where(b => b is >= 30 and < 60).Take(1)).Concat(most.Where(b => b >= 60).Take(4)).Order().ToArray();
+        Assert.NotEqual(expected, most.Take(7).Order());
+        using var focused = reading.Focus(memory, Question, budgets, TestContext.Current.CancellationToken);
+        Assert.Equal(expected, Range(0, focused.Blocks).Select(focused.NumberInWhole));
+        using var together = reading.Focus(memory, Question, [7], TestContext.Current.CancellationToken);
+        Assert.Equal(most.Take(7).Order(), Range(0, together.Blocks).Select(together.NumberInWhole));
+        Refusals.Says(() => reading.Focus(memory, Question, [7, 7]), "2 numbers of blocks to read again, and 3 memory files");
+        Refusals.Says(() => reading.Focus(memory, Question, [7, 0, 7]), "is 0; it must be at least 1");
+    }
+
     [Fact]
     public void WhatCannotBeReadOrKeptIsRefused()
     {

@@ -30,6 +30,31 @@ public sealed class SamplerTests
             Assert.Equal(expected, new Sampler(options).Next([.. logits], history));
         });
 
+    /// <summary>Logits less count × frequency and, of tokens that were chosen at all, less presence: worked out by hand.</summary>
+    [Theory]
+    [InlineData(0.4, 0.3, new[] { 3, 2.5f, 1, 0 }, new[] { 0, 1, 0, 0, 1, 0, 1, 0 })]
+    [InlineData(0.4, 0, new[] { 3, 2.5f, 1, 0 }, new[] { 0, 0, 1, 0, 1, 0, 1, 0 })]
+    [InlineData(0, 0.5, new[] { 3, 2.8f, 1, 0 }, new[] { 0, 1, 0, 0, 0, 0, 0, 0 })]
+    [InlineData(0, 0, new[] { 3, 2.8f, 1, 0 }, new[] { 0, 0, 0, 0, 0, 0, 0, 0 })]
+    public void PenaltiesOfTheAnswersOwnTokensAreOpenAIs(double frequency, double presence, float[] logits, int[] expected)
+    {
+        var sampler = new Sampler(new GenerationOptions { FrequencyPenalty = frequency, PresencePenalty = presence });
+        // What was read counts for nothing.
+        Assert.Equal(expected, expected.Select(_ => sampler.Next([.. logits], [0, 0, 0, 0])));
+    }
+
+    [Fact]
+    public void APenaltyBelowZeroMakesTokensLikelier()
+    {
+        foreach (var options in (GenerationOptions[])[new() { FrequencyPenalty = -1 }, new() { PresencePenalty = -1 }])
+        {
+            var sampler = new Sampler(options);
+            Assert.Equal(1, sampler.Next([0, 1, 0.5f], []));
+            Assert.Equal(1, sampler.Next([1.9f, 1, 0.5f], []));
+            Assert.Equal(options.FrequencyPenalty == 0 ? 0 : 1, sampler.Next([2.9f, 1, 0.5f], []));
+        }
+    }
+
     [Fact]
     public void OnlyTokensThatAreKeptAreDrawn() =>
         Gen.Select(Logits, History, Gen.Int[0, Vocabulary + 3], Gen.Double[0.05, 1],
@@ -145,6 +170,8 @@ public sealed class SamplerTests
     [InlineData("MinP")]
     [InlineData("RepetitionPenalty")]
     [InlineData("RepetitionWindow")]
+    [InlineData("FrequencyPenalty")]
+    [InlineData("PresencePenalty")]
     [InlineData("Stop")]
     public void ValuesOutOfRangeAreRefused(string field)
     {
@@ -156,6 +183,8 @@ public sealed class SamplerTests
             "TopP" => (new GenerationOptions { TopP = 1.01 }, "top-p"),
             "MinP" => (new GenerationOptions { MinP = -0.1 }, "min-p"),
             "RepetitionPenalty" => (new GenerationOptions { RepetitionPenalty = 0 }, "repetition penalty"),
+            "FrequencyPenalty" => (new GenerationOptions { FrequencyPenalty = double.NaN }, "frequency penalty"),
+            "PresencePenalty" => (new GenerationOptions { PresencePenalty = double.NegativeInfinity }, "presence penalty"),
             "RepetitionWindow" => (new GenerationOptions { RepetitionWindow = -1 }, "repetition window"),
             _ => (new GenerationOptions { Stop = ["a", ""] }, "stop string"),
         };
