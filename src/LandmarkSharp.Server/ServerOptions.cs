@@ -60,6 +60,10 @@ public sealed class ServerOptions
     [Range(0, int.MaxValue)]
     public int MaxLogprobs { get; set; } = 1 << 18;
 
+    /// <summary>Reads that all answers of a request may come with an account of: for each token k blocks in each layer and query head.</summary>
+    [Range(0, int.MaxValue)]
+    public int MaxTraceReads { get; set; } = 1 << 20;
+
     /// <summary>Bytes that a request's body may have.</summary>
     [Range(1024, 1L << 40)]
     public long MaxBodyBytes { get; set; } = 16 << 20;

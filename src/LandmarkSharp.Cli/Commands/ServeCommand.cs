@@ -31,6 +31,8 @@ internal sealed class ServeCommand : LandmarkCommand
     private readonly Option<int?> answer = new("--max-answer-tokens") { Description = "Tokens that an answer may have.", HelpName = "N" };
     private readonly Option<int?> logprobs =
         new("--max-logprobs") { Description = "Log-probabilities that all answers of a request may come with.", HelpName = "N" };
+    private readonly Option<int?> traceReads =
+        new("--max-trace-reads") { Description = "Reads that all answers of a request may come with an account of.", HelpName = "N" };
     private readonly Option<string?> body =
         new("--max-body") { Description = "Bytes that a request may have, such as 16MiB.", HelpName = "BYTES" };
     private readonly Option<string?> cache = new("--cache")
@@ -72,8 +74,8 @@ internal sealed class ServeCommand : LandmarkCommand
     {
         Option[] own =
         [
-            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, wait, prompt, answer, logprobs, body, cache, memories,
-            upload, disk, open, hot, grace,
+            address, port, keys, host, certificate, certificateKey, tokensADay, concurrency, queue, wait, prompt, answer, logprobs, traceReads, body, cache,
+            memories, upload, disk, open, hot, grace,
         ];
         foreach (var option in own) Options.Add(option);
         model.AddTo(this);
@@ -127,6 +129,7 @@ internal sealed class ServeCommand : LandmarkCommand
             [nameof(ServerOptions.MaxPromptTokens)] = parsed.GetValue(prompt)?.ToString(),
             [nameof(ServerOptions.MaxAnswerTokens)] = parsed.GetValue(answer)?.ToString(),
             [nameof(ServerOptions.MaxLogprobs)] = parsed.GetValue(logprobs)?.ToString(),
+            [nameof(ServerOptions.MaxTraceReads)] = parsed.GetValue(traceReads)?.ToString(),
             [nameof(ServerOptions.MaxBodyBytes)] = Bytes(body),
             [nameof(ServerOptions.CacheBytes)] = Bytes(cache),
             [nameof(ServerOptions.Memories)] = parsed.GetValue(memories),

@@ -76,6 +76,7 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Answ
             if ((long)plan.Prompts.Length * plan.Answers > MostAnswers)
                 throw RequestException.Field("n", $"A request may have up to {MostAnswers} answers in all; ask for fewer at once.");
             CheckLogprobs(plan);
+            CheckTraces(plan);
             if (plan.Basis.Kept is not null && plan.Prompts.Length * plan.Answers > 1)
                 throw RequestException.Field("landmark.session", "A session goes on with one answer; ask for one, or leave out 'landmark.session'.");
             var caller = Caller.Of(http);
@@ -105,6 +106,17 @@ internal sealed class Answering(Scheduler scheduler, ServerOptions options, Answ
                 likeliest == 0 ? "logprobs" : plan.Format.LikeliestField,
                 $"{answers} answers of up to {plan.Sampling.MaxTokens:N0} tokens with {each} log-probabilities each may come to "
                 + $"{answers * plan.Sampling.MaxTokens * each:N0}, and this server tells up to {options.MaxLogprobs:N0}; ask for fewer of either.");
+    }
+
+    /// <summary>Refuses more of an account than there is memory meant for: it is told when an answer is whole, in a stream too.</summary>
+    private void CheckTraces(AnswerPlan plan)
+    {
+        var (answers, each) = ((long)plan.Prompts.Length * plan.Answers, plan.Basis.TracedBlocks);
+        if (answers * plan.Sampling.MaxTokens * each > options.MaxTraceReads)
+            throw RequestException.Field(
+                "landmark.trace",
+                $"A trace of {answers:N0} answers of up to {plan.Sampling.MaxTokens:N0} tokens, each with {each:N0} blocks by layers and heads, may come to "
+                + $"{answers * plan.Sampling.MaxTokens * each:N0} reads, and this server tells up to {options.MaxTraceReads:N0}; ask for fewer tokens.");
     }
 
     private static async IAsyncEnumerable<string> Events(

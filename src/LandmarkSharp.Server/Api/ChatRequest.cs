@@ -59,7 +59,6 @@ internal sealed class ChatRequestMessage
     /// <param name="path">The path to it.</param>
     public ChatTurn Turn(string path)
     {
-        NeutralFields.Check(Others, $"{path}.");
         var role = Role switch
         {
             "system" or "developer" => ChatRole.System,
@@ -67,6 +66,7 @@ internal sealed class ChatRequestMessage
             "assistant" => ChatRole.Assistant,
             _ => throw RequestException.Field($"{path}.role", $"The role '{Role}' is not known here; use system, developer, user or assistant."),
         };
+        NeutralFields.Check(Others, $"{path}.");
         var field = $"{path}.content";
         return new ChatTurn(role, Content switch
         {

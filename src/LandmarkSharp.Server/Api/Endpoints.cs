@@ -81,7 +81,7 @@ internal sealed class Endpoints(
     /// <summary>What answers are read from besides the prompts.</summary>
     private AnswerBasis Basis(HttpContext http, SamplingRequest request, string[] prompts, string[] questions)
     {
-        request.Landmark?.Check(engine, request.Memories is not null);
+        request.Landmark?.Check(engine, request.Memories?.Count ?? 0);
         if (request.Memories is { Count: 0 }) throw RequestException.Field("memories", "The field 'memories' names none; name some, or leave it out.");
         if (request.Memories is not null && library is null)
             throw RequestException.Field("memories", "This server has no memories; start it with --memories, or leave the field out.", "unsupported_field");
@@ -102,7 +102,7 @@ internal sealed class Endpoints(
                 Prompts = prompts,
                 Questions = questions,
                 Passages = lease is null ? 0 : LandmarkFields.PassagesOf(request.Landmark),
-                Traces = request.Landmark?.Trace is true,
+                TracedBlocks = request.Landmark?.Trace is true ? engine.Config.Layers * engine.Config.Heads * (retrieval ?? engine.Retrieval!).TopK : 0,
             };
         }
         catch

@@ -17,8 +17,11 @@ internal sealed class LandmarkFields
     /// <summary>The share of the landmarks' mass after which no more blocks are chosen.</summary>
     public double? Mass { get; set; }
 
-    /// <summary>How many blocks of the memories are found first, and then read alone; 0 for none, and all are read.</summary>
-    public int? Focus { get; set; }
+    /// <summary>
+    /// How many blocks of the memories are found first, and then read alone: a number for all together, or an array with one for each memory; 0
+    /// for none, and all are read.
+    /// </summary>
+    public JsonElement? Focus { get; set; }
 
     /// <summary>The session of the memories that is gone on with or begun, and kept after the answer.</summary>
     public string? Session { get; set; }
@@ -38,24 +41,29 @@ internal sealed class LandmarkFields
 
     /// <summary>Refuses what cannot be followed.</summary>
     /// <param name="engine">The model.</param>
-    /// <param name="hasMemories">Whether memories are asked.</param>
+    /// <param name="memories">Memories that are asked.</param>
     /// <exception cref="RequestException">A field is not known, out of range, or about something that is not there.</exception>
-    public void Check(LandmarkEngine engine, bool hasMemories)
+    public void Check(LandmarkEngine engine, int memories)
     {
         NeutralFields.Check(Others, "landmark.");
         if (engine.Retrieval is null)
             throw RequestException.Field("landmark", "The model that is served has no landmarks; leave the field 'landmark' out.");
         SamplingRequest.Within("landmark.top_k", TopK, 1, MostBlocks);
-        SamplingRequest.Within("landmark.focus", Focus, 0, MostFocus);
         SamplingRequest.Within("landmark.passages", Passages, 0, MostPassages);
         if (Mass is not null and not (> 0 and <= 1))
             throw RequestException.Field("landmark.mass", "The field 'landmark.mass' must lie above 0 and not above 1; choose another number.");
         string? Given(object? value, string name) => value is null ? null : $"landmark.{name}";
-        if (!hasMemories && (Given(Focus, "focus") ?? Given(Session, "session") ?? Given(Passages, "passages")) is { } field)
+        if (memories == 0 && (Given(Focus, "focus") ?? Given(Session, "session") ?? Given(Passages, "passages")) is { } field)
             throw RequestException.Field(field, $"The field '{field}' is about memories, and there are none; name some in 'memories', or leave it out.");
         if (Fork is not null && Session is null)
             throw RequestException.Field("landmark.fork", "The field 'landmark.fork' is about a session; name that in 'landmark.session', or leave it out.");
-        if (Session is not null && Focus is > 0)
+        if (Focuses() is not { } focuses) return;
+        var least = Focus!.Value.ValueKind == JsonValueKind.Array ? 1 : 0;
+        foreach (var blocks in focuses) SamplingRequest.Within("landmark.focus", blocks, least, MostFocus);
+        if (least > 0 && focuses.Length != memories)
+            throw RequestException.Field(
+                "landmark.focus", $"The field 'landmark.focus' has {focuses.Length} numbers, and 'memories' {memories} names; give a number for each, or one for all.");
+        if (Session is not null && focuses is not [0])
             throw RequestException.Field("landmark.focus", "A session that is kept goes on after all blocks of its memories; leave out 'landmark.focus' or 'landmark.session'.");
     }
 
@@ -63,10 +71,10 @@ internal sealed class LandmarkFields
     /// <param name="fields">What is said.</param>
     /// <param name="isQuestion">Whether there is something to find blocks by.</param>
     /// <exception cref="RequestException">Blocks are to be found, and there is nothing to find them by.</exception>
-    public static (int? Blocks, bool Unasked) FocusOf(LandmarkFields? fields, bool isQuestion) => fields switch
+    public static (int[]? Blocks, bool Unasked) FocusOf(LandmarkFields? fields, bool isQuestion) => (fields?.Session, fields?.Focuses()) switch
     {
-        { Session: not null } or { Focus: 0 } => (null, false),
-        { Focus: { } blocks } => isQuestion ? (blocks, false)
+        (not null, _) or (_, [0]) => (null, false),
+        (_, { } blocks) => isQuestion ? (blocks, false)
             : throw RequestException.Field("landmark.focus", "There is no question to find blocks by; ask one, or leave out 'landmark.focus'."),
         _ => (null, isQuestion),
     };
@@ -86,6 +94,15 @@ internal sealed class LandmarkFields
         {
             throw RequestException.Field("landmark", e.Message);
         }
+    }
+
+    /// <summary>The numbers of blocks that are to be found: one for all memories together, or one for each; null where nothing is said.</summary>
+    private int[]? Focuses()
+    {
+        static int Number(JsonElement said) => said.ValueKind == JsonValueKind.Number && said.TryGetInt32(out var blocks) ? blocks : throw RequestException.Field(
+            "landmark.focus", "The field 'landmark.focus' must be a number of blocks, or an array with one for each memory; send such.");
+        return Focus is not { ValueKind: not JsonValueKind.Null } focus ? null
+            : focus.ValueKind == JsonValueKind.Array ? [.. focus.EnumerateArray().Select(Number)] : [Number(focus)];
     }
 
     /// <summary>Passages that come with an answer from memories.</summary>

@@ -14,18 +14,16 @@ internal static class NeutralFields
         ["annotations"] = ["[]"],
         ["audio"] = [],
         ["echo"] = ["false"],
-        ["frequency_penalty"] = ["0"],
-        ["function_call"] = [],
+        ["function_call"] = ["\"none\"", "\"auto\""],
         ["functions"] = ["[]"],
+        ["include_obfuscation"] = ["false"],
         ["logit_bias"] = ["{}"],
         ["metadata"] = ["{}"],
         ["modalities"] = ["[\"text\"]"],
         ["name"] = [],
         ["parallel_tool_calls"] = ["true", "false"],
         ["prediction"] = [],
-        ["presence_penalty"] = ["0"],
-        ["prompt_cache_key"] = [],
-        ["reasoning_effort"] = [],
+        ["reasoning_effort"] = ["\"none\""],
         ["refusal"] = [],
         ["response_format"] = ["{\"type\":\"text\"}"],
         ["service_tier"] = ["\"auto\"", "\"default\""],
@@ -37,8 +35,8 @@ internal static class NeutralFields
         ["verbosity"] = [],
     };
 
-    /// <summary>Names for whoever is behind a client: they change no answer.</summary>
-    private static readonly string[] Names = ["user", "safety_identifier"];
+    /// <summary>Names for who is behind a client, or for requests that begin alike, which are found here without: they change no answer.</summary>
+    private static readonly string[] Names = ["user", "safety_identifier", "prompt_cache_key"];
 
     /// <summary>Refuses what is not followed.</summary>
     /// <param name="others">The fields that are no others.</param>

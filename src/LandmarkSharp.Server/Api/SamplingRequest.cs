@@ -19,6 +19,12 @@ internal abstract class SamplingRequest
     /// <summary>Keeps the likeliest tokens whose probabilities reach this sum.</summary>
     public double? TopP { get; set; }
 
+    /// <summary>Taken from a token's logit for each time that it was chosen in the answer; from -2 to 2.</summary>
+    public double? FrequencyPenalty { get; set; }
+
+    /// <summary>Taken once from the logits of tokens that were chosen in the answer; from -2 to 2.</summary>
+    public double? PresencePenalty { get; set; }
+
     /// <summary>Answers to each prompt.</summary>
     public int? N { get; set; }
 
@@ -60,6 +66,8 @@ internal abstract class SamplingRequest
         Within("temperature", Temperature, 0, 2);
         if (TopP is not null and not (> 0 and <= 1))
             throw RequestException.Field("top_p", "The field 'top_p' must lie above 0 and not above 1; choose another number.");
+        Within("frequency_penalty", FrequencyPenalty, -2, 2);
+        Within("presence_penalty", PresencePenalty, -2, 2);
         Within("n", N, 1, 128);
         Within(field, tokens, 1, limit);
         var seed = Seed ?? Random.Shared.NextInt64();
@@ -68,6 +76,8 @@ internal abstract class SamplingRequest
             MaxTokens = tokens ?? Math.Min(unasked, limit),
             Temperature = Temperature ?? 1,
             TopP = TopP ?? 1,
+            FrequencyPenalty = FrequencyPenalty ?? 0,
+            PresencePenalty = PresencePenalty ?? 0,
             Seed = (int)(seed ^ (seed >> 32)),
             Stop = Stops(),
             LogProbabilities = likeliest,

@@ -17,9 +17,8 @@ internal static class ChatOptionsReader
         {
             if (asked) throw new LandmarkException($"ChatOptions.{name} is not supported by landmark models here; leave it out.");
         }
+        Refuse(nameof(options.ContinuationToken), options.ContinuationToken is not null);
         Refuse(nameof(options.ConversationId), options.ConversationId is not null);
-        Refuse(nameof(options.FrequencyPenalty), options.FrequencyPenalty is not null and not 0);
-        Refuse(nameof(options.PresencePenalty), options.PresencePenalty is not null and not 0);
         Refuse(nameof(options.Reasoning), options.Reasoning is not null);
         Refuse(nameof(options.ResponseFormat), options.ResponseFormat is not null and not Microsoft.Extensions.AI.ChatResponseFormatText);
         Refuse(nameof(options.ModelId), options.ModelId is { } other && other != model);
@@ -34,6 +33,8 @@ internal static class ChatOptionsReader
             Temperature = options.Temperature ?? 1,
             TopP = options.TopP ?? 1,
             TopK = options.TopK ?? 0,
+            FrequencyPenalty = options.FrequencyPenalty ?? 0,
+            PresencePenalty = options.PresencePenalty ?? 0,
             Seed = (int)(seed ^ (seed >> 32)),
             Stop = [.. options.StopSequences ?? []],
         }.Checked();

@@ -28,11 +28,11 @@ internal static class MemoryNames
     public static string Unescaped(string name) => name.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
     private static string Text(string? name, string kind, string field) =>
-        name is { Length: > 0 and <= MostOfText } and not ("." or "..") && !name.Any(char.IsControl) && IsText(name)
+        name is { Length: > 0 and <= MostOfText } and not ("." or "..") && !name.Any(char.IsControl) && IsText(name) && Unescaped(name) == name
             ? name
             : throw RequestException.Field(
                 field,
-                $"A {kind}'s name has up to {MostOfText} characters, none of them a control character, and is not '.' or '..'; choose another.",
+                $"A {kind}'s name has up to {MostOfText} characters, none of them a control character, is not '.' or '..', and has no '%2F' in it; choose another.",
                 "invalid_name");
 
     // Half a character would not come back from the memory.

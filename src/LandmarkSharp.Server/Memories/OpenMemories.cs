@@ -38,15 +38,17 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
     }
 
     /// <summary>Looks at what a request asks, as it is now: the complete documents, and bytes of their landmark keys.</summary>
-    /// <exception cref="LandmarkException">A file cannot be read, or has no complete document.</exception>
-    /// <exception cref="RequestException">One is not there any more, or they could never be open.</exception>
+    /// <exception cref="LandmarkException">A file cannot be read.</exception>
+    /// <exception cref="RequestException">One is not there any more or has no complete document, or they could never be open.</exception>
     public (IReadOnlyList<DocumentVersion> Versions, long Bytes) Look(MemoryLease lease)
     {
         var (versions, blocks) = (new List<DocumentVersion>(), 0L);
         foreach (var path in lease.Paths)
         {
             using var file = Found([path], () => MemoryFile.Open(path, model));
-            MemoryTexts.RequireDocument(file);
+            if (!file.Documents.Any(d => d.Complete))
+                throw RequestException.Field(
+                    "memories", $"The memory '{MemoryShelf.NameOf(path)}' has no document that has been read; add one, or ask when one has been.", "memory_empty");
             foreach (var document in file.Documents.Where(d => d.Complete))
             {
                 versions.Add(document.Version);

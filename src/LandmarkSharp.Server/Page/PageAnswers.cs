@@ -99,7 +99,7 @@ internal sealed class PageAnswers(PageParts parts, string who)
             Model = parts.Model,
             Memory = lease.Share(),
             Retrieval = Retrieval(memory, topK),
-            Focus = focus,
+            Focus = focus is { } found ? [found] : null,
             Questions = [parts.Template.Question(question)],
         };
         var job = Submitted(new AnswerJob(keyed ? caller.Name : client, [tokens], 1, sampling, left.Token, basis)

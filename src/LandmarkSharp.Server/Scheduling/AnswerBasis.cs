@@ -23,14 +23,18 @@ internal sealed class AnswerBasis : IDisposable
     /// <summary>How sessions read; null for as the engine does.</summary>
     public RetrievalOptions? Retrieval { get; init; }
 
-    /// <summary>How many blocks of the memories are to be found first and then read alone; null where that is not asked for.</summary>
-    public int? Focus { get; init; }
+    /// <summary>
+    /// How many blocks of the memories are to be found first and then read alone, one number for all or one for each; null where that is not
+    /// asked for.
+    /// </summary>
+    public IReadOnlyList<int>? Focus { get; init; }
 
     /// <summary>Whether blocks of long memories are found first though it is not asked for.</summary>
     public bool FindsUnasked { get; init; }
 
     /// <summary>How many blocks of the memories, which are open, are found first and then read alone; null for reading all.</summary>
-    public int? Found => Focus ?? (FindsUnasked && Memory is { } lease ? MemoryFocus.Unasked(lease.Memory.Opened.Blocks) : null);
+    public IReadOnlyList<int>? Found =>
+        Focus ?? (FindsUnasked && Memory is { } lease && MemoryFocus.Unasked(lease.Memory.Opened.Blocks) is { } blocks ? [blocks] : null);
 
     /// <summary>The session of the memories that is gone on with or begun, and kept; null for none.</summary>
     public NamedSession? Kept { get; init; }
@@ -44,8 +48,11 @@ internal sealed class AnswerBasis : IDisposable
     /// <summary>Passages of documents that come with an answer, the most read first.</summary>
     public int Passages { get; init; }
 
+    /// <summary>Blocks of which a token's account may tell, k for each layer and query head; 0 where no account of what was read is asked for.</summary>
+    public int TracedBlocks { get; init; }
+
     /// <summary>Whether the whole account of what was read comes with an answer.</summary>
-    public bool Traces { get; init; }
+    public bool Traces => TracedBlocks > 0;
 
     /// <summary>Whether sessions can go on from those of other requests, and others from them.</summary>
     public bool IsShared => Found is null && Kept is null;
@@ -60,7 +67,7 @@ internal sealed class AnswerBasis : IDisposable
     public void Read(LandmarkEngine engine, int prompt)
     {
         part?.Dispose();
-        part = Start.Reading(engine).Focus(Memory!.Memory.Opened, Questions[prompt], Found!.Value);
+        part = Start.Reading(engine).Focus(Memory!.Memory.Opened, Questions[prompt], Found!);
         numbering = part;
     }
 
@@ -75,7 +82,7 @@ internal sealed class AnswerBasis : IDisposable
     /// <param name="engine">The model.</param>
     /// <param name="session">The session, which has just answered.</param>
     /// <param name="prompt">Which prompt.</param>
-    /// <param name="answer">The answer's tokens.</param>
+    /// <param name="answer">The answer's tokens, where an account is asked for.</param>
     public AnswerSources? Sources(LandmarkEngine engine, Session session, int prompt, IReadOnlyList<GeneratedToken> answer)
     {
         if (Passages == 0 && !Traces) return null;

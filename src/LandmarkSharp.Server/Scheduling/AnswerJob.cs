@@ -103,7 +103,7 @@ internal sealed class AnswerJob(
             foreach (var token in session.Generate(options with { Seed = options.Seed + choice, RecordReads = options.RecordReads || basis.Traces }))
             {
                 if (token.Finish != FinishReason.EndOfText) Spend(1);
-                answer.Add(token);
+                if (basis.Traces) answer.Add(token);                                        // or what each has read, which is much, is for who takes it
                 var sources = token.Finish is null ? null : basis.Sources(engine, session, choice / answers, answer);
                 tokens.Writer.TryWrite(new AnswerToken(choice, token, sources));
                 yield return true;

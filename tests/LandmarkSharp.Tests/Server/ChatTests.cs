@@ -91,7 +91,7 @@ public sealed class ChatTests(ServedModel model) : IClassFixture<ServedModel>
         Assert.Equal(400, e.Status);
         Assert.Contains("no question to answer", e.Message, StringComparison.Ordinal);
         e = await Assert.ThrowsAsync<ClientResultException>(async () => await server.Chat.CompleteChatAsync(
-            Asked, new ChatCompletionOptions { FrequencyPenalty = 1 }));
-        Assert.Contains("frequency_penalty", e.Message, StringComparison.Ordinal);
+            Asked, new ChatCompletionOptions { ResponseFormat = ChatResponseFormat.CreateJsonObjectFormat() }));
+        Assert.Contains("response_format", e.Message, StringComparison.Ordinal);
     }
 }

@@ -56,6 +56,33 @@ public sealed class CompletionTests(ServedModel model) : IClassFixture<ServedMod
             Texts(await server.Complete($"\"prompt\":\"{Begin}\",\"max_tokens\":12")));
     }
 
+    /// <summary>Each token is the likeliest when what was chosen before has been penalized; told are the model's own likelihoods.</summary>
+    [Theory]
+    [InlineData(1.5, 0)]
+    [InlineData(0, 1.5)]
+    [InlineData(0.7, 0.7)]
+    public async Task PenaltiesMakeWhatWasSaidLessLikely(double frequency, double presence)
+    {
+        await using var server = await model.Start();
+        var answer = await server.Complete(
+            $"\"prompt\":\"One and one and one and one and\",\"temperature\":0,\"max_tokens\":24,\"logprobs\":5,\"frequency_penalty\":{frequency},\"presence_penalty\":{presence}");
+        var told = answer.GetProperty("choices")[0].GetProperty("logprobs");
+        var (texts, counts, changed) = (Strings(told.GetProperty("tokens")), new Dictionary<string, int>(), 0);
+        double Penalized(string text, double logprob) =>
+            counts.TryGetValue(text, out var count) ? logprob - (count * frequency) - presence : logprob;
+        for (var i = 0; i < texts.Length; i++)
+        {
+            var own = told.GetProperty("token_logprobs")[i].GetDouble();
+            foreach (var other in told.GetProperty("top_logprobs")[i].EnumerateObject())
+            {
+                Assert.True(Penalized(texts[i], own) >= Penalized(other.Name, other.Value.GetDouble()) - 1e-4, $"{i}: '{texts[i]}' and '{other.Name}'");
+                if (other.Value.GetDouble() > own) changed++;
+            }
+            counts[texts[i]] = counts.GetValueOrDefault(texts[i]) + 1;
+        }
+        Assert.True(changed > 0);
+    }
+
     [Fact]
     public async Task TokensComeWithTheirLikelihood()
     {

@@ -1,9 +1,13 @@
+using System.ClientModel;
+using System.Diagnostics;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Chat;
 using LandmarkSharp.Server.InProcess;
 using LandmarkSharp.Tests.Memory.Files;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using ChatRole = Microsoft.Extensions.AI.ChatRole;
 
 namespace LandmarkSharp.Tests.Server;
@@ -32,6 +36,26 @@ public sealed class LandmarkChatClientTests(ServedModel model) : IClassFixture<S
     }
 
     [Fact]
+    public async Task PenaltiesAreTheSessions()
+    {
+        using var client = Create();
+        const string asked = "One and two and three and";
+        string Own(GenerationOptions options)
+        {
+            using var session = model.Engine.NewSession();
+            session.Append($"Question: {asked}\nAnswer:");
+            return string.Concat(session.Generate(options with { MaxTokens = 20, Stop = ["\n"] }).Select(t => t.Text)).TrimStart();
+        }
+        var options = new ChatOptions { Temperature = 0, MaxOutputTokens = 20 };
+        string[] own = [Own(new() { FrequencyPenalty = 2 }), Own(new() { PresencePenalty = -2 }), Own(new())];
+        options.FrequencyPenalty = 2;
+        Assert.Equal(own[0], (await client.GetResponseAsync(asked, options)).Text);
+        (options.FrequencyPenalty, options.PresencePenalty) = (null, -2);
+        Assert.Equal(own[1], (await client.GetResponseAsync(asked, options)).Text);
+        Assert.Equal(3, own.Distinct().Count());
+    }
+
+    [Fact]
     public async Task WhoLeavesTheLoopEndsTheWork()
     {
         using var client = Create();
@@ -49,7 +73,7 @@ public sealed class LandmarkChatClientTests(ServedModel model) : IClassFixture<S
         using var client = Create();
         void Refused(string part, ChatOptions? options, params ChatMessage[] messages) => Refusals.Says(
             () => client.GetResponseAsync(messages.Length > 0 ? messages : [new(ChatRole.User, "Who?")], options).GetAwaiter().GetResult(), part);
-        Refused("FrequencyPenalty", new ChatOptions { FrequencyPenalty = 1 });
+        Refused("frequency penalty", new ChatOptions { FrequencyPenalty = float.NaN });
         Refused("ModelId", new ChatOptions { ModelId = "other" });
         Refused("Tools", new ChatOptions { Tools = [AIFunctionFactory.Create(() => 1, "one")] });
         Refused("ResponseFormat", new ChatOptions { ResponseFormat = ChatResponseFormat.Json });
@@ -61,10 +85,69 @@ public sealed class LandmarkChatClientTests(ServedModel model) : IClassFixture<S
     [Fact]
     public async Task AnApplicationAddsIt()
     {
-        await using var services = new ServiceCollection().AddLandmark(Path.Combine(AppContext.BaseDirectory, "models", ServedModel.Name)).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddLandmark(Shipped).BuildServiceProvider();
         var answer = await services.GetRequiredService<IChatClient>().GetResponseAsync($"{Notes}\n\nWhat is the code of the archive?", Greedy);
         Assert.Equal("4711.", answer.Text);
     }
+
+    [Fact]
+    public async Task AHostRefusesToStartWithWhatCannotBeLoaded()
+    {
+        async Task Refused(string folder, EngineOptions? options, string part)
+        {
+            var builder = Host.CreateEmptyApplicationBuilder(null);
+            builder.Services.AddLandmark(folder, options);
+            using var host = builder.Build();
+            var e = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync(TestContext.Current.CancellationToken));
+            Assert.Contains(part, e.Message, StringComparison.Ordinal);
+        }
+        await Refused("nowhere", null, "There is no model folder 'nowhere'; check the path.");
+        await Refused(Shipped, new EngineOptions { Retrieval = model.Engine.Retrieval! with { TopK = 0 } }, "0");
+        await Refused(Shipped, new EngineOptions { Retrieval = model.Engine.Retrieval! with { MissCutoff = 0.5 } }, "without a context-miss token");
+    }
+
+    /// <summary>What the ecosystem has for chat clients works around it: here its account of calls for OpenTelemetry.</summary>
+    [Fact]
+    public async Task OpenTelemetryIsToldOfCalls()
+    {
+        const string source = "landmark tests";
+        List<Activity> calls = [];
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = s => s.Name == source,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = calls.Add,
+        };
+        ActivitySource.AddActivityListener(listener);
+        using var client = Create().AsBuilder().UseOpenTelemetry(sourceName: source).Build();
+        var answer = await client.GetResponseAsync($"{Notes}\n\nWhat is the code of the archive?", Greedy);
+        Assert.Equal("4711.", answer.Text);
+        var call = Assert.Single(calls);
+        Assert.Equal(($"chat {ServedModel.Name}", "landmarksharp"), (call.DisplayName, call.GetTagItem("gen_ai.provider.name")));
+        Assert.Equal((int)answer.Usage!.OutputTokenCount!, call.GetTagItem("gen_ai.usage.output_tokens"));
+    }
+
+    /// <summary>The same over HTTP, by the adapter that there is for OpenAI's client.</summary>
+    [Fact]
+    public async Task AServerIsAChatClientToo()
+    {
+        await using var server = await model.Start();
+        using var client = server.Chat.AsIChatClient();
+        ChatMessage[] asked = [new(ChatRole.System, Notes), new(ChatRole.User, "What is the code of the archive?")];
+        var answer = await client.GetResponseAsync(asked, Greedy);
+        Assert.Equal(("4711.", ChatFinishReason.Stop, ServedModel.Name), (answer.Text, answer.FinishReason!.Value, answer.ModelId));
+        Assert.Equal("4711.", string.Concat(await client.GetStreamingResponseAsync(asked, Greedy).Select(u => u.Text).ToArrayAsync()));
+        var all = new ChatOptions
+        {
+            Temperature = 0, TopP = 0.5f, MaxOutputTokens = 2, Seed = 3, FrequencyPenalty = 0.5f, PresencePenalty = 0.5f, StopSequences = ["x"],
+            ResponseFormat = ChatResponseFormat.Text, Instructions = Notes,
+        };
+        Assert.Equal(ChatFinishReason.Length, (await client.GetResponseAsync(asked, all)).FinishReason);
+        var refused = await Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(asked, new ChatOptions { ResponseFormat = ChatResponseFormat.Json }));
+        Assert.Contains("response_format", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static string Shipped => Path.Combine(AppContext.BaseDirectory, "models", ServedModel.Name);
 
     private LandmarkChatClient Create() => new(model.Engine, ServedModel.Name, new QuestionTemplate());
 }

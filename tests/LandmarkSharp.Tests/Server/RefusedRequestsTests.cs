@@ -27,7 +27,8 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
     [InlineData(Completions, "\"prompt\":\"a\",\"best_of\":3", "best_of")]
     [InlineData(Completions, "\"prompt\":\"a\",\"echo\":true", "echo")]
     [InlineData(Completions, "\"prompt\":\"a\",\"suffix\":\"b\"", "suffix")]
-    [InlineData(Completions, "\"prompt\":\"a\",\"presence_penalty\":0.5", "presence_penalty")]
+    [InlineData(Completions, "\"prompt\":\"a\",\"presence_penalty\":2.1", "presence_penalty")]
+    [InlineData(Completions, "\"prompt\":\"a\",\"frequency_penalty\":-2.1", "frequency_penalty")]
     [InlineData(Completions, "\"prompt\":\"a\",\"logit_bias\":{\"5\":1}", "logit_bias")]
     [InlineData(Completions, "\"prompt\":\"a\",\"stream_options\":{\"include_usage\":true}", "stream_options")]
     [InlineData(Completions, "\"prompt\":\"a\",\"stream\":true,\"stream_options\":{\"other\":1}", "stream_options.other")]
@@ -43,7 +44,8 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
     [InlineData(Completions, "\"prompt\":\"\\ud800\"", "prompt")]
     [InlineData(Chat, "\"messages\":[]", "messages")]
     [InlineData(Chat, "\"messages\":[null]", "messages[0]")]
-    [InlineData(Chat, "\"messages\":[{\"role\":\"tool\",\"content\":\"a\"}]", "messages[0].role")]
+    [InlineData(Chat, "\"messages\":[{\"role\":\"tool\",\"content\":\"a\",\"tool_call_id\":\"b\"}]", "messages[0].role")]
+    [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"stream\":true,\"stream_options\":{\"include_obfuscation\":true}", "stream_options.include_obfuscation")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\"}]", "messages[0].content")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]}]", "messages[0].content")]
     [InlineData(Chat, "\"messages\":[{\"role\":\"user\",\"content\":\"a\",\"name\":\"b\"}]", "messages[0].name")]
@@ -73,7 +75,8 @@ public sealed class RefusedRequestsTests(ServedModel model) : IClassFixture<Serv
               {"role":"user","content":"Who?"}],
              "max_completion_tokens":3,"n":1,"stream":false,"stop":null,"user":"u","store":false,"tools":[],"tool_choice":"none",
              "presence_penalty":0,"frequency_penalty":0.0,"logit_bias":{},"metadata":{},"response_format":{"type":"text"},
-             "modalities":["text"],"service_tier":"auto","stream_options":null,"logprobs":false,"seed":null,"reasoning_effort":null}
+             "modalities":["text"],"service_tier":"auto","stream_options":null,"logprobs":false,"seed":null,"reasoning_effort":"none",
+             "prompt_cache_key":"k","function_call":"none","functions":[]}
             """);
         Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
     }

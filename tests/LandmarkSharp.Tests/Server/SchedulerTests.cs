@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server;
 using LandmarkSharp.Server.Scheduling;
@@ -82,6 +83,28 @@ public sealed class SchedulerTests : IDisposable
         fresh.Append(TinyModel.Tokens(5000));
         Assert.True(again.Tokens.TryRead(out var token));
         Assert.Equal(Assert.Single(fresh.Generate(Long with { MaxTokens = 1 })).Id, token.Token.Id);
+    }
+
+    /// <summary>What tokens have read is much, of answers that read every block: who takes a token has it, and the job does not.</summary>
+    [Fact]
+    public void WhatTokensHaveReadIsLetGoOf()
+    {
+        using var cache = new SessionCache(engine, long.MaxValue);
+        var job = new AnswerJob("a", [TinyModel.Tokens(200)], 1, Long with { MaxTokens = 50, RecordReads = true }, default);
+        var first = First();
+        for (var i = 0; i < 5; i++) Assert.True(job.Turn(engine, cache));
+        GC.Collect();
+        Assert.False(first.TryGetTarget(out _));
+        Assert.Equal(5, job.Tokens.Count);
+        job.End(cache, null);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        WeakReference<TokenReads> First()
+        {
+            AnswerToken token;
+            while (!job.Tokens.TryRead(out token)) job.Turn(engine, cache);
+            return new WeakReference<TokenReads>(token.Token.Reads!);
+        }
     }
 
     [Fact]

@@ -30,6 +30,7 @@ public sealed class ServerConfigurationTests : IDisposable
     [InlineData("QueueLength", "-1", "QueueLength must be between")]
     [InlineData("QueueSeconds", "0", "QueueSeconds must be between 1 and 86400")]
     [InlineData("MaxLogprobs", "-1", "MaxLogprobs must be between 0")]
+    [InlineData("MaxTraceReads", "-1", "MaxTraceReads must be between 0")]
     [InlineData("MemoryOpenBytes", "-1", "MemoryOpenBytes must be between 0")]
     [InlineData("MaxPromptTokens", "0", "MaxPromptTokens must be between 1")]
     [InlineData("MaxAnswerTokens", "0", "MaxAnswerTokens must be between 1")]

@@ -28,8 +28,22 @@ assert.deepEqual([usage.prompt_tokens, usage.completion_tokens], [answer.usage.p
 const two = await client.completions.create({ model, prompt: 'The sea', n: 2, seed: 1, max_tokens: 4 });
 assert.deepEqual(two.choices.map((c) => c.index), [0, 1]);
 
-await assert.rejects(client.chat.completions.create({ model, messages, presence_penalty: 1 }), (e) =>
+await assert.rejects(client.chat.completions.create({ model, messages, presence_penalty: 3 }), (e) =>
   e instanceof OpenAI.BadRequestError && e.param === 'presence_penalty');
+
+const stopped = await client.chat.completions.create({ model, messages, temperature: 0, stop: ['11'] });
+assert.deepEqual([stopped.choices[0].message.content, stopped.choices[0].finish_reason], ['47', 'stop']);
+
+// Who breaks a stream off is not computed for any more.
+const endless = await client.completions.create({ model, prompt: 'The sea', stream: true, max_tokens: 4096, temperature: 2 });
+for await (const chunk of endless) {
+  assert.equal(chunk.object, 'text_completion');
+  break;
+}
+const active = async () => (await (await fetch(new URL('/healthz', process.argv[2]))).json()).active;
+for (let i = 0; i < 100 && (await active()) > 0; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+assert.equal(await active(), 0);
+
 // From a memory: the client takes fields and annotations that it does not know.
 const memories = `${process.argv[2]}/memories`;
 await fetch(memories, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"js","block_type":"int8"}' });

@@ -123,6 +123,26 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         }
     }
 
+    /// <summary>A long memory about what is asked leaves a short one none of what is found together; each can have its own.</summary>
+    [Fact]
+    public async Task EachMemoryCanHaveABudgetOfItsOwn()
+    {
+        var (much, little) = (string.Concat(Enumerable.Range(0, 60).Select(i => $"The code of box {i} is {1000 + i}. ")), Sentences(Keeper, 20, 2));
+        await using var server = await memories.Start();
+        foreach (var (name, text) in (IEnumerable<(string, string)>)[("much", much), ("little", little)])
+        {
+            await Create(server, name);
+            await Add(server, name, "it.txt", text);
+        }
+        async Task<string?[]> Read(string focus) =>
+            [.. Cited(await Ask(server, "What is the code of box 7?", ["much", "little"], $",\"max_tokens\":12,\"landmark\":{{\"focus\":{focus},\"top_k\":32,\"passages\":64}}"))
+                .Where(c => c.GetProperty("block").GetInt64() < 6).Select(c => c.GetProperty("memory").GetString()).Order()];
+        // Six blocks are two windows: all of them are read from memory.
+        Assert.Equal(["little", "little", "much", "much", "much", "much"], await Read("[4,2]"));
+        Assert.Equal(["little", "little", "little", "little", "little", "much"], await Read("[1,5]"));
+        Assert.Equal(6, (await Read("6")).Length);
+    }
+
     [Fact]
     public async Task AConversationGoesOnWithoutReadingItAgainUntilTheMemoryChanges()
     {
@@ -229,9 +249,17 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
     [InlineData("\"landmark\":{\"top_k\":0}", "landmark.top_k", null)]
     [InlineData("\"landmark\":{\"mass\":1.5}", "landmark.mass", null)]
     [InlineData("\"landmark\":{\"focus\":4}", "landmark.focus", null)]
+    [InlineData("\"landmark\":{\"focus\":-1},\"memories\":[\"a\"]", "landmark.focus", null)]
+    [InlineData("\"landmark\":{\"focus\":1.5},\"memories\":[\"a\"]", "landmark.focus", null)]
+    [InlineData("\"landmark\":{\"focus\":[]},\"memories\":[\"a\"]", "landmark.focus", null)]
+    [InlineData("\"landmark\":{\"focus\":[4]},\"memories\":[\"a\",\"b\"]", "landmark.focus", null)]
+    [InlineData("\"landmark\":{\"focus\":[4,0]},\"memories\":[\"a\",\"b\"]", "landmark.focus", null)]
+    [InlineData("\"landmark\":{\"focus\":[4,\"4\"]},\"memories\":[\"a\",\"b\"]", "landmark.focus", null)]
     [InlineData("\"landmark\":{\"passages\":4}", "landmark.passages", null)]
     [InlineData("\"landmark\":{\"passages\":65},\"memories\":[\"a\"]", "landmark.passages", null)]
     [InlineData("\"landmark\":{\"depth\":4}", "landmark.depth", "unknown_field")]
+    [InlineData("\"landmark\":{\"trace\":true,\"top_k\":7},\"max_tokens\":4096", "landmark.trace", null)]
+    [InlineData("\"landmark\":{\"trace\":true},\"max_tokens\":1024,\"n\":7", "landmark.trace", null)]
     [InlineData("\"memories\":[\"../a\"]", "memories", "invalid_name")]
     [InlineData("\"memories\":\"a\"", "memories", "invalid_json")]
     public async Task WhatCannotBeFollowedIsRefused(string fields, string param, string? code)

@@ -120,7 +120,7 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
         using (var empty = await Asked(server, "Who?", ["a"]))
         {
             var error = await TestServer.Error(empty);
-            Assert.Contains("no complete document", error.Message, StringComparison.Ordinal);
+            Assert.Equal((HttpStatusCode.BadRequest, "memories", "memory_empty"), (error.Status, error.Param, error.Code));
             Assert.DoesNotContain(memories.Folder.Path, error.Message, StringComparison.Ordinal);
         }
         using var file = MemoryFile.Open(memories.File("a"));
@@ -260,6 +260,8 @@ public sealed class MemoryDocumentsTests(ServedModel model) : IClassFixture<Serv
 
     [Theory]
     [InlineData("from=-1", "from")]
+    [InlineData("from=one", "from")]
+    [InlineData("to=1e3", "to")]
     [InlineData("from=5&to=4", "to")]
     [InlineData("to=100000", "to")]
     public async Task BytesThatADocumentHasNotAreSaid(string query, string param)

@@ -71,6 +71,7 @@ public sealed class UploadTests(ServedModel model) : IClassFixture<ServedModel>,
     [InlineData("""{"document":"a","bytes":0}""", HttpStatusCode.BadRequest, "bytes")]
     [InlineData("""{"document":"a","bytes":1,"sha256":"x"}""", HttpStatusCode.BadRequest, "sha256")]
     [InlineData("""{"document":"..","bytes":1}""", HttpStatusCode.BadRequest, "document")]
+    [InlineData("""{"document":"a%2Fb","bytes":1}""", HttpStatusCode.BadRequest, "document")]
     [InlineData("""{"document":"\ud800","bytes":1}""", HttpStatusCode.BadRequest, "document")]
     [InlineData("""{"document":"a","bytes":1,"media_type":"image/png"}""", HttpStatusCode.UnsupportedMediaType, "media_type")]
     [InlineData("""{"document":"a","bytes":1,"path":"/etc"}""", HttpStatusCode.BadRequest, "path")]
