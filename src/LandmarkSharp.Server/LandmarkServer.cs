@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text.Json.Serialization;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Server.Access;
 using LandmarkSharp.Server.Api;
@@ -78,14 +79,11 @@ public sealed class LandmarkServer : IAsyncDisposable
                 .AddSingleton(all => new TokenBudget(file, options.TokensADay, all.GetRequiredService<ServerLog>(), TimeProvider.System))
                 .AddSingleton(all => new KeyRing(
                     new KeyFile(file), all.GetRequiredService<TokenBudget>(), all.GetRequiredService<ServerLog>(), TimeProvider.System));
-        builder.Services.AddRouting().AddOpenApi(openApi => openApi.AddDocumentTransformer((document, _, _) =>
-        {
-            document.Info.Title = "LandmarkSharp";
-            return Task.CompletedTask;
-        })).ConfigureHttpJsonOptions(json =>
+        builder.Services.AddRouting().AddOpenApi(openApi => ApiDocument.Describe(openApi, options.Keys is not null)).ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
             json.SerializerOptions.PropertyNamingPolicy = ApiJson.Default.Options.PropertyNamingPolicy;
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;              // as requests are read: a number in quotes is none
         });
         builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(ServerMetrics.Name, "Microsoft.AspNetCore.Hosting").AddPrometheusExporter());

@@ -69,10 +69,10 @@ internal sealed class RequestGuard(ServerOptions options, ServerLog log)
 
     private static RequestException Nameless(int status) => status switch
     {
-        StatusCodes.Status404NotFound => new RequestException(status, "There is nothing at this path; see /openapi/v1.json for what there is."),
-        StatusCodes.Status405MethodNotAllowed => new RequestException(status, "This path does not take this method; see /openapi/v1.json."),
+        StatusCodes.Status404NotFound => new RequestException(status, "There is nothing at this path; see /openapi for what there is."),
+        StatusCodes.Status405MethodNotAllowed => new RequestException(status, "This path does not take this method; see /openapi."),
         StatusCodes.Status415UnsupportedMediaType => new RequestException(
             status, "The body is not said to be JSON; send it with 'Content-Type: application/json'."),
-        _ => new RequestException(status, "The request is none that this server answers; see /openapi/v1.json."),
+        _ => new RequestException(status, "The request is none that this server answers; see /openapi."),
     };
 }

@@ -26,15 +26,15 @@ internal sealed class Endpoints(
     {
         var api = app.MapGroup("/v1").WithTags("OpenAI's protocol");
         api.MapPost("/completions", Complete).Accepts<CompletionRequest>("application/json")
-            .Produces<CompletionResponse>().Produces<ErrorBody>(StatusCodes.Status400BadRequest).WithSummary("Goes on with texts.");
+            .Produces<CompletionResponse>(StatusCodes.Status200OK, "application/json", "text/event-stream").WithSummary("Goes on with texts.");
         api.MapPost("/chat/completions", Chat).Accepts<ChatRequest>("application/json")
-            .Produces<ChatResponse>().Produces<ErrorBody>(StatusCodes.Status400BadRequest).WithSummary("Answers in a conversation.");
-        api.MapGet("/models", () => TypedResults.Json(new ModelList("list", [info]), Protocol.Json.ModelList))
+            .Produces<ChatResponse>(StatusCodes.Status200OK, "application/json", "text/event-stream").WithSummary("Answers in a conversation.");
+        api.MapGet("/models", () => TypedResults.Json(new ModelList("list", [info]), Protocol.Json.ModelList)).Produces<ModelList>()
             .WithSummary("Lists the model that is served.");
-        api.MapGet("/models/{id}", (string id) => TypedResults.Json(Served(id), Protocol.Json.ModelInfo)).WithSummary("Tells of it.");
-        app.MapGet("/healthz", Healthy).WithTags("Server").WithSummary("Whether requests are taken, and how many there are.");
+        api.MapGet("/models/{id}", (string id) => TypedResults.Json(Served(id), Protocol.Json.ModelInfo)).Produces<ModelInfo>().WithSummary("Tells of it.");
+        app.MapGet("/healthz", Healthy).Produces<Health>().WithTags("Server").WithSummary("Whether requests are taken, and how many there are.");
         if (library is not null) new MemoryEndpoints(library).Map(app);
-        app.MapOpenApi();
+        ApiDocument.Map(app);
     }
 
     private async Task<IResult> Complete(HttpContext http, CancellationToken cancel)

@@ -17,32 +17,34 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
     public void Map(IEndpointRouteBuilder app)
     {
         var all = app.MapGroup("/v1/memories").WithTags("Memories");
-        all.MapGet("", (HttpContext http) => TypedResults.Json(Shelf(http).All(), Protocol.Json.MemoryList))
+        all.MapGet("", (HttpContext http) => TypedResults.Json(Shelf(http).All(), Protocol.Json.MemoryList)).Produces<MemoryList>()
             .WithSummary("Lists memories.");
         all.MapPost("", Create).Accepts<MemoryRequest>("application/json").Produces<MemoryInfo>(StatusCodes.Status201Created)
             .WithSummary("Makes a memory with nothing in it.");
         all.MapGet("/{name}", (HttpContext http, string name) => TypedResults.Json(Shelf(http).Describe(name), Protocol.Json.MemoryInfo))
-            .WithSummary("Tells of a memory and its documents.");
-        all.MapDelete("/{name}", Delete).WithSummary("Deletes a memory.");
+            .Produces<MemoryInfo>().WithSummary("Tells of a memory and its documents.");
+        all.MapDelete("/{name}", Delete).Produces(StatusCodes.Status204NoContent).WithSummary("Deletes a memory.");
         all.MapPost("/{name}/search", Search).Accepts<SearchRequest>("application/json").Produces<SearchResponse>()
             .WithSummary("Ranks documents by what a question reads of them.");
 
         new SessionEndpoints(library).Map(all);
 
         var documents = all.MapGroup("/{name}/documents/{document}");
-        documents.MapPut("", Put).Produces<DocumentInfo>(StatusCodes.Status202Accepted).WithSummary("Adds a document, or replaces one.");
+        documents.MapPut("", Put).TakesBytes(DocumentConversion.MediaTypes).Produces<DocumentInfo>(StatusCodes.Status202Accepted)
+            .WithSummary("Adds a document, or replaces one.");
         documents.MapGet("", (HttpContext http, string name, string document) =>
-            TypedResults.Json(Shelf(http).Document(name, MemoryNames.Unescaped(document)), Protocol.Json.DocumentInfo)).WithSummary("Tells of a document.");
-        documents.MapDelete("", Remove).WithSummary("Removes a document.");
-        documents.MapGet("/events", Events).WithSummary("Tells how far a document's reading is, until it is done.");
-        documents.MapGet("/text", Text).WithSummary("Gives a document's text, or some bytes of it.");
+            TypedResults.Json(Shelf(http).Document(name, MemoryNames.Unescaped(document)), Protocol.Json.DocumentInfo)).Produces<DocumentInfo>()
+            .WithSummary("Tells of a document.");
+        documents.MapDelete("", Remove).Produces(StatusCodes.Status204NoContent).WithSummary("Removes a document.");
+        documents.MapGet("/events", Events).Produces<DocumentInfo>(contentType: "text/event-stream").WithSummary("Tells how far a document's reading is, until it is done.");
+        documents.MapGet("/text", Text).Produces<string>(contentType: "text/plain").WithSummary("Gives a document's text, or some bytes of it.");
 
         var uploads = all.MapGroup("/{name}/uploads");
         uploads.MapPost("", BeginUpload).Accepts<UploadRequest>("application/json").Produces<UploadInfo>(StatusCodes.Status201Created)
             .WithSummary("Begins to upload a document in pieces.");
         uploads.MapGet("/{id}", async (HttpContext http, string name, string id) =>
-            Told(http, await Uploads(http).Describe(name, id), StatusCodes.Status200OK)).WithSummary("Tells how far an upload is.");
-        uploads.MapPatch("/{id}", Append).Produces<UploadInfo>().WithSummary("Goes on with an upload.");
+            Told(http, await Uploads(http).Describe(name, id), StatusCodes.Status200OK)).Produces<UploadInfo>().WithSummary("Tells how far an upload is.");
+        uploads.MapPatch("/{id}", Append).TakesBytes(["application/octet-stream"], OffsetHeader).Produces<UploadInfo>().WithSummary("Goes on with an upload.");
         uploads.MapDelete("/{id}", (HttpContext http, string name, string id) =>
         {
             Uploads(http).Remove(name, id);
@@ -93,9 +95,11 @@ internal sealed class MemoryEndpoints(MemoryLibrary library)
         await foreach (var told in all.WithCancellation(cancel)) yield return JsonSerializer.Serialize(told, Protocol.Json.DocumentInfo);
     }
 
-    private async Task Text(HttpContext http, string name, string document, long? from, long? to, CancellationToken cancel)
+    private async Task Text(HttpContext http, string name, string document, string? from, string? to, CancellationToken cancel)
     {
-        foreach (var piece in Shelf(http).Text(name, MemoryNames.Unescaped(document), from ?? 0, to))
+        static long? Byte(string? said, string field) => said is null ? null : long.TryParse(said, out var at) ? at
+            : throw RequestException.Field(field, $"The field '{field}' must be the number of a byte; send such, or leave it out.");
+        foreach (var piece in Shelf(http).Text(name, MemoryNames.Unescaped(document), Byte(from, "from") ?? 0, Byte(to, "to")))
         {
             if (!http.Response.HasStarted) http.Response.ContentType = "text/plain; charset=utf-8";
             await http.Response.Body.WriteAsync(piece, cancel);

@@ -13,12 +13,12 @@ internal sealed class SessionEndpoints(MemoryLibrary library)
     {
         var all = memories.MapGroup("/{name}/sessions");
         all.MapGet("", (HttpContext http, string name) => TypedResults.Json(Sessions(http).All(name), Protocol.Json.SessionList))
-            .WithSummary("Lists the sessions that are kept in a memory.");
+            .Produces<SessionList>().WithSummary("Lists the sessions that are kept in a memory.");
         all.MapGet("/{session}", (HttpContext http, string name, string session) =>
             TypedResults.Json(Sessions(http).Describe(name, MemoryNames.Unescaped(session)), Protocol.Json.SessionInfo))
-            .WithSummary("Tells of a session, with its text.");
+            .Produces<SessionInfo>().WithSummary("Tells of a session, with its text.");
         all.MapPatch("/{session}", Rename).Accepts<SessionRequest>("application/json").Produces<SessionInfo>().WithSummary("Gives a session another name.");
-        all.MapDelete("/{session}", Remove).WithSummary("Removes a session.");
+        all.MapDelete("/{session}", Remove).Produces(StatusCodes.Status204NoContent).WithSummary("Removes a session.");
     }
 
     private MemorySessions Sessions(HttpContext http) => library.Of(Caller.Of(http)).Sessions;

@@ -13,6 +13,9 @@ internal static class DocumentConversion
     /// <summary>One at a time: each may take much memory.</summary>
     private static readonly SemaphoreSlim Converting = new(1);
 
+    /// <summary>Media types that can be read.</summary>
+    public static IReadOnlyList<string> MediaTypes { get; } = ["text/plain", "text/markdown", "text/html", "application/epub+zip", "application/pdf"];
+
     /// <summary>A media type that can be read, without its parameters.</summary>
     /// <param name="mediaType">As a client says it; nothing is text.</param>
     /// <exception cref="RequestException">It cannot be.</exception>

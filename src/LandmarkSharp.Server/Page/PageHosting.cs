@@ -27,11 +27,15 @@ internal static class PageHosting
         services.Configure<KeyManagementOptions>(keys => (keys.XmlRepository, keys.XmlEncryptor) = (new PageKeys(), new NullXmlEncryptor()));
     }
 
+    /// <summary>Lets a page have its script and styles.</summary>
+    public static void Permit(HttpContext http) => http.Response.Headers.ContentSecurityPolicy = Policy;
+
     /// <summary>Puts it in place, at the root.</summary>
     /// <param name="app">The server.</param>
     /// <param name="parts">What it works with; null where there are no memories, and so no page.</param>
     public static void MapPage(this WebApplication app, PageParts? parts)
     {
+        PageAssets.Map(app);
         if (parts is null)
         {
             app.MapGet(KeyCookie.Page, void (HttpContext http) => throw http.Features.Get<KeyNeeded>()?.Refusal ?? new RequestException(
@@ -40,12 +44,11 @@ internal static class PageHosting
         }
         app.UseWhen(http => http.Request.Path == KeyCookie.Page, page => page.Use((http, next) =>
         {
-            http.Response.Headers.ContentSecurityPolicy = Policy;
+            Permit(http);
             http.Response.Headers["Referrer-Policy"] = "same-origin";                       // or a form of the page would not say where it is from
             return next(http);
         }));
         app.UseAntiforgery();
-        PageAssets.Map(app);
         app.MapGet(SessionExport.Path, (HttpContext http, string id, string form) =>
             SessionExport.Of(new SessionFiles(parts.Options, Caller.Of(http).Name).Find(id), form)).ExcludeFromDescription();
         if (parts.Keys is { } keys) KeyCookie.Map(app, keys);

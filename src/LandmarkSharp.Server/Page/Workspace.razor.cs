@@ -49,7 +49,9 @@ public sealed partial class Workspace
 
     private string Waiting => tokens == 0 ? "Waits for its turn, and reads the question" : $"{tokens:N0} {(tokens == 1 ? "token" : "tokens")}";
 
-    private string Invitation => memory is null
+    private string Invitation => memory is null && documents.Any(d => d.IsBusy)
+        ? "The document is being read. When it has been, ask about it here."
+        : memory is null
         ? "Add a document, and ask about it: an answer shows the passages from which it was read."
         : $"{(memory.Memories.Count > 1 ? $"{memory.Memories.Count} memories, " : "")}{memory.Documents.Count} {(memory.Documents.Count == 1 ? "document" : "documents")}, {memory.Blocks:N0} blocks. Ask a question: its answer shows the passages from which it was read.";
 

@@ -9,6 +9,7 @@ const isDark = () =>
 document.addEventListener("DOMContentLoaded", () => {
   const button = document.getElementById("theme"), lost = document.getElementById("components-reconnect-modal");
   const tell = () => button.setAttribute("aria-pressed", isDark());
+  tell();
   button.addEventListener("click", () => {
     localStorage.setItem("theme", document.documentElement.dataset.theme = isDark() ? "light" : "dark");
     tell();
@@ -18,8 +19,8 @@ document.addEventListener("DOMContentLoaded", () => {
     tell();
     document.dispatchEvent(new Event("themechange"));
   });
+  if (!lost) return;                                                                     // a page that needs no connection
   document.getElementById("reload").addEventListener("click", () => location.reload());
   // A server that was started anew knows nothing of this page.
   lost.addEventListener("components-reconnect-state-changed", e => { if (e.detail.state === "rejected") location.reload(); });
-  tell();
 });
