@@ -1,4 +1,5 @@
 using LandmarkSharp.Server;
+using LandmarkSharp.Server.Chat;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -30,7 +31,7 @@ public sealed class ApiPageTests(Browsers browsers)
     public async Task AServerWithoutMemoriesHasItToo()
     {
         await using var server = await LandmarkServer.Start(
-            browsers.Engine, "landmark-10m", new ServerOptions { Port = 0 }, new LandmarkSharp.Server.Chat.QuestionTemplate());
+            browsers.Engine, "landmark-10m", new ServerOptions { Port = 0 }, new QuestionTemplate());
         using var http = new HttpClient { BaseAddress = server.Address };
         using var response = await http.GetAsync("openapi");
         var html = await response.Content.ReadAsStringAsync();

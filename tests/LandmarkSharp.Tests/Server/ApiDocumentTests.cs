@@ -1,7 +1,6 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using LandmarkSharp.Server;
 using LandmarkSharp.Server.Access;
 using LandmarkSharp.Tests.Server.Memories;
 

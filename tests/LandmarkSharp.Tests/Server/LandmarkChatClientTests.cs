@@ -139,8 +139,15 @@ public sealed class LandmarkChatClientTests(ServedModel model) : IClassFixture<S
         Assert.Equal("4711.", string.Concat(await client.GetStreamingResponseAsync(asked, Greedy).Select(u => u.Text).ToArrayAsync()));
         var all = new ChatOptions
         {
-            Temperature = 0, TopP = 0.5f, MaxOutputTokens = 2, Seed = 3, FrequencyPenalty = 0.5f, PresencePenalty = 0.5f, StopSequences = ["x"],
-            ResponseFormat = ChatResponseFormat.Text, Instructions = Notes,
+            Temperature = 0,
+            TopP = 0.5f,
+            MaxOutputTokens = 2,
+            Seed = 3,
+            FrequencyPenalty = 0.5f,
+            PresencePenalty = 0.5f,
+            StopSequences = ["x"],
+            ResponseFormat = ChatResponseFormat.Text,
+            Instructions = Notes,
         };
         Assert.Equal(ChatFinishReason.Length, (await client.GetResponseAsync(asked, all)).FinishReason);
         var refused = await Assert.ThrowsAsync<ClientResultException>(() => client.GetResponseAsync(asked, new ChatOptions { ResponseFormat = ChatResponseFormat.Json }));
