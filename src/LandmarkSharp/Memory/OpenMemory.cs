@@ -103,6 +103,16 @@ public sealed class OpenMemory : IDisposable
         }
     }
 
+    /// <summary>Bytes that blocks' landmark keys take when they are open, and what sessions have in common of an index over them.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="blocks">How many.</param>
+    /// <param name="landmarkType">Type of its landmark keys.</param>
+    /// <param name="index">How sessions find blocks.</param>
+    internal static long BytesOf(MemoryModel model, long blocks, ScalarType landmarkType, LandmarkIndex index) =>
+        SharedLandmarks.BytesOf(model, blocks, landmarkType)
+        // In the first layer all landmarks are equal, and there is nothing to find.
+        + (index == LandmarkIndex.Hierarchical ? (model.Layers - 1) * HierarchicalIndex.BytesOf(model.Heads, model.HeadDim, blocks) : 0);
+
     /// <summary>The number that a session's block has where all of the memory is read, of which this is a part; its own where this is all.</summary>
     internal long NumberInWhole(long block) =>
         whole is null ? block : block < Blocks ? numbers[(int)block] : block - Blocks + whole.Blocks;
