@@ -197,6 +197,16 @@ public sealed class MemoryFileWriter : IDisposable
     internal (SafeFileHandle File, long Offset) Place(MemorySegment segment, int layer) => (
         file.Handle, segment.Offset + new SegmentLayout(header, segment.Blocks, segment.Tokens, segment.Bytes).PagesAt(layer, 0));
 
+    /// <summary>Reads tokens and text of an entry's segment, whether it is committed or not.</summary>
+    /// <exception cref="LandmarkException">They are damaged.</exception>
+    internal SegmentText ReadText(MemoryEntry entry, int segment)
+    {
+        var stored = entry.Segments[segment];
+        using var reader = new SegmentReader(
+            file, stored, new SegmentLayout(header, stored.Blocks, stored.Tokens, stored.Bytes), entry.Name, entry.Segments.Take(segment).Sum(s => (long)s.Blocks));
+        return reader.ReadText();
+    }
+
     /// <summary>Begins a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
     /// <param name="text">Tokens and text.</param>
     /// <param name="filled">Whether the last block is filled up.</param>
