@@ -106,6 +106,8 @@ public sealed class MemoryCommandTests(ToolModel model) : IClassFixture<ToolMode
         (await Run("remove", Memory, "one.txt")).Says($"There is no memory file {Memory}");
         (await Add(one)).Says($"There is no memory file {Memory}; make one by 'landmark memory create'");
         (await Run("info", one)).Says("is no memory file");
+        (await Run("list", "")).Says("A memory file needs a path");
+        (await LandmarkTool.Run(["memory", "create", "", .. Model])).Says("A memory file needs a path");
         (await Create("--block-type", "int4")).Says("--block-type takes float32, bfloat16 or int8");
         await Create();
         (await Create("--json")).SaysAsJson("There is something at");
