@@ -16,6 +16,9 @@ internal abstract class AskedText : IDisposable
     /// <summary>Blocks that were found first, of which alone the session has read; null for all of the text.</summary>
     public virtual long? Found => null;
 
+    /// <summary>Whether it is several memories.</summary>
+    public virtual bool IsSeveral => false;
+
     /// <summary>A session that has read it.</summary>
     public abstract Session Begin(LandmarkEngine engine, Output output, CancellationToken cancel);
 
@@ -86,10 +89,21 @@ internal sealed class ReadMemory(
 
     public override long? Found => picked?.Blocks;
 
+    public override bool IsSeveral => paths.Count > 1;
+
     /// <summary>Refuses files that are none before a model is loaded.</summary>
-    public ReadMemory Checked()
+    /// <exception cref="LandmarkException">One is none, or is given twice.</exception>
+    public static void Check(IReadOnlyList<string> paths)
     {
         foreach (var path in paths) MemoryFile.Open(path).Dispose();
+        if (paths.CountBy(Path.GetFullPath).FirstOrDefault(p => p.Value > 1) is { Key: { } twice })
+            throw new LandmarkException($"The memory file {twice} is given twice; give each once.");
+    }
+
+    /// <inheritdoc cref="Check"/>
+    public ReadMemory Checked()
+    {
+        Check(paths);
         return this;
     }
 
@@ -106,7 +120,7 @@ internal sealed class ReadMemory(
 
     public override bool IsBeyond(Passage passage) =>
         passage.Document is null
-        || (passage.Document == memory!.Documents[^1].Name && passage.FirstToken + passage.Tokens > memory.Documents[^1].Tokens);
+        || (passage.Document == memory!.Documents[^1].Name && passage.File == paths[^1] && passage.FirstToken + passage.Tokens > memory.Documents[^1].Tokens);
 
     public override void Dispose()
     {

@@ -18,7 +18,7 @@ internal static partial class ByteSize
         {
             var number = decimal.Parse(match.Groups["number"].ValueSpan, CultureInfo.InvariantCulture);
             var steps = match.Groups["unit"] is { Success: true } unit ? Units.IndexOf(unit.Value, StringComparison.OrdinalIgnoreCase) + 1 : 0;
-            for (var i = 0; i < steps; i++) number *= match.Groups["binary"].Success ? 1024 : 1000;
+            for (var i = 0; i < steps && number <= long.MaxValue; i++) number *= match.Groups["binary"].Success ? 1024 : 1000;
             if (number <= long.MaxValue) return (long)number;
         }
         throw new LandmarkException($"'{text}' is no number of bytes; {option.Name} takes such as 67108864, 64MiB or 1.5GB.");

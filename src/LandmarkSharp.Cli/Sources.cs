@@ -18,23 +18,27 @@ internal static class Sources
     }
 
     /// <summary>Tells people: a line of each.</summary>
-    public static void Tell(IEnumerable<(double Mass, Passage Passage)> sources, Output output)
+    /// <param name="sources">The passages.</param>
+    /// <param name="ofSeveral">Whether they are of several memories, so that it is told of which.</param>
+    /// <param name="output">Where to.</param>
+    public static void Tell(IEnumerable<(double Mass, Passage Passage)> sources, bool ofSeveral, Output output)
     {
         foreach (var (mass, passage) in sources)
-            output.Line($"[grey]{mass,6:P1}  {Place(passage)}[/]  {Markup.Escape(Short(passage.Text))}");
+            output.Line($"[grey]{mass,6:P1}  {Place(passage, ofSeveral)}[/]  {Markup.Escape(Short(passage.Text))}");
     }
 
     /// <summary>Tells people in full: each numbered, where it stands, and its whole text.</summary>
     /// <param name="sources">The passages.</param>
+    /// <param name="ofSeveral">Whether they are of several memories, so that it is told of which.</param>
     /// <param name="isBeyond">Whether one reaches into what was asked after the text.</param>
     /// <param name="output">Where to.</param>
-    public static void Cite(IEnumerable<(double Mass, Passage Passage)> sources, Func<Passage, bool> isBeyond, Output output)
+    public static void Cite(IEnumerable<(double Mass, Passage Passage)> sources, bool ofSeveral, Func<Passage, bool> isBeyond, Output output)
     {
         foreach (var (i, (mass, passage)) in sources.Index())
         {
             var bytes = passage.FirstByte is { } first ? $", bytes {first:N0} to {Math.Max(first, first + passage.Bytes - 1):N0}" : "";
             var beyond = isBeyond(passage) ? ", past the text's end" : "";
-            output.Line($"[bold][[{i + 1}]][/] [grey]{mass:P1}, {Place(passage)}{bytes}{beyond}[/]");
+            output.Line($"[bold][[{i + 1}]][/] [grey]{mass:P1}, {Place(passage, ofSeveral)}{bytes}{beyond}[/]");
             foreach (var line in passage.Text.Trim().Split('\n')) output.Text($"    {line.TrimEnd()}\n");
             output.Text("\n");
         }
@@ -48,6 +52,7 @@ internal static class Sources
         source.Passage.Block,
         source.Mass,
         source.Passage.Document,
+        memory = source.Passage.File,
         first_token = source.Passage.FirstToken,
         tokens = source.Passage.Tokens,
         first_byte = cited ? source.Passage.FirstByte : null,
@@ -55,8 +60,11 @@ internal static class Sources
         source.Passage.Text,
     };
 
-    private static string Place(Passage passage) =>
-        (passage.Document is { } name ? $"{Markup.Escape(name)}, " : "") + $"tokens {passage.FirstToken:N0} to {passage.FirstToken + passage.Tokens - 1:N0}";
+    /// <summary>A document by its name, for people; with its memory's where it is one of several.</summary>
+    public static string Named(string document, string? memory, bool ofSeveral) => Markup.Escape(ofSeveral ? $"{memory}: {document}" : document);
+
+    private static string Place(Passage passage, bool ofSeveral) =>
+        (passage.Document is { } name ? $"{Named(name, passage.File, ofSeveral)}, " : "") + $"tokens {passage.FirstToken:N0} to {passage.FirstToken + passage.Tokens - 1:N0}";
 
     private static string Short(string passage)
     {

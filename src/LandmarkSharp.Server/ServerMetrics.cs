@@ -25,7 +25,7 @@ internal sealed class ServerMetrics : IDisposable
         meter.CreateObservableGauge("landmark.requests.waiting", () => scheduler.State.Waiting, description: "Requests that wait.");
         meter.CreateObservableGauge("landmark.cache", () => scheduler.State.CachedBytes, "By", "Keys and values kept of earlier texts.");
         if (library is not null)
-            meter.CreateObservableGauge("landmark.memories", () => library.OpenBytes, "By", "Landmark keys of memories that are open.");
+            meter.CreateObservableGauge("landmark.memories", () => library.OpenBytes, "By", "Landmark keys of memories that are open, and indexes over them.");
     }
 
     /// <summary>Counts a request's first token.</summary>

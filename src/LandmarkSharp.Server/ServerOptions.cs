@@ -83,7 +83,7 @@ public sealed class ServerOptions
     [Range(0, 1L << 60)]
     public long? MemoryDiskBytes { get; set; }
 
-    /// <summary>Bytes of landmark keys of all memories that are open at once; null for half of the RAM.</summary>
+    /// <summary>Bytes of landmark keys, and of indexes over them, of all memories that are open at once; null for half of the RAM.</summary>
     [Range(0, 1L << 60)]
     public long? MemoryOpenBytes { get; set; }
 

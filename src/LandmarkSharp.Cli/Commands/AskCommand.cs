@@ -97,8 +97,8 @@ internal sealed class AskCommand : LandmarkCommand
         var decoding = clock.Elapsed.TotalSeconds - first;
         output.Text("\n\n");
         var sources = Sources.Of([.. session.Trace.Blocks.Take(shown)], blocks => about.Passages(engine, session, blocks, cited));
-        if (cited) Sources.Cite(sources, about.IsBeyond, output);
-        else Sources.Tell(sources, output);
+        if (cited) Sources.Cite(sources, about.IsSeveral, about.IsBeyond, output);
+        else Sources.Tell(sources, about.IsSeveral, output);
         if (cited && about is ReadText && sources.Any(s => s.Passage.FirstByte is null))
             Tool.Warn(
                 "The tokens do not spell the text byte for byte, so passages have no place in bytes; text in UTF-8 has one with most tokenizers.",
@@ -125,7 +125,7 @@ internal sealed class AskCommand : LandmarkCommand
             keep_blocks = session.Trace.KeepBlocks,
             dropped_retrievals = session.Trace.DroppedShare,
             peak_rss_mb = ProcessMemory.PeakResidentBytes / 1_000_000,
-            documents = about is ReadMemory ? session.Rank(passages: 0).Select(d => new { d.Name, d.Mass }) : null,
+            documents = about is ReadMemory ? session.Rank(passages: 0).Select(d => new { d.Name, memory = d.File, d.Mass }) : null,
             passages = sources.Select(s => Sources.Told(s, cited)),
             trace = traced,
         });

@@ -38,7 +38,7 @@ internal static class KeysCommand
         private readonly Option<string?> disk =
             new("--disk") { Description = "Bytes of its memories and documents on disk, such as 10GiB.", HelpName = "BYTES" };
         private readonly Option<string?> open =
-            new("--open") { Description = "Bytes of landmark keys of its memories that are open at once, such as 256MiB.", HelpName = "BYTES" };
+            new("--open") { Description = "Bytes of landmark keys, and of indexes over them, of its memories that are open at once, such as 256MiB.", HelpName = "BYTES" };
         private readonly Option<string?> hot =
             new("--hot") { Description = "Bytes of blocks of its memories that are kept in RAM, such as 1GiB.", HelpName = "BYTES" };
 

@@ -55,28 +55,34 @@ internal sealed class MemoryAddCommand : LandmarkCommand
         output.Progress<(long Tokens, string Label), int>("Reading", told => told, total, shown =>
         {
             var progress = new Speed(output, shown, total);
-            foreach (var (called, text) in texts)
+            try
             {
-                var begun = clock.Elapsed;
-                using var reader = TextInput.Open(text);
-                var document = maker.Add(called, reader, parsed.GetValue(replace), progress, cancel);
-                progress.Add(document);
-                made.Add(document);
-                output.Event(new
+                foreach (var (called, text) in texts)
                 {
-                    @event = "document",
-                    document.Name,
-                    document.Tokens,
-                    document.Blocks,
-                    document.Bytes,
-                    new_tokens = document.NewTokens,
-                    verbatim = document.IsVerbatim,
-                    seconds = Math.Round((clock.Elapsed - begun).TotalSeconds, 3),
-                });
-                if (!document.IsVerbatim)
-                    Tool.Warn($"The tokens of '{called}' do not spell its text to the byte: the memory keeps what they spell, and its places are of that.", parsed);
+                    var begun = clock.Elapsed;
+                    using var reader = TextInput.Open(text);
+                    var document = maker.Add(called, reader, parsed.GetValue(replace), progress, cancel);
+                    progress.Add(document);
+                    made.Add(document);
+                    output.Event(new
+                    {
+                        @event = "document",
+                        document.Name,
+                        document.Tokens,
+                        document.Blocks,
+                        document.Bytes,
+                        new_tokens = document.NewTokens,
+                        verbatim = document.IsVerbatim,
+                        seconds = Math.Round((clock.Elapsed - begun).TotalSeconds, 3),
+                    });
+                    if (!document.IsVerbatim)
+                        Tool.Warn($"The tokens of '{called}' do not spell its text to the byte: the memory keeps what they spell, and its places are of that.", parsed);
+                }
             }
-            writer.Commit();
+            finally
+            {
+                writer.Commit();                // also where one fails or it is stopped: what was read before stays
+            }
             return 0;
         });
         var (read, took) = (made.Sum(d => d.NewTokens), clock.Elapsed.TotalSeconds);

@@ -211,7 +211,7 @@ internal static class MemoryCommand
         {
             var path = parsed.GetValue(file)!;
             var before = Bytes(path);
-            using (var writer = MemoryFileWriter.Open(path)) writer.Compact();
+            using (var writer = MemoryFileWriter.Open(path)) writer.Compact(cancel);
             var after = Bytes(path);
             output.Event(new { before_bytes = before, after_bytes = after });
             output.Line($"{ByteSize.Text(before)} before, {ByteSize.Text(after)} now.");

@@ -37,8 +37,9 @@ internal sealed class MemorySearchCommand : LandmarkCommand
     protected override int Run(ParseResult parsed, Output output, CancellationToken cancel)
     {
         var (asked, paths, shown) = (parsed.GetValue(text)!, parsed.GetValue(files)!, parsed.GetValue(top));
+        var several = paths.Length > 1;
         if (shown < 1) throw new LandmarkException($"The number of documents is {shown}; it must be 1 or more.");
-        foreach (var path in paths) MemoryFile.Open(path).Dispose();            // before the model is loaded
+        ReadMemory.Check(paths);
         using var engine = model.LoadEngine(parsed);
         var clock = Stopwatch.StartNew();
         using var memory = engine.OpenMemory(paths);
@@ -46,13 +47,13 @@ internal sealed class MemorySearchCommand : LandmarkCommand
         RankedDocument[] found = [.. engine.Search(memory, asked, options, cancel).Take(shown)];
         foreach (var (i, document) in found.Index())
         {
-            output.Line($"[bold][[{i + 1}]][/] {Markup.Escape(document.Name)} [grey]{document.Mass:P1}[/]");
-            Sources.Tell(document.Passages.Select(p => (p.Mass, p.Passage)), output);
+            output.Line($"[bold][[{i + 1}]][/] {Sources.Named(document.Name, document.File, several)} [grey]{document.Mass:P1}[/]");
+            Sources.Tell(document.Passages.Select(p => (p.Mass, p.Passage)), several, output);
         }
         if (found.Length == 0) output.Line("Nothing was read of the documents.");
         output.Event(new
         {
-            documents = found.Select(d => new { d.Name, d.Mass, passages = d.Passages.Select(p => Sources.Told((p.Mass, p.Passage), cited: true)) }),
+            documents = found.Select(d => new { d.Name, memory = d.File, d.Mass, passages = d.Passages.Select(p => Sources.Told((p.Mass, p.Passage), cited: true)) }),
             of = memory.Documents.Count,
             seconds = Math.Round(clock.Elapsed.TotalSeconds, 3),
         });

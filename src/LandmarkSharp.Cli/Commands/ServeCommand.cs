@@ -54,7 +54,7 @@ internal sealed class ServeCommand : LandmarkCommand
     };
     private readonly Option<string?> open = new("--memory-open")
     {
-        Description = "Bytes of landmark keys of all memories that are open at once; half of the RAM when not given.",
+        Description = "Bytes of landmark keys, and of indexes over them, of all memories that are open at once; half of the RAM when not given.",
         HelpName = "BYTES",
     };
     private readonly Option<string?> hot = new("--memory-hot")

@@ -43,7 +43,8 @@ internal sealed class TraceCommand : LandmarkCommand
         if (page is not null) trace.SavePage(page);
 
         output.Text($"{header.Answer}\n\n");
-        Sources.Cite(sources, p => p.Document is null && p.FirstToken + p.Tokens > header.TextTokens, output);
+        var several = header.Passages.Select(p => p.File).OfType<string>().Distinct().Count() > 1;
+        Sources.Cite(sources, several, p => p.Document is null && p.FirstToken + p.Tokens > header.TextTokens, output);
         output.Line(
             $"[grey]{whole.WindowMass:P1} in the window; "
             + $"{header.Passages.Count:N0} of {header.BlockCount:N0} blocks read for {header.Generated:N0} tokens[/]");

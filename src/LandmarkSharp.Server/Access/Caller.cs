@@ -44,7 +44,7 @@ public sealed record CallerLimits
     /// <summary>Bytes of all its memories and uploads on disk.</summary>
     public long? DiskBytes { get; init; }
 
-    /// <summary>Bytes of landmark keys of its memories that are open at once.</summary>
+    /// <summary>Bytes of landmark keys, and of indexes over them, of its memories that are open at once.</summary>
     public long? OpenBytes { get; init; }
 
     /// <summary>Bytes of blocks that its open memories together keep in RAM.</summary>

@@ -29,7 +29,7 @@ internal sealed class MemoryLease(OpenMemories open, Caller caller, IReadOnlyLis
     /// <summary>The complete documents of the files, as they were when they were last looked at.</summary>
     public IReadOnlyList<DocumentVersion> Versions { get; private set; } = [];
 
-    /// <summary>Bytes of their landmark keys.</summary>
+    /// <summary>Bytes of their landmark keys, and of an index over them.</summary>
     public long Bytes { get; private set; }
 
     /// <summary>What it has taken; null for nothing yet.</summary>

@@ -45,7 +45,7 @@ internal sealed class MemoryLibrary : IAsyncDisposable
             Path.Combine(folder, ".server"), $"The memories in {folder} are those of another server that runs; give other ones by --memories FOLDER, or none by --memories none.");
     }
 
-    /// <summary>Bytes of landmark keys of memories that are open.</summary>
+    /// <summary>Bytes of landmark keys of memories that are open, and of indexes over them.</summary>
     public long OpenBytes => parts.Open.Bytes;
 
     /// <summary>

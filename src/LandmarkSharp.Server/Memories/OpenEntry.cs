@@ -6,7 +6,7 @@ namespace LandmarkSharp.Server.Memories;
 /// <param name="caller">Whose they are.</param>
 /// <param name="paths">Their files.</param>
 /// <param name="versions">The documents that are to be in them.</param>
-/// <param name="bytes">Bytes of their landmark keys.</param>
+/// <param name="bytes">Bytes of their landmark keys, and of an index over them.</param>
 internal sealed class OpenEntry(string caller, IReadOnlyList<string> paths, IReadOnlyList<DocumentVersion> versions, long bytes)
 {
     /// <summary>Whose they are.</summary>
@@ -18,7 +18,7 @@ internal sealed class OpenEntry(string caller, IReadOnlyList<string> paths, IRea
     /// <summary>The documents in them.</summary>
     public IReadOnlyList<DocumentVersion> Versions => versions;
 
-    /// <summary>Bytes of their landmark keys.</summary>
+    /// <summary>Bytes of their landmark keys, and of an index over them.</summary>
     public long Bytes => bytes;
 
     /// <summary>Ends when they are open, with nothing where other documents were in the files by then.</summary>

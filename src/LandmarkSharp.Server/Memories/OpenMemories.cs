@@ -6,9 +6,10 @@ using LandmarkSharp.Server.Scheduling;
 namespace LandmarkSharp.Server.Memories;
 
 /// <summary>
-/// Memories that are open for answers: one object for all requests that ask the same memories as they are now. Their landmark keys take no
-/// more than they may, for each caller and in all: for those that are to be opened, those that nobody asks are closed, the ones asked least
-/// recently first. Those that have changed are closed when the last request that has them has ended. For any number of threads.
+/// Memories that are open for answers: one object for all requests that ask the same memories as they are now. Their landmark keys, with
+/// what sessions have in common of an index over them, take no more than they may, for each caller and in all: for those that are to be
+/// opened, those that nobody asks are closed, the ones asked least recently first. Those that have changed are closed when the last
+/// request that has them has ended. For any number of threads.
 /// </summary>
 /// <param name="engine">The model.</param>
 /// <param name="scheduler">Told of what is closed, for it keeps sessions of it, and whenever there may be room.</param>
@@ -28,7 +29,7 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
     private readonly Dictionary<string, HotBound> hot = [];                                 // of each caller
     private readonly HotBound? allHot = options.MemoryHotBytes is { } bytes ? new HotBound(bytes) : null;
 
-    /// <summary>Bytes of landmark keys in RAM.</summary>
+    /// <summary>Bytes of landmark keys in RAM, and of indexes over them.</summary>
     public long Bytes
     {
         get
@@ -37,7 +38,7 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
         }
     }
 
-    /// <summary>Looks at what a request asks, as it is now: the complete documents, and bytes of their landmark keys.</summary>
+    /// <summary>Looks at what a request asks, as it is now: the complete documents, and the bytes that these take when they are open.</summary>
     /// <exception cref="LandmarkException">A file cannot be read.</exception>
     /// <exception cref="RequestException">One is not there any more or has no complete document, or they could never be open.</exception>
     public (IReadOnlyList<DocumentVersion> Versions, long Bytes) Look(MemoryLease lease)
@@ -55,11 +56,12 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
                 blocks += document.Blocks;
             }
         }
-        var (size, own) = (SharedLandmarks.BytesOf(model, blocks, engine.Decoder.ComputeType), lease.Caller.Limits.OpenBytes ?? long.MaxValue);
+        var size = OpenMemory.BytesOf(model, blocks, engine.Decoder.ComputeType, engine.Retrieval!.Index);
+        var own = lease.Caller.Limits.OpenBytes ?? long.MaxValue;
         if (size > Math.Min(most, own))
             throw RequestException.Field(
                 "memories",
-                $"To ask this, landmark keys of {size:N0} bytes would have to be open, and {Math.Min(most, own):N0} may be "
+                $"To ask this, {size:N0} bytes of landmark keys and what finds them would have to be open, and {Math.Min(most, own):N0} may be "
                 + $"{(own < most ? $"for the key of '{lease.Caller.Name}'" : "on this server")}; ask fewer memories at once, or smaller ones.",
                 "memory_too_large");
         Close(e => e.IsOf(lease.Paths) && !e.Versions.SequenceEqual(versions));

@@ -12,9 +12,6 @@ internal sealed class SharedMemory(OpenMemory opened, Action closed)
     /// <summary>The memory.</summary>
     public OpenMemory Opened => opened;
 
-    /// <summary>Places at which each of its sessions maps files: the system has not many for a process.</summary>
-    public int Mappings { get; } = opened.Model.Layers * (opened.Documents.Sum(d => d.Segments.Count) + opened.Model.Heads);
-
     /// <summary>Holds it once more; for one who knows that it is held.</summary>
     public void Hold() => Interlocked.Increment(ref holders);
 

@@ -95,8 +95,11 @@ internal sealed class AnswerBasis : IDisposable
             var passages = session.Passages(blocks.Select(b => b.Block)).ToDictionary(p => p.Block);
             read.AddRange(blocks.Select(b => memory.Of(passages[b.Block], b.Mass)).OfType<ReadPassage>());
         }
+        // Where memories lie here is nobody's business.
+        IReadOnlyList<Passage> Named(IEnumerable<long> blocks) =>
+            [.. session.Passages(blocks).Select(p => p.File is { } file ? p with { File = MemoryShelf.NameOf(file) } : p)];
         var trace = !Traces ? null : TraceFile.Of(
-            Start.Reading(engine), session, Model, answer, session.Passages, Memory is null ? null : string.Join(", ", Memory.Names),
+            Start.Reading(engine), session, Model, answer, Named, Memory is null ? null : string.Join(", ", Memory.Names),
             Memory?.Memory.Opened.Documents.Sum(d => d.Tokens) ?? 0, Prompts[prompt], string.Concat(answer.Select(t => t.Text)));
         return new AnswerSources(read, trace);
     }

@@ -85,7 +85,7 @@ internal sealed class SessionCache(LandmarkEngine engine, long limit) : IDisposa
     {
         taken.Remove(session);
         Add(session, start);
-        while (Bytes > limit || sessions.Sum(s => (long)(s.Start.Memory?.Mappings ?? 0)) > MostMappings) Drop(0);
+        while (Bytes > limit || sessions.Sum(s => (long)(s.Start.Memory?.Opened.Mappings ?? 0)) > MostMappings) Drop(0);
     }
 
     /// <summary>Drops the sessions that began with a memory, which is to be closed.</summary>

@@ -96,6 +96,9 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
         covered = 0;
     }
 
+    /// <summary>Bytes of one over the landmarks of so many blocks.</summary>
+    public static long BytesOf(int groups, int width, long blocks) => groups * KeyNodes.BytesOf(blocks / Smallest * Smallest, width);
+
     /// <summary>The segments of so many blocks.</summary>
     private static List<int> Sizes(int blocks)
     {

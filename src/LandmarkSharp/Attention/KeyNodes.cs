@@ -57,6 +57,9 @@ internal sealed unsafe class KeyNodes
     /// <summary>Bytes of all of it.</summary>
     public long Bytes => (Keys.Length + (long)Nodes.Length + Upper.Length + Blocks.Length) * sizeof(float);
 
+    /// <summary>What <see cref="Bytes"/> is of so many keys of a width.</summary>
+    public static long BytesOf(long count, int d) => (count + (count / Fan) + (count / Fan / Fan)) * (d + 1) * sizeof(float);
+
     private static float[] Rows(int count, int width) => GC.AllocateUninitializedArray<float>(count * width, pinned: true);
 
     private ReadOnlySpan<float> Key(int i) => new(source + ((long)i * d), d);

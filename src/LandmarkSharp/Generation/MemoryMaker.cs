@@ -153,12 +153,10 @@ public sealed class MemoryMaker
     /// <summary>Whether a text begins with what is there of a document, or is that where the document is complete.</summary>
     private bool Begins(TokenizedText source, MemoryEntry entry)
     {
-        if (blocksSinceCommit > 0) Commit();
-        using var file = MemoryFile.Open(writer.FilePath, writer.Model);
         var at = 0;
-        foreach (var segment in entry.Segments)
+        for (var segment = 0; segment < entry.Segments.Count; segment++)
         {
-            var tokens = file.ReadText(segment).Tokens;
+            var tokens = writer.ReadText(entry, segment).Tokens;
             if (source.Read(at + tokens.Length) < at + tokens.Length || !source.Tokens.Skip(at).Take(tokens.Length).SequenceEqual(tokens)) return false;
             at += tokens.Length;
         }
@@ -176,6 +174,7 @@ public sealed class MemoryMaker
         var tokens = checked((int)(there.Blocks * writer.Model.BlockTokens));
         source.Read(tokens + 1);
         source.Take(tokens);
+        if (blocksSinceCommit > 0) Commit();
         using var file = MemoryFile.Open(writer.FilePath, writer.Model);
         prefill.StartAfter(writer, file, [.. there.Segments.Where(s => s.Blocks > 0)], cancel);
     }

@@ -7,7 +7,8 @@ namespace LandmarkSharp.Generation;
 /// <param name="Name">Its name.</param>
 /// <param name="Mass">The share of attention that its blocks had together.</param>
 /// <param name="Passages">Those of its blocks that had any, the most read first.</param>
-public sealed record RankedDocument(string Name, double Mass, IReadOnlyList<RankedPassage> Passages);
+/// <param name="File">The memory file that it lies in, as it was opened.</param>
+public sealed record RankedDocument(string Name, double Mass, IReadOnlyList<RankedPassage> Passages, string File);
 
 /// <summary>A passage, by how much of a question's attention it had.</summary>
 /// <param name="Passage">The passage.</param>
@@ -82,7 +83,11 @@ public static class MemorySearch
             .Select(group => (Document: (MemoryEntry)group.Key, Mass: group.Sum(b => b.Mass), Best: group.Take(passages).ToArray()))
             .OrderByDescending(d => d.Mass).ToArray();
         var texts = MemoryPassages.Of(engine.Tokenizer, memory.Texts, tail, ranked.SelectMany(d => d.Best).Select(b => b.Block)).ToDictionary(p => p.Block);
-        return [.. ranked.Select(d => new RankedDocument(d.Document.Name, d.Mass, [.. d.Best.Select(b => new RankedPassage(texts[b.Block], b.Mass))]))];
+        return
+        [
+            .. ranked.Select(d => new RankedDocument(
+                d.Document.Name, d.Mass, [.. d.Best.Select(b => new RankedPassage(texts[b.Block], b.Mass))], memory.FileOf(d.Document).FilePath)),
+        ];
     }
 
     /// <summary>

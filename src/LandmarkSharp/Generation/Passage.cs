@@ -16,7 +16,7 @@ public sealed record Passage(
     long Block, long FirstToken, int Tokens, string Text, long? FirstCharacter = null, long? FirstByte = null, string? Document = null)
 {
     /// <summary>The memory file that the document lies in, as it was opened; null for a session's own text.</summary>
-    [JsonIgnore]
+    [JsonPropertyName("memory")]
     public string? File { get; init; }
 
     /// <summary>The text's bytes in UTF-8.</summary>

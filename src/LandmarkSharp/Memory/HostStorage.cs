@@ -33,8 +33,8 @@ internal sealed unsafe class HostStorage : BlockStorage
         Grow(0, 0);
     }
 
-    /// <summary>Blocks that are a file's: the first ones.</summary>
-    public long Mapped => mapped is [.., var last] ? last.First + last.Count : 0;
+    /// <summary>Blocks that are a file's, or are left for it: the first ones.</summary>
+    public long Mapped { get; private set; }
 
     /// <summary>Blocks whose landmark keys are a file's.</summary>
     public long MappedLandmarks => mappedLandmarks?.Count ?? 0;
@@ -71,20 +71,32 @@ internal sealed unsafe class HostStorage : BlockStorage
 
     /// <summary>
     /// Has blocks of a file, as <see cref="BlockPages"/> lays them out, in the place of those there are; they cannot be written from then
-    /// on. The first ones are mapped first, and each time those that follow.
+    /// on. They follow those that are a file's, or are among them where these were left for it.
     /// </summary>
     /// <param name="first">The first block here.</param>
     /// <param name="file">The file, which must stay open.</param>
     /// <param name="offset">Where they begin in it, at a page.</param>
     /// <param name="count">How many, for which there is room.</param>
-    /// <exception cref="LandmarkException">The system refuses, or they do not follow those that are mapped.</exception>
+    /// <exception cref="LandmarkException">The system refuses, or they are not such.</exception>
     public void Map(long first, SafeFileHandle file, long offset, long count)
     {
-        if (first != Mapped || count < 1 || first + count > Blocks.shape[0])
+        if (count < 1 || (first != Mapped && (first < 0 || first + count > Mapped)) || first + count > Blocks.shape[0])
             throw new LandmarkException(
                 $"{count} blocks from block {first} on cannot be mapped after {Mapped} that are, of {Blocks.shape[0]}; map the next ones.");
         blocks.Map(file, offset, first * pages.Bytes, count * pages.Bytes);
         mapped.Add((file, offset, first, count));
+        Mapped = Math.Max(Mapped, first + count);
+    }
+
+    /// <summary>Leaves the first blocks to a file, before anything is here: none of them may be read before it is mapped.</summary>
+    /// <param name="count">How many, for which there is room.</param>
+    public void Leave(long count) => Mapped = count;
+
+    /// <summary>Has none of a file's blocks mapped any more; they stay left for it.</summary>
+    public void Unmap()
+    {
+        if (mapped.Count > 0) blocks.Clear(0, Mapped * pages.Bytes);
+        mapped.Clear();
     }
 
     /// <summary>Has the landmark keys of the first blocks from a file: what is written after them changes copies of their last pages.</summary>

@@ -45,7 +45,7 @@ internal sealed class LayerBlocks(
         ((Capacity - Mapped) * groups * 2 * blockTokens * BlockType.RowBytes(blockType, headDim))
         + ((Capacity - ((storage as HostStorage)?.MappedLandmarks ?? 0)) * groups * headDim * Landmarks.element_size());
 
-    /// <summary>Blocks that are a file's: the first ones.</summary>
+    /// <inheritdoc cref="HostStorage.Mapped"/>
     public long Mapped => (storage as HostStorage)?.Mapped ?? 0;
 
     /// <summary>Blocks that fit without growing.</summary>
@@ -65,6 +65,12 @@ internal sealed class LayerBlocks(
 
     /// <inheritdoc cref="HostStorage.Map"/>
     public void Map(long first, SafeFileHandle file, long offset, long count) => Host.Map(first, file, offset, count);
+
+    /// <inheritdoc cref="HostStorage.Leave"/>
+    public void Leave(long count) => Host.Leave(count);
+
+    /// <inheritdoc cref="HostStorage.Unmap"/>
+    public void Unmap() => Host.Unmap();
 
     /// <inheritdoc cref="HostStorage.MapLandmarks(SafeFileHandle, long, long)"/>
     public void MapLandmarks(SafeFileHandle file, long offset, long count) => Host.MapLandmarks(file, offset, count);

@@ -99,7 +99,10 @@ internal sealed class MemoryTexts : IDisposable
         MemoryText.Read(FileOf(document), document, segment, first, count);
 
     /// <summary>The part that a block belongs to.</summary>
-    public MemoryPart PartOf(long block)
+    public MemoryPart PartOf(long block) => Parts[IndexOfPart(block)];
+
+    /// <summary>Its number among <see cref="Parts"/>.</summary>
+    public int IndexOfPart(long block)
     {
         var (low, high) = (0, Parts.Count - 1);
         while (low < high)
@@ -108,7 +111,7 @@ internal sealed class MemoryTexts : IDisposable
             if (Parts[middle].First <= block) low = middle;
             else high = middle - 1;
         }
-        return Parts[low];
+        return low;
     }
 
     /// <inheritdoc/>

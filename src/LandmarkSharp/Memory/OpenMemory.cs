@@ -62,6 +62,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>Bytes of what sessions with a hierarchical index have in common of it: the first that needs a part of it makes that.</summary>
     public long IndexBytes => nodes.Sum(n => n.Bytes);
 
+    /// <summary>Places at most at which one of its sessions maps files between two layers: the system has not many for a process.</summary>
+    internal int Mappings => (Model.Layers * Model.Heads) + Math.Min(Model.Layers * Texts.Parts.Count, OpenedBlocks.MostMapped);
+
     /// <summary>Whether these are some blocks of another open memory.</summary>
     internal bool IsPart => whole is not null;
 
@@ -100,6 +103,16 @@ public sealed class OpenMemory : IDisposable
         }
     }
 
+    /// <summary>Bytes that blocks' landmark keys take when they are open, and what sessions have in common of an index over them.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="blocks">How many.</param>
+    /// <param name="landmarkType">Type of its landmark keys.</param>
+    /// <param name="index">How sessions find blocks.</param>
+    internal static long BytesOf(MemoryModel model, long blocks, ScalarType landmarkType, LandmarkIndex index) =>
+        SharedLandmarks.BytesOf(model, blocks, landmarkType)
+        // In the first layer all landmarks are equal, and there is nothing to find.
+        + (index == LandmarkIndex.Hierarchical ? (model.Layers - 1) * HierarchicalIndex.BytesOf(model.Heads, model.HeadDim, blocks) : 0);
+
     /// <summary>The number that a session's block has where all of the memory is read, of which this is a part; its own where this is all.</summary>
     internal long NumberInWhole(long block) =>
         whole is null ? block : block < Blocks ? numbers[(int)block] : block - Blocks + whole.Blocks;
@@ -129,16 +142,24 @@ public sealed class OpenMemory : IDisposable
     /// <summary>The part that a block belongs to.</summary>
     internal MemoryPart PartOf(long block) => Texts.PartOf(block);
 
-    /// <summary>Has a layer's blocks and landmark keys where a session's are, for which there is room.</summary>
-    internal void Map(int layer, LayerBlocks blocks)
+    /// <summary>Has a layer's landmark keys where a session's are, and leaves its blocks' places, for which there is room.</summary>
+    internal void Begin(int layer, LayerBlocks blocks)
     {
         if (Blocks == 0) return;
-        foreach (var part in Texts.Parts)
-        {
-            var (file, offset) = part.File.PagesOf(part.Stored, layer);
-            blocks.Map(part.First, file, offset + (part.From * Pages.Bytes), part.Blocks);
-        }
+        blocks.Leave(Blocks);
         blocks.MapLandmarks(landmarks.File, landmarks.Offset(layer), Blocks);
+    }
+
+    /// <summary>Has a part's blocks of a layer in their places.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="index">The part's number.</param>
+    /// <param name="blocks">The session's.</param>
+    /// <exception cref="LandmarkException">The system refuses.</exception>
+    internal void Map(int layer, int index, LayerBlocks blocks)
+    {
+        var part = Texts.Parts[index];
+        var (file, offset) = part.File.PagesOf(part.Stored, layer);
+        blocks.Map(part.First, file, offset + (part.From * Pages.Bytes), part.Blocks);
     }
 
     /// <summary>The parts of a layer's index that sessions have in common.</summary>

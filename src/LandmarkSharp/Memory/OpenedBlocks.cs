@@ -3,26 +3,37 @@ using LandmarkSharp.Attention;
 namespace LandmarkSharp.Memory;
 
 /// <summary>
-/// The blocks of an open memory in one session: the first ones of each layer. Those that are read are checked first; threads that compute
-/// cannot be stopped, so what is wrong is kept and said when they are done, before anything that they computed is used.
+/// The blocks of an open memory in one session: the first ones of each layer. Those that are read are checked first, and what they lie in is
+/// mapped; threads that compute cannot be stopped, so what is wrong is kept and said when they are done, before anything that they computed
+/// is used.
 /// </summary>
 internal sealed class OpenedBlocks : IDisposable
 {
+    /// <summary>
+    /// Parts of layers that stay mapped between layers. Each may cost two of what the system has for a process, 65,530 unless told otherwise,
+    /// and a memory of small documents has a part for each in each layer.
+    /// </summary>
+    public const int MostMapped = 4096;
+
     private readonly OpenMemory memory;
     private readonly LayerBlocks?[] layers;
+    private readonly bool[][] isMapped;                 // by layer and part
+    private readonly Lock mapping = new();
+    private int mapped;
     private Exception? wrong;
 
     /// <summary>Takes part in a memory.</summary>
     public OpenedBlocks(OpenMemory memory)
     {
         (this.memory, layers) = (memory, new LayerBlocks?[memory.Model.Layers]);
+        isMapped = [.. layers.Select(_ => new bool[memory.Texts.Parts.Count])];
         memory.Hot?.Join(this);
     }
 
     /// <summary>Puts them where the first blocks of a layer are.</summary>
     public void Begin(int layer, LayerBlocks blocks)
     {
-        memory.Map(layer, blocks);
+        memory.Begin(layer, blocks);
         layers[layer] = blocks;
     }
 
@@ -53,6 +64,7 @@ internal sealed class OpenedBlocks : IDisposable
     public void End()
     {
         memory.Hot?.Trim();
+        if (mapped > MostMapped) Unmap();
         if (Interlocked.Exchange(ref wrong, null) is { } found)
             throw new LandmarkException(
                 found is ObjectDisposedException ? "The memory was closed while a session reads it; close the session first." : found.Message, found);
@@ -78,11 +90,36 @@ internal sealed class OpenedBlocks : IDisposable
         try
         {
             memory.Check(layer, block);
+            Map(layer, memory.Texts.IndexOfPart(block));
             memory.Hot?.Read(layer, block * memory.Pages.Bytes, memory.Pages.Bytes);
         }
         catch (Exception e) when (e is LandmarkException or ObjectDisposedException)
         {
             wrong = e;
         }
+    }
+
+    private void Map(int layer, int part)
+    {
+        ref var isThere = ref isMapped[layer][part];
+        if (Volatile.Read(ref isThere)) return;
+        lock (mapping)
+        {
+            if (isThere) return;
+            memory.Map(layer, part, layers[layer]!);
+            mapped++;
+            Volatile.Write(ref isThere, true);
+        }
+    }
+
+    // Which of them the next layers read is not known: all go, and come again as they are read.
+    private void Unmap()
+    {
+        foreach (var (layer, blocks) in layers.Index())
+        {
+            blocks?.Unmap();
+            isMapped[layer].AsSpan().Clear();
+        }
+        mapped = 0;
     }
 }

@@ -66,25 +66,24 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
     /// <exception cref="LandmarkException">The system refuses, or there are no such addresses here.</exception>
     public void Map(SafeFileHandle file, long offset, long at, long bytes, bool writable = false)
     {
-        Within(at, bytes);
         var held = false;
-        nint mapped;
         try
         {
             file.DangerousAddRef(ref held);
-            mapped = mmap(
-                Address + (nint)at, (nuint)bytes, writable ? ReadWrite : Read, Fixed | (writable ? Private | NoReserve : Shared),
-                (int)file.DangerousGetHandle(), offset);
+            Place(
+                at, bytes, writable ? ReadWrite : Read, Fixed | (writable ? Private | NoReserve : Shared), (int)file.DangerousGetHandle(), offset);
         }
         finally
         {
             if (held) file.DangerousRelease();
         }
-        if (mapped == -1)
-            throw new LandmarkException(
-                $"The system does not map {bytes / 1e6:N1} MB of a file ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); "
-                + "open fewer sessions, or raise its limit on mappings (sysctl vm.max_map_count).");
     }
+
+    /// <summary>Has zeros again in the place of what there is.</summary>
+    /// <param name="at">Where they begin, at a page.</param>
+    /// <param name="bytes">Bytes, whole pages.</param>
+    /// <exception cref="LandmarkException">The system refuses, or there are no such addresses here.</exception>
+    public void Clear(long at, long bytes) => Place(at, bytes, ReadWrite, Fixed | Anonymous, -1, 0);
 
     /// <summary>
     /// Gives back the memory that pages of a file take; they are read from the file again when they are needed. Never for others: what
@@ -110,6 +109,15 @@ internal sealed partial class AddressRange : SafeHandleZeroOrMinusOneIsInvalid
 
     /// <inheritdoc/>
     protected override bool ReleaseHandle() => munmap(handle, (nuint)(Length + Window)) == 0;
+
+    private void Place(long at, long bytes, int protection, int flags, int file, long offset)
+    {
+        Within(at, bytes);
+        if (mmap(Address + (nint)at, (nuint)bytes, protection, flags, file, offset) == -1)
+            throw new LandmarkException(
+                $"The system does not map {bytes / 1e6:N1} MB of a file ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}); "
+                + "open fewer sessions, or raise its limit on mappings (sysctl vm.max_map_count).");
+    }
 
     private void Within(long at, long bytes)
     {

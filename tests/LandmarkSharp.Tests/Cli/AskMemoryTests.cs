@@ -46,6 +46,12 @@ public sealed class AskMemoryTests(ToolModel model) : IClassFixture<ToolModel>, 
             "--cite", "--passages", "90", "--trace", path, "--json")).Lines[^1];
         var passages = Passages(answer);
         Assert.Equal(["one.txt", "two.txt"], passages.Select(p => p.TryGetProperty("document", out var d) ? d.GetString() : null).OfType<string>().Distinct().Order());
+        // Both have a document of the same name.
+        (string, string)[] both = [("one.txt", first), ("one.txt", second), ("two.txt", second)];
+        Assert.Equal(both, Named(passages.Where(p => p.TryGetProperty("document", out _)), "document").Order());
+        Assert.Equal(both, Named(answer.GetProperty("documents").EnumerateArray(), "name").Order());
+        Assert.Equal(both, Named((await LandmarkTool.Run(
+            "memory", "search", "Which?", first, second, "--model", model.Path, "--json")).Json.GetProperty("documents").EnumerateArray(), "name").Order());
         foreach (var passage in passages.Where(p => p.TryGetProperty("document", out _)))
         {
             var bytes = File.ReadAllBytes(folder[passage.GetProperty("document").GetString()!]);
@@ -56,10 +62,10 @@ public sealed class AskMemoryTests(ToolModel model) : IClassFixture<ToolModel>, 
         }
         var header = TraceFile.Load(path).Header;
         Assert.Equal($"{first}, {second}", header.Text);
-        Assert.Contains(header.Passages, p => p is { Document: "one.txt", FirstByte: 0, FirstToken: 0, Block: 0 });
+        Assert.Contains(header.Passages, p => p is { Document: "one.txt", FirstByte: 0, FirstToken: 0, Block: 0 } && p.File == first);
         var words = (await LandmarkTool.Run("ask", "Which?", "--memory", first, "--model", model.Path, "--max-tokens", "2", "--cite")).Output;
         Assert.Matches(@"\[1\] .* one\.txt, tokens \d+ to \d+", words.Replace("\u00A0", " ", StringComparison.Ordinal));
-        Assert.Contains("one.txt, tokens", (await LandmarkTool.Run("trace", path)).Output, StringComparison.Ordinal);
+        Assert.Contains($"{second}: one.txt, tokens", (await LandmarkTool.Run("trace", path, "--passages", "90")).Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,6 +80,18 @@ public sealed class AskMemoryTests(ToolModel model) : IClassFixture<ToolModel>, 
         await File.WriteAllBytesAsync(memory, bytes, TestContext.Current.CancellationToken);
         (await LandmarkTool.Run("ask", "Which?", "--memory", memory, "--model", model.Path)).Says("of 'text.txt'");
     }
+
+    [Fact]
+    public async Task AMemoryIsAskedOnce()
+    {
+        var memory = await Memory("a.memory", model.Text);
+        var again = Path.Combine(folder["."], "a.memory");
+        (await LandmarkTool.Run("ask", "Which?", "--memory", memory, "--memory", again, "--model", model.Path)).Says("is given twice; give each once");
+        (await LandmarkTool.Run("memory", "search", "Which?", memory, memory, "--model", model.Path)).Says("is given twice; give each once");
+    }
+
+    private static IEnumerable<(string, string)> Named(IEnumerable<JsonElement> told, string name) =>
+        told.Select(t => (t.GetProperty(name).GetString()!, t.GetProperty("memory").GetString()!)).Distinct();
 
     private static JsonElement[] Passages(JsonElement answer) => [.. answer.GetProperty("passages").EnumerateArray()];
 

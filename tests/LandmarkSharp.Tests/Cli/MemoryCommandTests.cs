@@ -106,6 +106,8 @@ public sealed class MemoryCommandTests(ToolModel model) : IClassFixture<ToolMode
         (await Run("remove", Memory, "one.txt")).Says($"There is no memory file {Memory}");
         (await Add(one)).Says($"There is no memory file {Memory}; make one by 'landmark memory create'");
         (await Run("info", one)).Says("is no memory file");
+        (await Run("list", "")).Says("A memory file needs a path");
+        (await LandmarkTool.Run(["memory", "create", "", .. Model])).Says("A memory file needs a path");
         (await Create("--block-type", "int4")).Says("--block-type takes float32, bfloat16 or int8");
         await Create();
         (await Create("--json")).SaysAsJson("There is something at");
@@ -118,13 +120,26 @@ public sealed class MemoryCommandTests(ToolModel model) : IClassFixture<ToolMode
         (await LandmarkTool.RunOn("", ["memory", "add", Memory, "-", "--name", "a", .. Model])).Says("'Standard input' is empty");
         (await Add(folder["nothing.txt"], "--json")).SaysAsJson("nothing.txt'; check the path");
         (await Add(one, folder.Write("binary.txt", [1, 0, 2]))).Says("is not text: byte 1 is NUL");
-        foreach (var hot in (string[])["much", "-1", "1.5.5", "9999999999999TiB"])
+        foreach (var hot in (string[])["much", "-1", "1.5.5", "9999999999999TiB", "9999999999999999999TiB"])
             (await Add(one, $"--hot={hot}")).Says($"'{hot}' is no number of bytes; --hot takes such as 67108864, 64MiB or 1.5GB");
         (await Run("remove", Memory, "one.txt", "no")).Says("There is no document 'one.txt' in the memory");
         (await LandmarkTool.Run("memory", "add", Memory, one)).Says($"{Memory} holds the memory of another model");
         using (MemoryFileWriter.Open(Memory))
             (await Add(one)).Says("is being written by another writer");
         Assert.Empty(await Names());
+    }
+
+    /// <summary>Of documents that are added together, those before one that is refused are there.</summary>
+    [Fact]
+    public async Task WhatWasReadBeforeARefusalStays()
+    {
+        await Create();
+        string[] texts = [.. Enumerable.Range(0, 3).Select(i => folder.Write($"{i}.txt", $"The key is in box {i}. "))];
+        Assert.Equal(0, (await Add(texts[1])).Code);
+        File.WriteAllText(texts[1], "Another text.");
+        (await Add(texts)).Says("There is another text by the name '1.txt'");
+        Assert.Equal(["1.txt", "0.txt"], await Names());
+        Assert.Equal(0, (await Run("check", Memory)).Code);
     }
 
     [Fact]

@@ -160,6 +160,20 @@ public sealed class MemoryMakerTests : IDisposable
         MadeMemory.Same(engine, file, "b", text);
     }
 
+    /// <summary>Whether documents are there is looked up without a commit, which would write the names of all of them each time.</summary>
+    [Fact]
+    public void WhatIsThereIsComparedWithoutACommit()
+    {
+        using var writer = Create("a", ScalarType.Int8);
+        var maker = new MemoryMaker(engine, writer);
+        foreach (var name in (string[])["a", "b"]) maker.Add(name, new StringReader($"it is {name}."), cancel: TestContext.Current.CancellationToken);
+        var committed = writer.Sequence;
+        Assert.Equal(0, maker.Add("a", new StringReader("it is a."), cancel: TestContext.Current.CancellationToken).NewTokens);
+        Assert.True(maker.Has("b", new StringReader("it is b.")));
+        Assert.False(maker.Has("b", new StringReader("it is a.")));
+        Assert.Equal(committed, writer.Sequence);
+    }
+
     /// <summary>A document that stopped right where its text has come to end is complete with what is there.</summary>
     [Fact]
     public void ATextThatEndsWhereItStoppedIsComplete()

@@ -1,6 +1,7 @@
 using LandmarkSharp.Generation;
 using LandmarkSharp.Memory;
 using LandmarkSharp.Memory.Files;
+using LandmarkSharp.Tests.Memory;
 using LandmarkSharp.Tests.Memory.Files;
 using LandmarkSharp.Tests.Tensors;
 using static TorchSharp.torch;
@@ -73,6 +74,32 @@ public sealed class OpenMemoryPagesTests : MemoryShelf
         Assert.Equal(0, ResidentBytes(paths[1]));
     }
 
+    /// <summary>A memory of many documents: what is read is mapped, and not more than so many parts at once, and is what lies in the file.</summary>
+    [Fact]
+    public void DocumentsAreMappedAsTheyAreRead()
+    {
+        var path = MadeMemory.Make(
+            Folder["a"], Engine, ScalarType.Float32, Enumerable.Range(0, 2200).Select(i => ($"{i}", MadeMemory.Text(1 + (i % 6), seed: i))));
+        var (options, more) = (Engine.Retrieval! with { TopK = 5000 }, TinyModel.WithLandmarks(Engine.Config, TinyModel.Tokens(50)));
+        using var opened = Engine.OpenMemory([path]);
+        Assert.True(2 * opened.Texts.Parts.Count > OpenedBlocks.MostMapped);
+        using var memory = TinyModel.Memory(Engine.Decoder, options);
+        memory.StartAfter(opened, 0, (_, _) => { });
+        Assert.Equal(0, Mappings(path));
+        var found = TinyModel.Run(Engine.Decoder, memory, more, [1, 30, 2]);
+        Assert.InRange(Mappings(path), 0, OpenedBlocks.MostMapped);
+        using var copied = TinyModel.Memory(Engine.Decoder, options);
+        copied.StartAfter(opened.Blocks, opened.Model.Heads, (layer, blocks) =>
+        {
+            foreach (var part in opened.Texts.Parts)
+                SavedBlocks.Read(part.File, part.Stored, layer, part.Blocks, blocks, part.First);
+        });
+        Assert.Equal(TinyModel.Run(Engine.Decoder, copied, more, [1, 30, 2]), found);
+        using var few = Engine.NewSession(opened);
+        Answer(few);
+        Assert.True(Mappings(path) > 4);
+    }
+
     /// <summary>A bit that is flipped in any part is never answered from: what is read is refused by document and block, what is not does no harm.</summary>
     [Fact]
     public void DamageIsSaidAndNeverServed()
@@ -141,6 +168,8 @@ public sealed class OpenMemoryPagesTests : MemoryShelf
         Assert.Equal((tensors, files), (Tensor.TotalCount, Directory.GetFiles("/proc/self/fd").Length));
         Assert.DoesNotContain(File.ReadLines("/proc/self/maps"), l => l.EndsWith(path, StringComparison.Ordinal));
     }
+
+    private static int Mappings(string path) => File.ReadLines("/proc/self/maps").Count(l => l.EndsWith(path, StringComparison.Ordinal));
 
     private static long ResidentBytes(string path)
     {

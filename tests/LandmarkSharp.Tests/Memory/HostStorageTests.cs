@@ -85,6 +85,36 @@ public sealed class HostStorageTests
         Assert.Equal(bytes, File.ReadAllBytes(folder["a"]));
     }
 
+    /// <summary>Places may be left for a file's blocks: they are there when they are mapped, in any order, and until they are not any more.</summary>
+    [Fact]
+    public void WhatIsLeftForAFileIsMappedWhenItIsRead()
+    {
+        LibTorch.Load();
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        var shape = new BlockShape(Groups: 2, Tokens: 3, Width: 6, ScalarType.Float32, ScalarType.Float32);
+        var (numbers, bytes) = (randn(shape.Blocks(6)), new byte[6 * 4096]);
+        for (var b = 0; b < 6; b++) numbers[b].contiguous().bytes.CopyTo(bytes.AsSpan(b * 4096));
+        using var file = File.OpenHandle(folder.Write("a", bytes));
+        using var storage = new HostStorage(shape);
+        bool IsThere(int first, int count) => storage.Blocks.narrow(0, first, count).eq(numbers.narrow(0, first, count)).all().item<bool>();
+        storage.Grow(8, 0);
+        storage.Leave(6);
+        storage.Blocks.narrow(0, 6, 2).fill_(5);
+        storage.Map(4, file, 4 * 4096, 2);
+        storage.Map(1, file, 4096, 1);
+        foreach (var (first, count) in ((long, long)[])[(5, 2), (-1, 2), (7, 1), (0, 0)])
+            Assert.Throws<LandmarkException>(() => storage.Map(first, file, 0, count));
+        Assert.Equal((false, true, false, true), (IsThere(0, 1), IsThere(1, 1), IsThere(2, 2), IsThere(4, 2)));
+        storage.Unmap();
+        Assert.Equal(6, storage.Mapped);
+        Assert.True(storage.Blocks.narrow(0, 0, 6).eq(0).all().item<bool>());
+        storage.Map(0, file, 0, 6);
+        Assert.True(IsThere(0, 6));
+        Assert.True(storage.Blocks.narrow(0, 6, 2).eq(5).all().item<bool>());
+        Assert.Equal(bytes, File.ReadAllBytes(folder["a"]));
+    }
+
     [Fact]
     public void AddressesTakeAFilesPagesAndGiveThemBack()
     {

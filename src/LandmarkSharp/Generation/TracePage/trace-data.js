@@ -70,7 +70,9 @@ function label(token) {
 function placeOf(passage) {
   const bytes = passage.first_byte === undefined ? ""
     : `, bytes ${number(passage.first_byte)} to ${number(Math.max(passage.first_byte, passage.first_byte + passage.bytes - 1))}`;
-  const document = passage.document === undefined ? "" : `${passage.document}, `;
+  const memory = passage.memory !== undefined && header.passages.some((p) => p.memory !== undefined && p.memory !== passage.memory)
+    ? `${passage.memory}: ` : "";
+  const document = passage.document === undefined ? "" : `${memory}${passage.document}, `;
   const beyond = passage.document === undefined && passage.first_token + passage.tokens > header.text_tokens ? ", past the text's end" : "";
   return `${document}tokens ${number(passage.first_token)} to ${number(passage.first_token + passage.tokens - 1)}${bytes}${beyond}`;
 }

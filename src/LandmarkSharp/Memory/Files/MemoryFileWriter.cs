@@ -146,8 +146,10 @@ public sealed class MemoryFileWriter : IDisposable
     /// Commits by writing all that is used into a new file, which then takes the name: the space of what was removed is free, once the
     /// last reader of the old file has closed it.
     /// </summary>
+    /// <param name="cancel">Stops it; all is as it was.</param>
     /// <exception cref="LandmarkException">The disk refuses, for as long as it has no room for both; all is as it was.</exception>
-    public void Compact()
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public void Compact(CancellationToken cancel = default)
     {
         RequireReady();
         var (fresh, next) = (MemoryHeader.Create(Model, Type), new MemoryCatalog([.. Documents.All], [.. Sessions.All]));
@@ -158,7 +160,7 @@ public sealed class MemoryFileWriter : IDisposable
             foreach (var segment in next.Segments)
             {
                 moved[segment.Offset] = at;
-                at = Copy(segment, target.SafeFileHandle, at);
+                at = Copy(segment, target.SafeFileHandle, at, cancel);
             }
             MemoryEntry Moved(MemoryEntry entry) => entry with
             {
@@ -196,6 +198,16 @@ public sealed class MemoryFileWriter : IDisposable
     /// <summary>Where the pages of a segment's blocks lie, for whoever maps them; closed with this writer.</summary>
     internal (SafeFileHandle File, long Offset) Place(MemorySegment segment, int layer) => (
         file.Handle, segment.Offset + new SegmentLayout(header, segment.Blocks, segment.Tokens, segment.Bytes).PagesAt(layer, 0));
+
+    /// <summary>Reads tokens and text of an entry's segment, whether it is committed or not.</summary>
+    /// <exception cref="LandmarkException">They are damaged.</exception>
+    internal SegmentText ReadText(MemoryEntry entry, int segment)
+    {
+        var stored = entry.Segments[segment];
+        using var reader = new SegmentReader(
+            file, stored, new SegmentLayout(header, stored.Blocks, stored.Tokens, stored.Bytes), entry.Name, entry.Segments.Take(segment).Sum(s => (long)s.Blocks));
+        return reader.ReadText();
+    }
 
     /// <summary>Begins a segment after all that is there; it counts from the commit on that has it in its catalog.</summary>
     /// <param name="text">Tokens and text.</param>
@@ -251,12 +263,13 @@ public sealed class MemoryFileWriter : IDisposable
         if (Path.Exists(path)) throw new LandmarkException($"There is something at {path} already; open it, or choose another path.");
     }
 
-    private long Copy(MemorySegment segment, SafeFileHandle target, long at)
+    private long Copy(MemorySegment segment, SafeFileHandle target, long at, CancellationToken cancel)
     {
         var left = new SegmentLayout(header, segment.Blocks, segment.Tokens, segment.Bytes).Length;
         var buffer = new byte[Math.Min(left, CopiedAtOnce)];
         for (var from = segment.Offset; left > 0;)
         {
+            cancel.ThrowIfCancellationRequested();
             // As it is: what is damaged stays found.
             var bytes = buffer.AsSpan(0, (int)Math.Min(left, buffer.Length));
             file.Read(bytes, from);

@@ -20,13 +20,18 @@ internal sealed partial class StoredFile : IDisposable
     public long Length => RandomAccess.GetLength(Handle);
 
     /// <summary>The file behind a path: what is renamed over a link would replace the link alone.</summary>
-    public static string Real(string path) =>
-        (File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName : null) ?? System.IO.Path.GetFullPath(path);
+    /// <exception cref="LandmarkException">There is no path.</exception>
+    public static string Real(string path)
+    {
+        RequirePath(path);
+        return (File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName : null) ?? System.IO.Path.GetFullPath(path);
+    }
 
     /// <summary>Opens a file that is there; others may read and write it too.</summary>
     /// <exception cref="LandmarkException">It is not there, or may not be opened.</exception>
     public static StoredFile Open(string path, FileAccess access)
     {
+        RequirePath(path);
         try
         {
             return new StoredFile(path, File.OpenHandle(path, FileMode.Open, access, FileShare.ReadWrite | FileShare.Delete));
@@ -72,6 +77,11 @@ internal sealed partial class StoredFile : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Handle.Dispose();
+
+    private static void RequirePath(string path)
+    {
+        if (path.Length == 0) throw new LandmarkException("A memory file needs a path, and none is given; give one.");
+    }
 
     [LibraryImport("libc.so.6")]
     private static partial int posix_fadvise(SafeFileHandle file, long offset, long bytes, int advice);

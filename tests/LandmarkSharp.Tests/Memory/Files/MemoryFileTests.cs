@@ -54,7 +54,9 @@ public sealed class MemoryFileTests
         var store = script.At(60);
         using var before = MemoryFile.Open(path);
         Assert.True(before.UsedBytes < before.Bytes);
-        writer.Compact();
+        Assert.Throws<OperationCanceledException>(() => writer.Compact(new CancellationToken(canceled: true)));
+        Assert.Equal(["a.memory", "a.memory.lock"], Directory.EnumerateFiles(folder.Path).Select(Path.GetFileName).Order());
+        writer.Compact(TestContext.Current.CancellationToken);
         using var after = before.Refreshed();
         Assert.Equal((62, before.UsedBytes, before.UsedBytes), (after.Sequence, after.UsedBytes, after.Bytes));
         store.Same(after);

@@ -219,7 +219,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
             trace.GetProperty("tokens").EnumerateArray().Prepend(trace.GetProperty("header")).Select(line => line.GetRawText() + "\n")));
         var loaded = TraceFile.Load(path);
         Assert.Equal(("notes", ServedModel.Name), (loaded.Header.Text, loaded.Header.Model));
-        Assert.All(loaded.Header.Passages.Where(p => p.Document is not null), p => Assert.Equal("it.txt", p.Document));
+        Assert.All(loaded.Header.Passages.Where(p => p.Document is not null), p => Assert.Equal(("it.txt", "notes"), (p.Document, p.File)));
         loaded.Save(memories.Folder["again.jsonl"]);
         Assert.Equal(File.ReadAllText(path), File.ReadAllText(memories.Folder["again.jsonl"]));
         // Without a memory there is one too.

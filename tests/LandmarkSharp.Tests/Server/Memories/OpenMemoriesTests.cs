@@ -1,10 +1,17 @@
 using System.Net;
 using System.Text;
+using LandmarkSharp.Attention;
+using LandmarkSharp.Generation;
+using LandmarkSharp.Memory;
 using LandmarkSharp.Server;
 using LandmarkSharp.Server.Access;
+using LandmarkSharp.Server.Chat;
 using LandmarkSharp.Server.Memories;
+using LandmarkSharp.Tests.Generation;
 using LandmarkSharp.Tests.Server.Access;
 using static LandmarkSharp.Tests.Server.Memories.ServedMemories;
+using static TorchSharp.torch;
+using MemoryShelf = LandmarkSharp.Server.Memories.MemoryShelf;
 
 namespace LandmarkSharp.Tests.Server.Memories;
 
@@ -191,6 +198,25 @@ public sealed class OpenMemoriesTests(ServedModel model) : IClassFixture<ServedM
             other.Server.Library!.Of(new Caller("local") { Limits = new CallerLimits { OpenBytes = one - 1 } }).Lease(["m1"]));
         Assert.Equal((400, "memory_too_large"), (e.Status, e.Code));
         Assert.Contains("for the key of 'local'", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AnIndexOverThemCounts()
+    {
+        using var engine = TinyEngine.Create(
+            MadeMemory.Config, new RetrievalOptions { TopK = 2, WindowBlocks = 2, Index = LandmarkIndex.Hierarchical }, marks: true);
+        Directory.CreateDirectory(Path.GetDirectoryName(memories.File("m"))!);
+        MadeMemory.Make(memories.File("m0"), engine, ScalarType.Float32, [("it", MadeMemory.Text(4 * 2200))]);
+        await using var server = await TestServer.Start(engine, new QuestionTemplate(), o => o.Memories = memories.Folder["library"]);
+        using var lease = Shelf(server).Lease(["m0"]);
+        await Taken(lease);
+        var opened = lease.Memory.Opened;
+        using var session = engine.NewSession(opened);
+        session.Append(MadeMemory.Text(40));
+        Assert.Single(session.Generate(new GenerationOptions { MaxTokens = 1, StopAtEndOfText = false }));
+        Assert.True(opened.IndexBytes > 0);
+        Assert.Equal(SharedLandmarks.BytesOf(opened.Model, opened.Blocks, ScalarType.Float32) + opened.IndexBytes, lease.Bytes);
+        Assert.Equal(lease.Bytes, server.Server.Library!.OpenBytes);
     }
 
     [Fact]
