@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Training;
 using LandmarkSharp.Training.Distributed;
@@ -90,10 +91,26 @@ internal class TrainCommand : LandmarkCommand
         using var group = launch?.Join(devices[0]);
         run = run with { Group = group };
         using var trainer = new Trainer(options, run);
-        if (group is { Rank: > 0 }) trainer.Run(cancel: cancel);
-        else Lead(trainer, options, run, output, cancel);
+        if (group is { Rank: > 0 })
+        {
+            trainer.Run(cancel: cancel);
+        }
+        else
+        {
+            if (trainer.Decoder.Config.Landmark is { } landmark) WarnOfSpan(landmark, parsed);
+            Lead(trainer, options, run, output, cancel);
+        }
         group?.Leave();
         return cancel.IsCancellationRequested ? Tool.Cancelled : Tool.Success;
+    }
+
+    /// <summary>Says so where the finished model would read at positions that it was not trained on.</summary>
+    private static void WarnOfSpan(LandmarkConfig landmark, ParseResult parsed)
+    {
+        if (landmark.Span(landmark.Retrieval()) is var span && span > landmark.TrainContext)
+            Tool.Warn(
+                $"The recipe's top_k and window_blocks take {span:N0} positions, and its windows have {landmark.TrainContext:N0}; "
+                + "lower them, or the finished model may read badly.", parsed);
     }
 
     /// <summary>Trains, and tells of it.</summary>

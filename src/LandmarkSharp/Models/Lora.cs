@@ -8,10 +8,12 @@ namespace LandmarkSharp.Models;
 /// </summary>
 public sealed record LoraOptions
 {
-    /// <summary>The matrices that can be adapted, by their last name.</summary>
-    internal static readonly string[] AllTargets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-
     private const string Weight = ".weight";
+
+    // By their last name: those of attention, and those of a feed-forward layer with a gate or, of a Starcoder 2, without.
+    private static readonly string[] Attention = ["q_proj", "k_proj", "v_proj", "o_proj"];
+    private static readonly string[] Gated = ["gate_proj", "up_proj", "down_proj"], Ungated = ["c_fc", "c_proj"];
+    private static readonly string[] AllTargets = [.. Attention, .. Gated, .. Ungated];
 
     /// <summary>Rows of A and columns of B, r.</summary>
     public int Rank { get; init; } = 16;
@@ -19,8 +21,8 @@ public sealed record LoraOptions
     /// <summary>α: what is learned is scaled by α/r.</summary>
     public double Alpha { get; init; } = 32;
 
-    /// <summary>The matrices that are adapted, by their last name, such as q_proj; all seven unless given.</summary>
-    public IReadOnlyList<string> Targets { get; init; } = AllTargets;
+    /// <summary>The matrices that are adapted, by their last name, such as q_proj; null for all of the model's layers.</summary>
+    public IReadOnlyList<string>? Targets { get; init; }
 
     /// <summary>
     /// Bits of a number in the layers' matrices, which are frozen: 16 for the type of the activations, or 8 or 4, from which they are
@@ -30,8 +32,14 @@ public sealed record LoraOptions
 
     internal double Scale => Alpha / Rank;
 
+    /// <summary>The matrices of a model's layers.</summary>
+    internal static IReadOnlyList<string> MatricesOf(ModelConfig model) => [.. Attention, .. model.IsGpt ? Ungated : Gated];
+
+    /// <summary>The matrices of a model that are adapted.</summary>
+    internal IReadOnlyList<string> TargetsIn(ModelConfig model) => Targets ?? MatricesOf(model);
+
     /// <summary>Whether a matrix is adapted, given its name without <c>.weight</c>.</summary>
-    internal bool Adapts(string name) => Targets.Contains(LastOf(name));
+    internal bool Adapts(string name) => (Targets ?? AllTargets).Contains(LastOf(name));
 
     /// <summary>Whether a parameter is a matrix that is held in fewer bits: those of layers, not the embeddings.</summary>
     internal bool Quantizes(string parameter) =>
@@ -46,7 +54,7 @@ public sealed record LoraOptions
     /// <exception cref="LandmarkException">A value is out of range.</exception>
     internal LoraOptions Checked(string where)
     {
-        if (Rank < 1 || !(Alpha > 0) || Targets.Count == 0 || Targets.Any(t => !AllTargets.Contains(t)))
+        if (Rank < 1 || !(Alpha > 0) || Targets?.Count == 0 || Targets?.Any(t => !AllTargets.Contains(t)) == true)
             throw new LandmarkException(
                 $"{where}: lora needs a rank of 1 or more, an alpha above 0 and targets among {string.Join(", ", AllTargets)}; correct it.");
         if (BaseBits is not (16 or 8 or 4))

@@ -55,7 +55,7 @@ internal static class LoraConfigFile
             ["lora_alpha"] = lora.Alpha,
             ["lora_dropout"] = 0,
             ["bias"] = "none",
-            ["target_modules"] = new JsonArray([.. lora.Targets.Select(t => (JsonNode)t)]),
+            ["target_modules"] = new JsonArray([.. lora.TargetsIn(config).Select(t => (JsonNode)t)]),
             ["trainable_token_indices"] = rows,
         }.ToJsonString(Indented) + "\n");
     }

@@ -32,10 +32,10 @@ internal static class LoraFolder
     /// <exception cref="LandmarkException">It is damaged, or it is of another model or another kind.</exception>
     public static void Restore(string folder, LoraOptions theirs, Decoder decoder)
     {
-        var ours = decoder.Config.Lora!;
-        if (theirs.Rank != ours.Rank || theirs.Alpha != ours.Alpha || !theirs.Targets.Order().SequenceEqual(ours.Targets.Order()))
+        var (ours, targets) = (decoder.Config.Lora!, theirs.TargetsIn(decoder.Config));
+        if (theirs.Rank != ours.Rank || theirs.Alpha != ours.Alpha || !targets.Order().SequenceEqual(ours.TargetsIn(decoder.Config).Order()))
             throw new LandmarkException(
-                $"The adapter in {folder} has rank {theirs.Rank}, alpha {theirs.Alpha} and targets {string.Join(", ", theirs.Targets)}; "
+                $"The adapter in {folder} has rank {theirs.Rank}, alpha {theirs.Alpha} and targets {string.Join(", ", targets)}; "
                 + "give the recipe the same.");
         using var quiet = no_grad();
         using var weights = Open(folder);

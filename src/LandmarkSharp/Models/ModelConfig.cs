@@ -138,7 +138,8 @@ public sealed record ModelConfig
         Require(IsGpt || !NormBias, $"a {Family} has no biases on its norms");
         Require(
             !IsGpt || (QueryKeyValueBias == OutputBias && OutputBias == FeedForwardBias), "a Starcoder2 has biases on all projections or on none");
-        Require(!IsGpt || Lora is null, "lora adapts the matrices of the other families; a Starcoder2 is fine-tuned whole, so leave it out");
+        var matrices = LoraOptions.MatricesOf(this);
+        Require(Lora?.Targets?.All(matrices.Contains) != false, $"lora's targets must be matrices of a {Family}, {string.Join(", ", matrices)}");
         if (Landmark is { } l)
         {
             Require(l.BlockTokens >= 1, $"mem_freq is {l.BlockTokens}; a block needs at least one token");

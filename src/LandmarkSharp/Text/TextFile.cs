@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Enumeration;
 using System.Text;
 
 namespace LandmarkSharp.Text;
@@ -51,10 +52,31 @@ public static class TextFile
     {
         if (File.Exists(path)) return [path];
         if (!Directory.Exists(path)) throw new LandmarkException($"There is no file or folder '{path}'; check the path.");
-        string[] files = [.. Directory.EnumerateFiles(path, "*.txt", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        string[] files = [.. Below(path).Where(f => f.EndsWith(".txt", StringComparison.Ordinal))];
         return files.Length > 0
             ? files
             : throw new LandmarkException($"The folder '{path}' holds no *.txt file; give a folder of text files.");
+    }
+
+    /// <summary>
+    /// The files in a folder and below, in ordinal order. Links to files are files; links to folders, which may lead round in a circle,
+    /// are left alone.
+    /// </summary>
+    internal static IEnumerable<string> Below(string folder) =>
+        new FileSystemEnumerable<string>(
+            folder, (ref entry) => entry.ToSpecifiedFullPath(),
+            new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = false, AttributesToSkip = FileAttributes.None })
+        {
+            ShouldIncludePredicate = (ref entry) => !entry.IsDirectory,
+            ShouldRecursePredicate = (ref entry) => !entry.Attributes.HasFlag(FileAttributes.ReparsePoint),
+        }.Order(StringComparer.Ordinal);
+
+    /// <summary>Bytes of a file, or of the one that a link leads to; -1 where there is none, as where its name is not UTF-8.</summary>
+    internal static long LengthOf(string path)
+    {
+        var file = new FileInfo(path);
+        if (file.Exists && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target) file = target;
+        return file.Exists ? file.Length : -1;
     }
 
     /// <summary>Opens a file to read, with a sentence where that cannot be.</summary>

@@ -63,6 +63,7 @@ public sealed class BaseModel
             KeyValueHeads = config.KeyValueHeads,
             HeadDim = config.HeadDim,
             RopeTheta = config.Rotary.Theta,
+            Lora = options.Lora is { } lora ? lora with { Targets = lora.TargetsIn(config) } : null,
         };
     }
 

@@ -3,10 +3,11 @@ using System.Collections.Concurrent;
 namespace LandmarkSharp.Training;
 
 /// <summary>
-/// Encodes text word by word with a cache, to the same tokens as encoding it whole. A fragment is a run of spaces with
-/// what follows it up to the next space (and a newline starts one too, where the tokenizer lets it). Tokenizers split
-/// at spaces, so the tokens of a text are those of its fragments one after the other, and nearly every fragment has
-/// been seen before. Safe to use from several threads if the tokenizer is.
+/// Encodes text word by word with a cache, to the same tokens as encoding it whole. A fragment begins with the first
+/// white space after a word, where that is a space (or a newline, where the tokenizer lets it), and goes on to where the
+/// next begins. Tokenizers split there, but may join any white space that stands together. So the tokens of a text are
+/// those of its fragments one after the other, and nearly every fragment has been seen before. Safe to use from several
+/// threads if the tokenizer is.
 /// </summary>
 public sealed class FragmentEncoder
 {
@@ -72,14 +73,13 @@ public sealed class FragmentEncoder
     /// <summary>The number of characters of the first fragment of <paramref name="text"/>.</summary>
     internal int FragmentLength(ReadOnlySpan<char> text)
     {
-        var i = 0;
-        while (i < text.Length && IsBoundary(text[i])) i++;
-        while (i < text.Length && !IsBoundary(text[i])) i++;
+        var i = 1;
+        while (i < text.Length && !Splits(text[i - 1], text[i])) i++;
         return i;
     }
 
-    /// <summary>Whether a text may be cut before <paramref name="character"/> if none such stands before it.</summary>
-    internal bool IsBoundary(char character) => character == ' ' || (splitsAtNewline && character == '\n');
+    /// <summary>Whether a text may be cut between two characters.</summary>
+    internal bool Splits(char before, char after) => IsBoundary(after) && !char.IsWhiteSpace(before);
 
     /// <summary>The tokens of one fragment.</summary>
     internal int[] Fragment(ReadOnlySpan<char> fragment, bool atStart)
@@ -92,4 +92,6 @@ public sealed class FragmentEncoder
         if (cached < Capacity && cache.TryAdd(text, tokens)) Interlocked.Increment(ref cached);
         return tokens;
     }
+
+    private bool IsBoundary(char character) => character == ' ' || (splitsAtNewline && character == '\n');
 }

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
+using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Models;
+using Microsoft.Win32.SafeHandles;
 
 namespace LandmarkSharp.Training;
 
@@ -15,6 +17,16 @@ internal sealed class RunLog : IDisposable
     private readonly Stopwatch clock = Stopwatch.StartNew();
     private readonly long firstPositions;
     private RunRecord record;
+
+    /// <summary>Holds a run's folder: of two processes that trained into it each would undo what the other writes.</summary>
+    /// <param name="folder">The folder; made if it is not there.</param>
+    /// <exception cref="LandmarkException">Another process holds it, or the disk refuses.</exception>
+    public static SafeFileHandle Hold(string folder)
+    {
+        WholeFiles.Guard(folder, () => Directory.CreateDirectory(folder));
+        return WriterLock.Take(
+            Path.Combine(folder, RunRecord.FileName), $"Another process trains into {folder}; wait until that has ended, or give another output folder.");
+    }
 
     /// <summary>Begins, or goes on after a step: what stands in the folder of later ones was lost.</summary>
     /// <param name="options">The recipe.</param>

@@ -14,8 +14,6 @@ internal sealed class StepFile : IDisposable
     public StepFile(string path, long step)
     {
         this.path = path;
-        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        WholeFiles.Guard(folder, () => Directory.CreateDirectory(folder));
         var kept = File.Exists(path) ? File.ReadAllLines(path).Where(l => Step(l) <= step) : [];
         WholeFiles.Write(path, string.Concat(kept.Select(l => l + "\n")));
         // Without a buffer: what could not be written is not tried again.

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LandmarkSharp.Text;
 
 namespace LandmarkSharp.Training;
 
@@ -67,7 +68,7 @@ public sealed class TokenShards : IDisposable
                 CheckSize(tokens, source.Tokens * meta.BytesPerToken);
                 CheckSize(starts, source.DocumentCount * sizeof(long));
                 shards.sources.Add(
-                    source.Name, (TokenSource.Map(tokens, meta.BytesPerToken), new DocumentStarts(starts, source.DocumentCount, source.Tokens)));
+                    source.Name, (TokenSource.Map(tokens, source.Tokens, meta.BytesPerToken), new DocumentStarts(starts, source.DocumentCount, source.Tokens)));
             }
             return shards;
         }
@@ -115,7 +116,7 @@ public sealed class TokenShards : IDisposable
 
     private static void CheckSize(string path, long expected)
     {
-        var found = new FileInfo(path) is { Exists: true } file ? file.Length : -1;
+        var found = TextFile.LengthOf(path);
         if (found != expected)
             throw new LandmarkException(
                 $"The token file {path} has {(found < 0 ? "gone" : $"{found} bytes")}, expected {expected} bytes; make the shards again.");

@@ -126,7 +126,7 @@ public sealed class TokenShardsBuilder(
         {
             (this.builder, this.bytesPerToken, this.cancellation) = (builder, bytesPerToken, cancellation);
             all = (files.Sum(f => f.Count), files.Sum(f => f.Sum(file => file.Length)));
-            reader = new CorpusReader(new TextPieces(builder.encoder.IsBoundary), builder.Column, Skip);
+            reader = new CorpusReader(new TextPieces(builder.encoder.Splits), builder.Column, Skip);
         }
 
         public TokenShardsReport Report => new(done, named);

@@ -1,5 +1,4 @@
 using System.IO.MemoryMappedFiles;
-using System.Runtime.InteropServices;
 
 namespace LandmarkSharp.Training;
 
@@ -21,9 +20,9 @@ public abstract class TokenSource : IDisposable
     /// <summary>A stream over tokens in memory.</summary>
     public static TokenSource FromTokens(int[] tokens) => new ArrayTokens(tokens);
 
-    /// <summary>A stream over a file of little-endian unsigned ids of 2 or 4 bytes each, mapped, not loaded.</summary>
-    internal static TokenSource Map(string path, int bytesPerToken) =>
-        bytesPerToken == 2 ? new MappedTokens<ushort>(path) : new MappedTokens<uint>(path);
+    /// <summary>A stream over a file of so many little-endian unsigned ids of 2 or 4 bytes each, mapped, not loaded.</summary>
+    internal static TokenSource Map(string path, long count, int bytesPerToken) =>
+        bytesPerToken == 2 ? new MappedTokens<ushort>(path, count) : new MappedTokens<uint>(path, count);
 
     /// <summary>Reads a window that is known to lie inside the stream.</summary>
     protected abstract void Read(long start, Span<int> destination);
@@ -52,9 +51,9 @@ public abstract class TokenSource : IDisposable
         private readonly MemoryMappedFile file;
         private readonly MemoryMappedViewAccessor view;
 
-        public MappedTokens(string path)
+        public MappedTokens(string path, long count)
         {
-            Count = new FileInfo(path).Length / Marshal.SizeOf<T>();
+            Count = count;
             file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
             view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         }

@@ -92,11 +92,12 @@ public sealed class Trainer : IDisposable
     /// <param name="cancel">Stops after the step at hand.</param>
     /// <returns>Whether the recipe is done; the finished model is then in <see cref="Finished"/>.</returns>
     /// <exception cref="LandmarkException">
-    /// A loss is no number, a batch cannot be made, a source is shorter than a window, memory does not suffice, or the disk refuses;
-    /// the newest checkpoint is whole.
+    /// Another process trains into the folder, a loss is no number, a batch cannot be made, a source is shorter than a window, memory does
+    /// not suffice, or the disk refuses; the newest checkpoint is whole.
     /// </exception>
     public bool Run(Action<TrainingProgress>? report = null, CancellationToken cancel = default)
     {
+        using var alone = Leads ? RunLog.Hold(run.Output) : null;
         using var log = Leads ? new RunLog(options, run, data, decoder, Step, Positions) : null;
         var rate = options.Rate;
         var clock = Stopwatch.StartNew();

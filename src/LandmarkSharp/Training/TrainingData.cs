@@ -18,7 +18,7 @@ internal sealed class TrainingData : IDisposable
     private readonly RetrievalTasks tasks;
 
     /// <summary>Opens the data of a run.</summary>
-    /// <exception cref="LandmarkException">A file is missing or damaged, or was made with another tokenizer.</exception>
+    /// <exception cref="LandmarkException">A file is missing or damaged, was made with another tokenizer, or has fewer tokens than a window.</exception>
     public TrainingData(TrainingOptions options, TrainingRun run)
     {
         (this.options, this.run) = (options, run);
@@ -27,6 +27,7 @@ internal sealed class TrainingData : IDisposable
         try
         {
             heldOut = run.ValidationShards is { } held ? TokenShards.Open(held, tokenizer.Fingerprint) : null;
+            RequireWindows();
             tasks = Tasks(TaskSplit.Training);
             if (options.Lora is not null && run.Base is null)
                 throw new LandmarkException("The recipe has lora, which adapts a model that is there; fine-tune one with it.");
@@ -83,6 +84,18 @@ internal sealed class TrainingData : IDisposable
     {
         heldOut?.Dispose();
         shards.Dispose();
+    }
+
+    // Told before the first stage is trained, and not when the last begins.
+    private void RequireWindows()
+    {
+        var longest = options.Stages.Max(s => s.Window);
+        var sources = options.Sources.Keys.Select(name => ("source", name, shards[name].Count))
+            .Concat((heldOut?.Meta.Sources ?? []).Select(s => ("held-out source", s.Name, s.Tokens)));
+        foreach (var (kind, name, tokens) in sources)
+            if (tokens <= longest)
+                throw new LandmarkException(
+                    $"The {kind} '{name}' has {tokens:N0} tokens, and the recipe's longest window {longest:N0} positions; give more text, or shorter windows.");
     }
 
     private static WeightedSource Source(TokenShards shards, string name, double weight) =>

@@ -242,6 +242,9 @@ public sealed record TrainingOptions
             TaskShares.Values.All(s => s >= 0) && TaskShares.Values.Any(s => s > 0),
             "task_shares must be 0 or more, and one of them above 0");
         Require(TaskLookalikes is >= 0 and <= 1, "task_lookalikes must be between 0 and 1");
+        Require(
+            AnswerWeight > 0 && EchoWeight >= 0 && TaskTextWeight >= 0, "answer_weight must be above 0, and echo_weight and task_text_weight 0 or more");
+        Require(RopeTheta > 0, "rope_theta must be above 0");
         Require(VocabularyMultiple >= 1, "vocabulary_multiple must be at least 1");
         Require(TopK >= 1 && WindowBlocks >= 1, "top_k and window_blocks must be at least 1");
         Lora?.Checked("The recipe cannot be trained");

@@ -19,7 +19,7 @@ public sealed class FullDiskTests(ToolModel model) : IClassFixture<ToolModel>, I
     [InlineData(45_000, "--report-every 1", "cannot be written: the disk is full")]
     public async Task ARunGoesOnWhenThereIsRoom(long free, string options, string part)
     {
-        File.WriteAllText(tiny["recipe.json"], (TinyRun.Recipe with { Steps = 40, Stages = [Stage] }).ToJson());
+        File.WriteAllText(tiny["recipe.json"], (Recipe with { Steps = 40 }).ToJson());
         Directory.CreateDirectory(tiny["run"]);
         string[] command = Train("run", options);
         Fails(await SmallDisk.Run(tiny["run"], free, command), part);
@@ -39,7 +39,7 @@ public sealed class FullDiskTests(ToolModel model) : IClassFixture<ToolModel>, I
     [Fact]
     public async Task AFinishedModelIsWrittenWhenThereIsRoom()
     {
-        File.WriteAllText(tiny["recipe.json"], (TinyRun.Recipe with { Steps = 4, Stages = [Stage] }).ToJson());
+        File.WriteAllText(tiny["recipe.json"], (Recipe with { Steps = 4 }).ToJson());
         Assert.Equal(0, (await LandmarkTool.Run(Train("run", ""))).Code);
         Directory.Move(Path.Combine(tiny["run"], "model"), tiny["before"]);
         Fails(await SmallDisk.Run(tiny["run"], 30_000, Train("run", "")), "model.safetensors cannot be written: the disk is full");
@@ -96,7 +96,7 @@ public sealed class FullDiskTests(ToolModel model) : IClassFixture<ToolModel>, I
         Assert.False(Directory.Exists(tiny["difference.partial"]));
     }
 
-    private static TrainingStage Stage => new() { Window = 64, Rows = 2, TaskShare = 0 };
+    private static TrainingOptions Recipe => TinyRun.Recipe with { Stages = [new() { Window = 64, Rows = 2, TaskShare = 0 }], TopK = 1, WindowBlocks = 1 };
 
     private string[] Train(string output, string options) =>
     [

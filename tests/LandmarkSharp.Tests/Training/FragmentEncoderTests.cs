@@ -1,4 +1,6 @@
 using CsCheck;
+using LandmarkSharp.Tests.Text;
+using LandmarkSharp.Text;
 using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Tests.Training;
@@ -18,6 +20,25 @@ public class FragmentEncoderTests
         });
     }
 
+    // Tokens of two characters, most of them white space, as vocabularies of code have them.
+    [Theory]
+    [InlineData(TokenizerBuilder.Gpt2Split)]
+    [InlineData(TokenizerBuilder.Llama3Split)]
+    [InlineData(TokenizerBuilder.Qwen2Split)]
+    public void WhiteSpaceOfAllKindsGivesTheTokensOfTheWhole(string split)
+    {
+        using var folder = new TemporaryFolder();
+        string[] merges = ["Ġ Ġ", "Ċ Ċ", "č Ċ", "Ċ Ġ", "Ġ Ċ", "ĉ Ġ", "Ġ ĉ", "ĉ Ċ", "Ċ ĉ", "ĉ ĉ", ". Ċ", "Ġ a", "ĉ a", "a b"];
+        var tokenizer = Tokenizer.Load(folder.Write("tokenizer.json", TokenizerBuilder.ByteLevelJson(merges, TokenizerBuilder.SplitThenBytes(split))));
+        var encoder = new FragmentEncoder(text => tokenizer.Encode(text));
+        Gen.String[Gen.Char[" \n\r\t\u00a0ab1.é"], 0, 30].Sample(text =>
+        {
+            var tokens = new List<int>();
+            encoder.Append(text, tokens, atStart: true);
+            Assert.Equal(tokenizer.Encode(text), tokens);
+        });
+    }
+
     [Fact]
     public void TokenizerThatJoinsLineEndsIsSplitAtSpacesOnly()
     {
@@ -27,7 +48,7 @@ public class FragmentEncoderTests
         var tokens = new List<int>();
         encoder.Append("One.\nTwo three.\nFour", tokens, atStart: true);
         Assert.Equal(Encode("One.\nTwo three.\nFour"), tokens);
-        Assert.False(encoder.IsBoundary('\n'));
+        Assert.False(encoder.Splits('a', '\n'));
     }
 
     [Fact]

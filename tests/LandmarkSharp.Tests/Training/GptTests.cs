@@ -105,10 +105,6 @@ public sealed class GptTests : IDisposable
     }
 
     [Fact]
-    public void AnAdapterIsRefused() => Assert.Contains(
-        "lora adapts", Assert.Throws<LandmarkException>(() => (Recipe.Model(99, 2, "any") with { Lora = new LoraOptions() }).Checked("It")).Message);
-
-    [Fact]
     public void GradientsWithoutClipAreTheirOwn()
     {
         Tensor[] gradients = [full(3, 100.0), full([2, 2], 200.0)];

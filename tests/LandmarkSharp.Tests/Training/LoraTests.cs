@@ -32,6 +32,8 @@ public sealed class LoraTests : IDisposable
     [InlineData("llama", 0, """, "context_miss": 0.5, "lora": {}""")]
     [InlineData("qwen2", 1, """, "context_miss": 0.5, "lora": {}""")]
     [InlineData("qwen3", 2, """, "lora": {"rank": 2, "targets": ["gate_proj"]}""")]
+    [InlineData("starcoder2", 0, """, "lora": {}""")]
+    [InlineData("starcoder2", 1, """, "lora": {"rank": 2, "targets": ["v_proj", "c_proj"]}""")]
     public void ItBeginsAsTheBaseTrainsAloneAndMerges(string family, int padding, string lora)
     {
         using var from = new BaseFolder(tiny, family, padding);
@@ -172,6 +174,9 @@ public sealed class LoraTests : IDisposable
         Refused("no adapter's folder", () => LoraMerge.Write(from.Path, from.Path, tiny["new"]));
         Refused("fine-tune one with it", () => new Trainer(FineTuneTests.Recipe(from, 2, Some), tiny.Into("new")));
         Refused("targets among q_proj", () => FineTuneTests.Recipe(from, 2, """, "lora": {"targets": ["lm_head"]}"""));
+        using (var gpt = new BaseFolder(tiny, "starcoder2"))
+            Refused("must be matrices of a Starcoder2, q_proj, k_proj, v_proj, o_proj, c_fc, c_proj", () => new Trainer(
+                FineTuneTests.Recipe(gpt, 2, Some), gpt.Into(tiny, "new")));
         Refused("rank of 1 or more", () => FineTuneTests.Recipe(from, 2, """, "lora": {"rank": 0}"""));
         var config = Path.Combine(adapter, "adapter_config.json");
         File.WriteAllText(config, File.ReadAllText(config).Replace("\"bias\"", "\"use_dora\": true, \"bias\"", StringComparison.Ordinal));

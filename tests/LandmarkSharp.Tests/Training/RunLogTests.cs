@@ -81,6 +81,27 @@ public sealed class RunLogTests : IDisposable
     }
 
     [Fact]
+    public void ASecondThatWouldTrainIntoTheFolderIsRefusedAndChangesNothing()
+    {
+        using var first = new Trainer(Recipe, Options("run"));
+        var told = 0;
+        Assert.True(first.Run(
+            _ =>
+            {
+                if (told++ > 0) return;
+                using var second = new Trainer(Recipe, Options("run"));
+                var before = Files();
+                Assert.StartsWith("Another process trains into ", Assert.Throws<LandmarkException>(() => second.Run()).Message, StringComparison.Ordinal);
+                Assert.Equal(before, Files());
+            },
+            TestContext.Current.CancellationToken));
+        Run("run", 12);      // it was let go
+
+        (string Path, string Text)[] Files() =>
+            [.. Directory.EnumerateFiles(tiny["run"]).Where(f => !f.EndsWith(".lock", StringComparison.Ordinal)).Order().Select(f => (f, File.ReadAllText(f)))];
+    }
+
+    [Fact]
     public void AHeldOutLossThatIsNoNumberEndsTheRun()
     {
         using var trainer = new Trainer(

@@ -38,6 +38,20 @@ public sealed class TokenShardsTests : IDisposable
     }
 
     [Fact]
+    public void FilesMayBeLinks()
+    {
+        Write("text/a.txt", "The first document.");
+        Build("tiny", "text");
+        var links = Path.Combine(folder, "links");
+        Directory.CreateDirectory(links);
+        foreach (var file in Directory.EnumerateFiles(Out)) File.CreateSymbolicLink(Path.Combine(links, Path.GetFileName(file)), file);
+        using var shards = TokenShards.Open(links, "words");
+        Assert.Equal(tokenizer.Encode("The first document.").Length + 1, shards["tiny"].Count);
+        File.Delete(Path.Combine(Out, "tiny.docs"));
+        Fails("tiny.docs has gone", () => TokenShards.Open(links));
+    }
+
+    [Fact]
     public void LongFileReadInPiecesGivesTheTokensOfTheWhole()
     {
         var text = new StringBuilder();

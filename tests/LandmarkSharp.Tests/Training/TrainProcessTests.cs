@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Tests.Cli;
 using LandmarkSharp.Training;
 
 namespace LandmarkSharp.Tests.Training;
@@ -67,6 +68,18 @@ public sealed class TrainProcessTests : IDisposable
         var steps = tiny.Metrics("stopped").Length;
         Assert.InRange(steps, 1, 3);
         Assert.Equal($"step-{steps:00000000}", Path.GetFileName(Assert.Single(Directory.EnumerateDirectories(tiny["stopped"]))));
+    }
+
+    [Fact]
+    public async Task AModelThatWouldReadFartherThanItIsTrainedIsToldOf()
+    {
+        string[] train = ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards, "--out", tiny["run"], "--json"];
+        File.WriteAllText(tiny["recipe.json"], (Recipe with { Steps = 1, TopK = 5 }).ToJson());
+        var told = await LandmarkTool.Run(train);
+        Assert.Equal(0, told.Code);
+        Assert.Equal(
+            "{\"warning\":\"The recipe's top_k and window_blocks take 144 positions, and its windows have 128; "
+            + "lower them, or the finished model may read badly.\"}\n", told.Error);
     }
 
     [Fact]

@@ -312,7 +312,7 @@ public sealed class TrainerTests : IDisposable
         var run = tiny.Into("bad");
         Fails("'other'", TinyRun.Recipe with { Sources = new Dictionary<string, double> { ["other"] = 1 } }, run);
         Fails("'other'", TinyRun.Recipe with { TaskSources = ["other"] }, run);
-        Fails("windows of 100000", TinyRun.Recipe with { Stages = [new TrainingStage { Window = 100_000, Rows = 1, TaskShare = 0 }] }, run);
+        Fails("longest window 100,000 positions", TinyRun.Recipe with { Stages = [new TrainingStage { Window = 100_000, Rows = 1, TaskShare = 0 }] }, run);
         Fails("nowhere", TinyRun.Recipe, run with { Shards = tiny["nowhere"] });
         Fails("nowhere", TinyRun.Recipe, run with { Tokenizer = tiny["nowhere"] });
         Fails("another tokenizer", TinyRun.Recipe, run with { Tokenizer = Another() });

@@ -50,6 +50,18 @@ public sealed class TrainingDataTests : IDisposable
         Assert.Null(alone.Validation(recipe.Stages[1]));
     }
 
+    [Theory]
+    [InlineData(20_000, "The held-out source 'validation' has ")]
+    [InlineData(200_000, "The source 'train' has ")]
+    public void ASourceShorterThanALaterStagesWindowIsNamedBeforeTheFirst(int window, string part)
+    {
+        var stage = TinyRun.Recipe.Stages[0];
+        var recipe = TinyRun.Recipe with { Stages = [stage, stage with { FromStep = 5, Window = window }] };
+        var error = Assert.Throws<LandmarkException>(() => new Trainer(recipe, tiny.Into("run") with { ValidationShards = tiny.Validation }));
+        Assert.StartsWith(part, error.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(tiny["run"]));
+    }
+
     /// <summary>Where in their rows the marks of eight batches stand.</summary>
     private static IEnumerable<int> Marks(TrainingStage stage, TrainingRun run)
     {

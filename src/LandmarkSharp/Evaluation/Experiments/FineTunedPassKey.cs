@@ -29,6 +29,11 @@ internal static class FineTunedPassKey
         var seed = lab.Seeds[0];
         if (lab.Stage.TaskShare == 0)
             throw new LandmarkException("The recipe has task_share 0, so its models never learn to answer for a pass key; give a share of tasks.");
+        var window = lab.Stage.Window;
+        if (2 * window >= LongestPlain)
+            throw new LandmarkException(
+                $"The recipe's window is {window}, and a plain model is asked in prompts of up to {LongestPlain} tokens, some of which must be longer than two "
+                + $"windows; give a window below {LongestPlain / 2}.");
         var recipe = lab.Recipe with { Seed = seed };
         var plain = new Variant($"base-{seed}", recipe with { BlockTokens = 0 });
         // A third of the steps, at a fifth of the rate; an adapter, which begins with nothing, at the rate itself.
@@ -42,7 +47,6 @@ internal static class FineTunedPassKey
         string[] names = ["plain", "fine-tuned", "adapter"];
         var found = names.Zip(models).ToDictionary(m => m.First, m => Lengths.Where(n => m.Second != plain || n <= LongestPlain)
             .ToDictionary(n => n, n => Accuracy(lab, m.Second, n)));
-        var window = lab.Stage.Window;
         return new ExperimentResult(
             ["tokens", .. names],
             [.. Lengths.Select(n => (IReadOnlyList<string>)[

@@ -3,10 +3,12 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
+using LandmarkSharp.Memory.Files;
 using LandmarkSharp.Models;
 using LandmarkSharp.Tensors;
 using LandmarkSharp.Text;
 using LandmarkSharp.Training;
+using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -39,6 +41,7 @@ public sealed class Laboratory : IDisposable
     private readonly Dictionary<string, long> heldOut;
     private readonly SortedDictionary<string, double[]> measurements;
     private (string Model, LandmarkEngine Engine)? loaded;
+    private SafeFileHandle? alone;
 
     /// <summary>Opens the folder; nothing is written before something is done.</summary>
     /// <param name="recipe">Trains the paper's landmark model on a corpus; other models are variants of it.</param>
@@ -200,7 +203,11 @@ public sealed class Laboratory : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Unload();
+    public void Dispose()
+    {
+        Unload();
+        alone?.Dispose();
+    }
 
     /// <summary>The folder of a variant's model; of an adapter, merged with what it adapts.</summary>
     private string Folder(Variant variant)
@@ -229,11 +236,14 @@ public sealed class Laboratory : IDisposable
         loaded = null;
     }
 
-    /// <summary>Notes what the folder is begun with.</summary>
+    /// <summary>Holds the folder, as two that measured would each undo what the other notes, and says what it is begun with.</summary>
     private void Begin()
     {
+        if (alone is not null) return;
+        WholeFiles.Guard(run.Output, () => Directory.CreateDirectory(run.Output));
+        alone = WriterLock.Take(
+            RecordFile, $"Another process makes experiments in {run.Output}; wait until that has ended, or give another folder.");
         if (File.Exists(RecordFile)) return;
-        Directory.CreateDirectory(run.Output);
         WholeFiles.Write(RecordFile, JsonSerializer.Serialize(record, LaboratoryJson.Default.LaboratoryRecord));
     }
 

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LandmarkSharp.Memory.Files;
 
 /// <summary>
-/// What lets one writer alone at a memory file: an empty file beside it that is held open for itself. On Linux .NET takes it by
+/// What lets one writer alone at a file or a run's folder: an empty file beside it that is held open for itself. On Linux .NET takes it by
 /// <c>flock</c>, which the system undoes when the process dies, however it dies. It is never deleted: another process could hold
 /// what was deleted while a third makes and holds a new one.
 /// </summary>

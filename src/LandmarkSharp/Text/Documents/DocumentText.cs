@@ -103,8 +103,8 @@ public static class DocumentText
     public static IReadOnlyList<string> Enumerate(string path)
     {
         if (!Directory.Exists(path)) return TextFile.Enumerate(path);
-        string[] files = [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories)
-            .Where(f => OfName(f) != DocumentFormat.Text || Path.GetExtension(f).ToLowerInvariant() is ".txt" or ".md").Order(StringComparer.Ordinal)];
+        string[] files = [.. TextFile.Below(path)
+            .Where(f => OfName(f) != DocumentFormat.Text || Path.GetExtension(f).ToLowerInvariant() is ".txt" or ".md")];
         return files.Length > 0
             ? files
             : throw new LandmarkException($"The folder '{path}' holds no *.txt, *.md, *.html, *.epub or *.pdf file; give a folder of documents.");

@@ -1,3 +1,4 @@
+using LandmarkSharp.Text;
 using ZstdSharp;
 
 namespace LandmarkSharp.Training.Corpus;
@@ -38,8 +39,8 @@ internal sealed record CorpusFile(string Path)
     /// <summary>What its name says it is; a name that says nothing is that of a text.</summary>
     public CorpusFormat Format => Endings.GetValueOrDefault(Ending(Path), CorpusFormat.Text);
 
-    /// <summary>Bytes on the disk.</summary>
-    public long Length { get; } = new FileInfo(Path).Length;
+    /// <summary>Bytes on the disk; 0 where there is no file.</summary>
+    public long Length { get; } = Math.Max(0, TextFile.LengthOf(Path));
 
     /// <summary>
     /// The files that a path stands for: itself, or for a folder every file in it and below whose name ends as one of the
@@ -52,8 +53,7 @@ internal sealed record CorpusFile(string Path)
         if (!Directory.Exists(path)) throw new LandmarkException($"There is no file or folder '{path}'; check the path.");
         CorpusFile[] files =
         [
-            .. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(f => Endings.ContainsKey(Ending(f)))
-                .Order(StringComparer.Ordinal).Select(f => new CorpusFile(f)),
+            .. TextFile.Below(path).Where(f => Endings.ContainsKey(Ending(f))).Select(f => new CorpusFile(f)),
         ];
         return files.Length > 0
             ? files

@@ -4,8 +4,8 @@ namespace LandmarkSharp.Training.Corpus;
 internal readonly record struct TextPiece(string Text, bool StartsDocument, bool EndsDocument);
 
 /// <summary>Cuts documents of any length where both sides encode as the whole would.</summary>
-/// <param name="isBoundary">Whether a text may be cut before a character if none such stands before it.</param>
-internal sealed class TextPieces(Func<char, bool> isBoundary)
+/// <param name="splits">Whether a text may be cut between two characters.</param>
+internal sealed class TextPieces(Func<char, char, bool> splits)
 {
     /// <summary>Characters of a piece, about.</summary>
     public const int Length = 1 << 18;
@@ -24,9 +24,9 @@ internal sealed class TextPieces(Func<char, bool> isBoundary)
                 yield return new TextPiece(new string(buffer, 0, held), isFirst, EndsDocument: true);
                 yield break;
             }
-            // Text without any boundary is cut anywhere but between the halves of a character.
+            // Text without such a place is cut anywhere but between the halves of a character.
             var cut = held - 1;
-            while (cut > 1 && !(isBoundary(buffer[cut]) && !isBoundary(buffer[cut - 1]))) cut--;
+            while (cut > 1 && !splits(buffer[cut - 1], buffer[cut])) cut--;
             if (cut <= 1) cut = char.IsHighSurrogate(buffer[held - 1]) ? held - 1 : held;
             yield return new TextPiece(new string(buffer, 0, cut), isFirst, EndsDocument: false);
             buffer.AsSpan(cut, held - cut).CopyTo(buffer);

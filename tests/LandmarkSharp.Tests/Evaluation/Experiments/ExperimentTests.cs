@@ -22,11 +22,14 @@ public sealed class ExperimentTests : IDisposable
         Assert.Equal((rows, claims), (result.Rows.Count, result.Claims.Count));
     }
 
-    [Fact]
-    public void PassKeysAreAskedForBeforeAndAfterFineTuning()
+    [Theory]
+    [InlineData(Architecture.Llama)]
+    [InlineData(Architecture.Gpt)]
+    public void PassKeysAreAskedForBeforeAndAfterFineTuning(Architecture architecture)
     {
         var result = Run("figure3", TinyLaboratory.Recipe with
         {
+            Architecture = architecture,
             Stages = [new TrainingStage { Window = 512, Rows = 1, TaskShare = 0.5 }],
             TaskSources = ["train"],
         });

@@ -105,10 +105,28 @@ public sealed class LaboratoryTests : IDisposable
             Assert.Contains("task_share 0", Assert.Throws<LandmarkException>(
                 () => Experiment.All.Single(e => e.Name == "figure3").Run(lab)).Message, StringComparison.Ordinal);
         }
+        using (var lab = tiny.Open(TinyLaboratory.Recipe with { Stages = [stage with { Window = 4096, TaskShare = 0.5 }] }))
+            Assert.Contains("give a window below 4096", Assert.Throws<LandmarkException>(
+                () => Experiment.All.Single(e => e.Name == "figure3").Run(lab)).Message, StringComparison.Ordinal);
         using (var lab = tiny.Open(TinyLaboratory.Recipe with { Stages = [stage with { Window = 4000 }] }))
             Assert.Contains("reads contexts of 32000", Assert.Throws<LandmarkException>(() => Experiment.All[0].Run(lab)).Message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(tiny.Folder));
         Assert.Empty(tiny.Said);
+    }
+
+    [Fact]
+    public void OneAtATimeWorksInAFolder()
+    {
+        using (var lab = tiny.Open())
+            lab.Measure("one", _ =>
+            {
+                using var other = tiny.Open();
+                Assert.StartsWith(
+                    "Another process makes experiments in ", Assert.Throws<LandmarkException>(() => other.Measure("two", _ => [2])).Message, StringComparison.Ordinal);
+                return [1];
+            });
+        using var next = tiny.Open();
+        Assert.Equal([2], next.Measure("two", _ => [2]));
     }
 
     [Fact]

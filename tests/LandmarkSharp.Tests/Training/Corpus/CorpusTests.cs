@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using CsCheck;
 using LandmarkSharp.Training;
@@ -113,6 +114,37 @@ public sealed class CorpusTests : IDisposable
         }
         Assert.DoesNotContain("0.txt", spoilt);
         Assert.All(report.Skipped, s => Assert.DoesNotContain('\n', s.ToString()));
+    }
+
+    [Fact]
+    public void LinksAreFilesAndNoFoldersAndLeadRoundNoCircle()
+    {
+        folder.Write("in/sub/a.txt", "one two");
+        File.CreateSymbolicLink(folder["in/b.txt"], folder["in/sub/a.txt"]);
+        File.CreateSymbolicLink(folder["in/gone.txt"], folder["nowhere"]);
+        Directory.CreateSymbolicLink(folder["in/sub/up"], folder["in"]);
+        var report = Build(folder["in"]);
+        Assert.Equal((3, 2, 1), (report.Sources[0].Files, report.Sources[0].Documents, report.Sources[0].Skipped));
+        Assert.Contains("gone.txt' cannot be read", Assert.Single(report.Skipped).ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AFileWhoseNameIsNotUtf8IsSkippedAndNamed()
+    {
+        folder.Write("in/a.txt", "one");
+        var name = $"\"$(printf '{folder["in"]}/b\\377.txt')\"";
+        Shell("echo two > " + name);
+        var report = Build(folder["in"]);
+        Shell("rm " + name);        // .NET cannot
+        Assert.Equal((1, 1), (report.Sources[0].Documents, report.Sources[0].Skipped));
+        Assert.Contains("b\uFFFD.txt' cannot be read", report.Skipped[0].ToString(), StringComparison.Ordinal);
+
+        static void Shell(string command)
+        {
+            using var shell = Process.Start("sh", ["-c", command]);
+            shell.WaitForExit();
+            Assert.Equal(0, shell.ExitCode);
+        }
     }
 
     [Fact]
