@@ -8,7 +8,7 @@ internal sealed class IndexOptions
 {
     private readonly Option<string?> index = new("--index")
     {
-        Description = "How blocks are found among many, on the CPU: exact (default), hierarchical, faiss-flat, faiss-ivf or faiss-hnsw.",
+        Description = "How blocks are found among many, on the CPU: exact (default), hierarchical, int8, faiss-flat, faiss-ivf or faiss-hnsw.",
         HelpName = "NAME",
     };
 
@@ -33,10 +33,11 @@ internal sealed class IndexOptions
     {
         null or "exact" => LandmarkIndex.Exact,
         "hierarchical" => LandmarkIndex.Hierarchical,
+        "int8" => LandmarkIndex.Int8,
         "faiss-flat" => LandmarkIndex.FaissFlat,
         "faiss-ivf" => LandmarkIndex.FaissIvf,
         "faiss-hnsw" => LandmarkIndex.FaissHnsw,
         _ => throw new LandmarkException(
-            $"The index '{name}' is not known; there are exact, hierarchical, faiss-flat, faiss-ivf and faiss-hnsw."),
+            $"The index '{name}' is not known; there are exact, hierarchical, int8, faiss-flat, faiss-ivf and faiss-hnsw."),
     };
 }

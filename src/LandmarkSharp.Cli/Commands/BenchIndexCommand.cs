@@ -25,7 +25,7 @@ internal sealed class BenchIndexCommand : LandmarkCommand
     private readonly Option<int> read = BenchOptions.Number("--read", 16384, "Landmarks to read; more are made of these, with noise.");
     private readonly Option<string[]> indexes = new("--index")
     {
-        Description = "Indexes to measure: exact, hierarchical, faiss-flat, faiss-ivf, faiss-hnsw.",
+        Description = "Indexes to measure: exact, hierarchical, int8, faiss-flat, faiss-ivf, faiss-hnsw.",
         DefaultValueFactory = _ => ["exact", "hierarchical"],
         AllowMultipleArgumentsPerToken = true,
         HelpName = "NAME",

@@ -149,7 +149,7 @@ internal sealed unsafe class HierarchicalIndex(int groups, int width, double eff
     /// <summary>
     /// What nodes promise a unit. Heads are compared by how much less than each one's best it is: about the logarithm of its share.
     /// </summary>
-    private static void Promise(float* scores, int share, nint step, int count, float* promises)
+    internal static void Promise(float* scores, int share, nint step, int count, float* promises)
     {
         var to = new Span<float>(promises, count);
         to.Fill(float.NegativeInfinity);

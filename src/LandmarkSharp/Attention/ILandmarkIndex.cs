@@ -45,6 +45,7 @@ internal static class LandmarkIndexes
     {
         LandmarkIndex.Exact => null,
         LandmarkIndex.Hierarchical => new HierarchicalIndex(groups, width, options.IndexEffort, shared),
+        LandmarkIndex.Int8 => new Int8Index(groups, width, options.TopK, options.IndexEffort),
         LandmarkIndex.FaissFlat or LandmarkIndex.FaissIvf or LandmarkIndex.FaissHnsw =>
             new FaissIndex(options.Index, groups, width, options.TopK, options.IndexEffort),
         _ => throw new LandmarkException($"The index {options.Index} is not known."),

@@ -48,6 +48,9 @@ public enum LandmarkIndex
 
     /// <summary>FAISS walks a graph of neighbours.</summary>
     FaissHnsw,
+
+    /// <summary>All are scored by copies in int8, and those that score highest again as they are.</summary>
+    Int8,
 }
 
 /// <summary>How a text longer than the window is read.</summary>

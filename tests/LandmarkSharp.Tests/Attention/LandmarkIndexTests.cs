@@ -13,6 +13,7 @@ public sealed class LandmarkIndexTests
     /// <summary>Searched whole, an index finds all: what is chosen is the same, and so is the result to the last bit.</summary>
     [Theory]
     [InlineData(LandmarkIndex.Hierarchical)]
+    [InlineData(LandmarkIndex.Int8)]
     [InlineData(LandmarkIndex.FaissFlat)]
     [InlineData(LandmarkIndex.FaissIvf)]
     public void SearchedWholeItGivesTheExactResult(LandmarkIndex kind)
@@ -21,9 +22,9 @@ public sealed class LandmarkIndexTests
         for (var seed = 0; seed < 24; seed++)           // fixed: rounding may decide between shares as good as equal
         {
             using var scope = NewDisposeScope();
-            var (random, text) = Text.Draw(seed, alone: kind != LandmarkIndex.Hierarchical);
+            var (random, text) = Text.Draw(seed, alone: kind is not (LandmarkIndex.Hierarchical or LandmarkIndex.Int8));
             var (q, blocks, landmarks) = text.Draw(random);
-            using var index = text.Index(kind, effort: 100);
+            using var index = text.Index(kind, effort: 1000);
             Same(text.Run(null, q, blocks, landmarks), text.Run(index, q, blocks, landmarks));
         }
     }
@@ -31,6 +32,7 @@ public sealed class LandmarkIndexTests
     /// <summary>The same with a context-miss token that drops some retrievals.</summary>
     [Theory]
     [InlineData(LandmarkIndex.Hierarchical)]
+    [InlineData(LandmarkIndex.Int8)]
     [InlineData(LandmarkIndex.FaissFlat)]
     public void SoItDoesWhereRetrievalsAreDropped(LandmarkIndex kind)
     {
@@ -39,12 +41,12 @@ public sealed class LandmarkIndexTests
         for (var seed = 0; seed < 12; seed++)
         {
             using var scope = NewDisposeScope();
-            var (random, text) = Text.Draw(seed, alone: kind != LandmarkIndex.Hierarchical);
+            var (random, text) = Text.Draw(seed, alone: kind is not (LandmarkIndex.Hierarchical or LandmarkIndex.Int8));
             var (q, blocks, landmarks) = text.Draw(random);
             text = text with { Options = text.Options with { MissCutoff = 0.3 + (random.NextDouble() / 3) } };
             using var drawn = new Generator((ulong)seed, CPU);
             var miss = randn([text.Groups, text.Width], generator: drawn) * 3;
-            using var index = text.Index(kind, effort: 100);
+            using var index = text.Index(kind, effort: 1000);
             var exact = text.Run(null, q, blocks, landmarks, miss);
             Same(exact, text.Run(index, q, blocks, landmarks, miss));
             (dropped, all) = (dropped + exact.Dropped!.Value, all + (text.Heads * text.Queries));
@@ -56,6 +58,8 @@ public sealed class LandmarkIndexTests
     [Theory]
     [InlineData(LandmarkIndex.Hierarchical, 1)]
     [InlineData(LandmarkIndex.Hierarchical, 4)]
+    [InlineData(LandmarkIndex.Int8, 1)]
+    [InlineData(LandmarkIndex.Int8, 4)]
     [InlineData(LandmarkIndex.FaissIvf, 1)]
     [InlineData(LandmarkIndex.FaissIvf, 4)]
     [InlineData(LandmarkIndex.FaissHnsw, 1)]
@@ -86,6 +90,7 @@ public sealed class LandmarkIndexTests
     /// <summary>What an index finds depends on how many blocks it covers, and not on how it came to cover them.</summary>
     [Theory]
     [InlineData(LandmarkIndex.Hierarchical)]
+    [InlineData(LandmarkIndex.Int8)]
     [InlineData(LandmarkIndex.FaissFlat)]
     [InlineData(LandmarkIndex.FaissIvf)]
     [InlineData(LandmarkIndex.FaissHnsw)]
@@ -147,7 +152,8 @@ public sealed class LandmarkIndexTests
     }
 
     private static void Needs(LandmarkIndex kind) => Assert.SkipUnless(
-        kind == LandmarkIndex.Hierarchical || FaissLibrary.IsThere, $"No FAISS: build it with eng/build-faiss.sh, and name it by {FaissLibrary.Variable}.");
+        kind is LandmarkIndex.Hierarchical or LandmarkIndex.Int8 || FaissLibrary.IsThere,
+        $"No FAISS: build it with eng/build-faiss.sh, and name it by {FaissLibrary.Variable}.");
 
     private static void Same(Retrieved expected, Retrieved actual)
     {

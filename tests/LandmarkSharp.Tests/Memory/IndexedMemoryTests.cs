@@ -13,11 +13,13 @@ public sealed class IndexedMemoryTests
     [Theory]
     [InlineData(LandmarkIndex.Hierarchical, 4, 4)]
     [InlineData(LandmarkIndex.Hierarchical, 4, 2)]
+    [InlineData(LandmarkIndex.Int8, 4, 4)]
+    [InlineData(LandmarkIndex.Int8, 4, 2)]
     [InlineData(LandmarkIndex.FaissIvf, 4, 4)]
     [InlineData(LandmarkIndex.FaissHnsw, 4, 4)]
     public void TheResultDoesNotDependOnHowTheTextWasCut(LandmarkIndex kind, int heads, int groups)
     {
-        Assert.SkipUnless(kind == LandmarkIndex.Hierarchical || FaissLibrary.IsThere, "No FAISS.");
+        Assert.SkipUnless(kind is LandmarkIndex.Hierarchical or LandmarkIndex.Int8 || FaissLibrary.IsThere, "No FAISS.");
         using var decoder = TinyModel.Create(TinyModel.Config(1, heads, groups));
         var input = TinyModel.WithLandmarks(decoder.Config, TinyModel.Tokens(2100));
         float[,] Run(RetrievalOptions options, params int[] pieces)
@@ -28,10 +30,11 @@ public sealed class IndexedMemoryTests
         var expected = Run(Options, input.Length);
         TinyModel.Close(expected, Run(Options, 100, 7, 1, 29), 2e-4);
         TinyModel.Close(expected, Run(Options, 1), 2e-4);
-        // It does not find everything; opened whole it does, and so does no index.
+        // It does not find everything, but for the one whose copies of keys rank nearly as they do; opened whole it does, and so does no index.
         var exact = Run(Options with { Index = LandmarkIndex.Exact }, 50);
         var found = Run(Options with { IndexEffort = 0.1 }, 50);
-        Assert.Contains(exact.Cast<float>().Zip(found.Cast<float>()), logits => Math.Abs(logits.First - logits.Second) > 1e-2);
+        if (kind != LandmarkIndex.Int8)
+            Assert.Contains(exact.Cast<float>().Zip(found.Cast<float>()), logits => Math.Abs(logits.First - logits.Second) > 1e-2);
         TinyModel.Close(exact, Run(Options with { IndexEffort = 100 }, 50), 2e-4);
     }
 
