@@ -34,6 +34,9 @@ internal unsafe interface ICpuLanes<T>
     /// <summary>One number in every lane.</summary>
     static abstract T Fill(float x);
 
+    /// <summary>One number in every lane, from memory.</summary>
+    static abstract T Spread(float* from);
+
     static abstract T Add(T a, T b);
 
     static abstract T Subtract(T a, T b);
@@ -88,6 +91,9 @@ internal readonly unsafe struct Lanes512 : ICpuLanes<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Fill(float x) => Vector512.Create(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Spread(float* from) => Vector512.Create(*from);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
@@ -159,6 +165,9 @@ internal readonly unsafe struct Lanes256 : ICpuLanes<Vector256<float>>
     public static Vector256<float> Fill(float x) => Vector256.Create(x);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Spread(float* from) => Avx.BroadcastScalarToVector256(from);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -226,6 +235,9 @@ internal readonly unsafe struct Lanes1 : ICpuLanes<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Fill(float x) => x;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Spread(float* from) => *from;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Add(float a, float b) => a + b;

@@ -42,6 +42,9 @@ internal readonly unsafe struct LanesTwice<TLanes, T> : ICpuLanes<LanePair<T>>
     public static LanePair<T> Fill(float x) => new(TLanes.Fill(x), TLanes.Fill(x));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static LanePair<T> Spread(float* from) => new(TLanes.Spread(from), TLanes.Spread(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static LanePair<T> Add(LanePair<T> a, LanePair<T> b) => new(TLanes.Add(a.Low, b.Low), TLanes.Add(a.High, b.High));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,11 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace LandmarkSharp.Attention;
 
 /// <summary><see cref="CpuRows"/> by vectors of one kind, which have 16 lanes, for rows of one type.</summary>
-internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
+internal unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     where TLanes : struct, ICpuLanes<T>
     where T : struct
     where TNumber : struct, ICpuNumber
@@ -18,21 +17,12 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     public override void Dots(float* q, int queries, byte* keys, int count, int d, float* scores, nint step, byte* ahead)
     {
         var row = (nint)d * TNumber.Size;
-        var first = 0;
-        for (; !TLanes.ManyRegisters && first + 4 <= queries; first += 4, ahead = null)
-        {
-            for (var j = 0; j < count; j++)
-            {
-                if (ahead != null) Ask(ahead + (j * row), row);
-                FourByOne(q + (first * d), keys + (j * row), d, scores + (first * step) + j, step);
-            }
-        }
-        for (var j = 0; j < count && first < queries; j += 4, keys += 4 * row)
+        for (var j = 0; j < count; j += 4, keys += 4 * row)
         {
             var last = Math.Min(4, count - j) - 1;      // keys that are not there repeat the last one and are not stored
-            if (ahead != null) Ask(ahead + (j * row), (last + 1) * row);
+            if (ahead != null) CpuPrefetch.Ask(ahead + (j * row), (last + 1) * row);
             byte* k1 = keys + (Math.Min(1, last) * row), k2 = keys + (Math.Min(2, last) * row), k3 = keys + (last * row);
-            var t = first;
+            var t = 0;
             for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4)
                 Four(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, step, last);
             for (; t < queries; t++) One(q + (t * d), keys, k1, k2, k3, d, scores + (t * step) + j, last);
@@ -43,17 +33,12 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     public override void AddRows(float* weights, nint step, int queries, byte* rows, int count, int d, float* result, byte* ahead)
     {
         var t = 0;
-        for (; t + 4 <= queries; t += 4, ahead = null)
+        for (; TLanes.ManyRegisters && t + 4 <= queries; t += 4, ahead = null)
         {
-            for (var i = 0; TLanes.ManyRegisters && i + Strip <= d; i += Strip)
+            for (var i = 0; i + Strip <= d; i += Strip)
             {
                 var asked = ahead == null ? null : At(ahead, i * count);
                 AddFour(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, asked);
-            }
-            for (var i = 0; !TLanes.ManyRegisters && i + Lanes <= d / Strip * Strip; i += Lanes)
-            {
-                var asked = ahead == null ? null : At(ahead, i * count);
-                AddFourNarrow(weights + (t * step), step, At(rows, i), count, d, result + (t * d) + i, asked);
             }
         }
         for (; t < queries; t++, ahead = null)
@@ -64,8 +49,7 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
                 AddOne(weights + (t * step), At(rows, i), count, d, result + (t * d) + i, asked);
             }
         }
-        var rest = d / Strip * Strip;
-        for (t = 0; rest < d && t < queries; t++) AddRest(weights + (t * step), rows, count, d, rest, result + (t * d));
+        AddRest(weights, step, queries, rows, count, d, d / Strip * Strip, result);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -161,25 +145,6 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         Put(TLanes.Sums(s30, s31, s32, s33), q3, k0, k1, k2, k3, i, d, scores + (3 * step), last);
     }
 
-    /// <summary>Four queries by one key: where a tile has no more registers, rows in the order in which they lie come fastest.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FourByOne(float* q0, byte* key, int d, float* scores, nint step)
-    {
-        float* q1 = q0 + d, q2 = q1 + d, q3 = q2 + d;
-        T s0 = default, s1 = default, s2 = default, s3 = default;
-        for (var whole = q0 + (d / Lanes * Lanes); q0 < whole; q0 += Lanes, q1 += Lanes, q2 += Lanes, q3 += Lanes, key = At(key, Lanes))
-        {
-            var x = Load(key, 0);
-            s0 = TLanes.MultiplyAdd(TLanes.Load(q0), x, s0);
-            s1 = TLanes.MultiplyAdd(TLanes.Load(q1), x, s1);
-            s2 = TLanes.MultiplyAdd(TLanes.Load(q2), x, s2);
-            s3 = TLanes.MultiplyAdd(TLanes.Load(q3), x, s3);
-        }
-        var sums = TLanes.Sums(s0, s1, s2, s3);
-        for (var i = 0; i < d % Lanes; i++) sums += Vector128.Create(q0[i], q1[i], q2[i], q3[i]) * One(key, i);
-        for (var t = 0; t < 4; t++) scores[t * step] = sums[t];
-    }
-
     /// <summary>One query by four keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void One(float* q, byte* k0, byte* k1, byte* k2, byte* k3, int d, float* scores, int last)
@@ -217,7 +182,7 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         T s30 = TLanes.Load(y3), s31 = TLanes.Load(y3 + Lanes), s32 = TLanes.Load(y3 + (2 * Lanes)), s33 = TLanes.Load(y3 + (3 * Lanes));
         for (var j = 0; j < count; j++, row = At(row, d))
         {
-            if (ahead != null) Ask(At(ahead, j * Strip), Strip * TNumber.Size);
+            if (ahead != null) CpuPrefetch.Ask(At(ahead, j * Strip), Strip * TNumber.Size);
             T x0 = Load(row, 0), x1 = Load(row, Lanes), x2 = Load(row, 2 * Lanes), x3 = Load(row, 3 * Lanes);
             var w = TLanes.Fill(w0[j]);
             s00 = TLanes.MultiplyAdd(w, x0, s00);
@@ -246,27 +211,6 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         PutStrip(s30, s31, s32, s33, y3);
     }
 
-    /// <summary>A vector of four queries' results, which is what fits into fewer registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddFourNarrow(float* w0, nint step, byte* row, int count, int d, float* to, byte* ahead)
-    {
-        float* w1 = w0 + step, w2 = w1 + step, w3 = w2 + step, y1 = to + d, y2 = y1 + d, y3 = y2 + d;
-        T s0 = TLanes.Load(to), s1 = TLanes.Load(y1), s2 = TLanes.Load(y2), s3 = TLanes.Load(y3);
-        for (var j = 0; j < count; j++, row = At(row, d))
-        {
-            if (ahead != null) Ask(At(ahead, j * Lanes), Lanes * TNumber.Size);
-            var x = Load(row, 0);
-            s0 = TLanes.MultiplyAdd(TLanes.Fill(w0[j]), x, s0);
-            s1 = TLanes.MultiplyAdd(TLanes.Fill(w1[j]), x, s1);
-            s2 = TLanes.MultiplyAdd(TLanes.Fill(w2[j]), x, s2);
-            s3 = TLanes.MultiplyAdd(TLanes.Fill(w3[j]), x, s3);
-        }
-        TLanes.Store(s0, to);
-        TLanes.Store(s1, y1);
-        TLanes.Store(s2, y2);
-        TLanes.Store(s3, y3);
-    }
-
     /// <summary>A strip of one query's result.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddOne(float* weights, byte* row, int count, int d, float* to, byte* ahead)
@@ -274,7 +218,7 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         T s0 = TLanes.Load(to), s1 = TLanes.Load(to + Lanes), s2 = TLanes.Load(to + (2 * Lanes)), s3 = TLanes.Load(to + (3 * Lanes));
         for (var j = 0; j < count; j++, row = At(row, d))
         {
-            if (ahead != null) Ask(At(ahead, j * Strip), Strip * TNumber.Size);
+            if (ahead != null) CpuPrefetch.Ask(At(ahead, j * Strip), Strip * TNumber.Size);
             var w = TLanes.Fill(weights[j]);
             s0 = TLanes.MultiplyAdd(w, Load(row, 0), s0);
             s1 = TLanes.MultiplyAdd(w, Load(row, Lanes), s1);
@@ -284,18 +228,22 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
         PutStrip(s0, s1, s2, s3, to);
     }
 
-    /// <summary>What fills no strip of one query's result.</summary>
-    private static void AddRest(float* weights, byte* rows, int count, int d, int from, float* to)
+    /// <summary>What fills no strip of the results.</summary>
+    protected static void AddRest(float* weights, nint step, int queries, byte* rows, int count, int d, int from, float* result)
     {
-        for (; from + Lanes <= d; from += Lanes)
+        for (var t = 0; t < queries; t++, weights += step, result += d)
         {
-            var sum = TLanes.Load(to + from);
-            for (var j = 0; j < count; j++) sum = TLanes.MultiplyAdd(TLanes.Fill(weights[j]), Load(rows, (j * d) + from), sum);
-            TLanes.Store(sum, to + from);
-        }
-        for (; from < d; from++)
-        {
-            for (var j = 0; j < count; j++) to[from] += weights[j] * One(rows, (j * d) + from);
+            var i = from;
+            for (; i + Lanes <= d; i += Lanes)
+            {
+                var sum = TLanes.Load(result + i);
+                for (var j = 0; j < count; j++) sum = TLanes.MultiplyAdd(TLanes.Fill(weights[j]), Load(rows, (j * d) + i), sum);
+                TLanes.Store(sum, result + i);
+            }
+            for (; i < d; i++)
+            {
+                for (var j = 0; j < count; j++) result[i] += weights[j] * One(rows, (j * d) + i);
+            }
         }
     }
 
@@ -317,16 +265,5 @@ internal sealed unsafe class CpuRows<TLanes, T, TNumber> : CpuRows
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float One(byte* numbers, nint i) => TNumber.Load(At(numbers, i));
 
-    public override void Ask(byte* rows, int count, int d) => Ask(rows, (nint)count * d * TNumber.Size);
-
-    /// <summary>
-    /// Asks for memory that is read once and soon, in the order in which it lies: rows that are taken four at a time are
-    /// more than the processor foresees by itself.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Ask(byte* from, nint bytes)
-    {
-        if (!Sse.IsSupported) return;
-        for (nint i = 0; i < bytes; i += 64) Sse.PrefetchNonTemporal(from + i);
-    }
+    public override void Ask(byte* rows, int count, int d) => CpuPrefetch.Ask(rows, (nint)count * d * TNumber.Size);
 }

@@ -1,7 +1,9 @@
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
-using Lanes2 = LandmarkSharp.Attention.LanesTwice<LandmarkSharp.Attention.Lanes1, float>;
-using Pair2 = LandmarkSharp.Attention.LanePair<float>;
+using Lanes8 = LandmarkSharp.Attention.LanesTwice<
+    LandmarkSharp.Attention.LanesTwice<LandmarkSharp.Attention.LanesTwice<LandmarkSharp.Attention.Lanes1, float>, LandmarkSharp.Attention.LanePair<float>>,
+    LandmarkSharp.Attention.LanePair<LandmarkSharp.Attention.LanePair<float>>>;
+using Pair8 = LandmarkSharp.Attention.LanePair<LandmarkSharp.Attention.LanePair<LandmarkSharp.Attention.LanePair<float>>>;
 
 namespace LandmarkSharp.Attention;
 
@@ -35,21 +37,19 @@ internal abstract unsafe class CpuRows
     };
 
     /// <summary>For rows of such a type and vectors that this processor has.</summary>
-    public static CpuRows For(ScalarType type, AttentionBackend vectors) => vectors switch
+    public static CpuRows For(ScalarType type, AttentionBackend vectors) => type switch
     {
-        AttentionBackend.Cpu512 => For<Lanes512, Vector512<float>>(type),
-        AttentionBackend.Cpu256 => For<LanesTwice<Lanes256, Vector256<float>>, LanePair<Vector256<float>>>(type),
-        _ => For<LanesTwice<LanesTwice<LanesTwice<Lanes2, Pair2>, LanePair<Pair2>>, LanePair<LanePair<Pair2>>>,
-            LanePair<LanePair<LanePair<Pair2>>>>(type),
+        ScalarType.Int8 => For<Int8Number>(vectors),
+        ScalarType.BFloat16 => For<BFloat16Number>(vectors),
+        _ => For<Float32Number>(vectors),
     };
 
-    private static CpuRows For<TLanes, T>(ScalarType type)
-        where TLanes : struct, ICpuLanes<T>
-        where T : struct => type switch
+    private static CpuRows For<TNumber>(AttentionBackend vectors)
+        where TNumber : struct, ICpuNumber => vectors switch
         {
-            ScalarType.Int8 => new CpuRows<TLanes, T, Int8Number>(),
-            ScalarType.BFloat16 => new CpuRows<TLanes, T, BFloat16Number>(),
-            _ => new CpuRows<TLanes, T, Float32Number>(),
+            AttentionBackend.Cpu512 => new CpuRows<Lanes512, Vector512<float>, TNumber>(),
+            AttentionBackend.Cpu256 => new CpuNarrowRows<Lanes256, Vector256<float>, TNumber>(),
+            _ => new CpuNarrowRows<Lanes8, Pair8, TNumber>(),
         };
 
     /// <summary>Rows that are read at once while as many are asked for: what the first cache has room for.</summary>
