@@ -11,6 +11,8 @@ namespace LandmarkSharp.Attention;
 internal static unsafe class CpuHighest
 {
     private const int Even = 16;                        // turns
+    private const int Few = 32;                         // times as many numbers as are wanted: most can be passed over
+    private const int Columns = 256, MostOfFew = 512;
 
     /// <summary>Finds the places of the highest, ascending; of equals the first.</summary>
     /// <param name="numbers">[count], no NaN.</param>
@@ -20,6 +22,7 @@ internal static unsafe class CpuHighest
     public static void Places(float* numbers, int count, int* places, int wanted)
     {
         var row = new ReadOnlySpan<float>(numbers, count);
+        if (wanted <= MostOfFew && count / Few >= Math.Max(wanted, Columns / 8) && AmongFew(row, places, wanted)) return;
         // More than wanted exceed the lower end, fewer the upper one.
         int low = Ordered(TensorPrimitives.Min(row)) - 1, high = Ordered(TensorPrimitives.Max(row)), above = 0;
         for (var turn = 0; above != wanted && high - (long)low > 1; turn++)
@@ -41,6 +44,46 @@ internal static unsafe class CpuHighest
             for (var bits = Vector256.GreaterThanOrEqual(Vector256.Load(numbers + i), least).ExtractMostSignificantBits(); bits != 0; bits &= bits - 1)
                 Take(i + BitOperations.TrailingZeroCount(bits));
         for (; n < wanted; i++) if (numbers[i] >= floor) Take(i);
+    }
+
+    /// <summary>
+    /// Finds them in two passes where they are few. So many columns' maxima are as high as the lowest of these, and so are hardly more
+    /// numbers, of which they are chosen; not done where more are, as among equals.
+    /// </summary>
+    private static bool AmongFew(ReadOnlySpan<float> row, int* places, int wanted)
+    {
+        var width = Vector256<float>.Count;
+        var columns = Math.Max(Columns, (2 * wanted + width - 1) / width * width);
+        var maxima = stackalloc float[columns];
+        new Span<float>(maxima, columns).Fill(float.NegativeInfinity);
+        for (var rest = row; !rest.IsEmpty; rest = rest[Math.Min(columns, rest.Length)..])
+        {
+            var some = rest[..Math.Min(columns, rest.Length)];
+            var most = new Span<float>(maxima, some.Length);
+            TensorPrimitives.Max(most, some, most);
+        }
+        var found = stackalloc int[columns];
+        Places(maxima, columns, found, wanted);
+        var floor = float.PositiveInfinity;
+        for (var i = 0; i < wanted; i++) floor = Math.Min(floor, maxima[found[i]]);
+        var candidates = stackalloc float[columns];
+        int at = 0, n = 0;
+        for (var least = Vector256.Create(floor); at + width <= row.Length; at += width)
+        {
+            var bits = Vector256.GreaterThanOrEqual(Vector256.Create(row[at..]), least).ExtractMostSignificantBits();
+            if (n + BitOperations.PopCount(bits) > columns) return false;
+            for (; bits != 0; bits &= bits - 1) found[n++] = at + BitOperations.TrailingZeroCount(bits);
+        }
+        for (; at < row.Length; at++)
+        {
+            if (!(row[at] >= floor)) continue;
+            if (n == columns) return false;
+            found[n++] = at;
+        }
+        for (var i = 0; i < n; i++) candidates[i] = row[found[i]];
+        Places(candidates, n, places, wanted);
+        for (var i = 0; i < wanted; i++) places[i] = found[places[i]];
+        return true;
     }
 
     private static int Above(ReadOnlySpan<float> row, float floor)

@@ -34,7 +34,7 @@ internal unsafe interface ILandmarkIndex : IDisposable
 }
 
 /// <summary>The indexes by their names.</summary>
-internal static class LandmarkIndexes
+internal static unsafe class LandmarkIndexes
 {
     /// <summary>A layer's index; null where all landmarks are scored.</summary>
     /// <param name="options">Which, and how hard it looks.</param>
@@ -59,5 +59,22 @@ internal static class LandmarkIndexes
             throw new LandmarkException(
                 $"An index of landmarks is for float32 models on the CPU, and this one is {type} on {device.type}; leave it out.");
         if (options.Index is LandmarkIndex.FaissFlat or LandmarkIndex.FaissIvf or LandmarkIndex.FaissHnsw) FaissLibrary.Require();
+    }
+
+    /// <summary>Scores found blocks by their landmarks as they are.</summary>
+    /// <param name="landmarks">[n, d]: a head's keys.</param>
+    /// <param name="width">Width of a head, d.</param>
+    /// <param name="forms">[share, d]: what chooses.</param>
+    /// <param name="share">Heads that choose together.</param>
+    /// <param name="blocks">Which; −1 where there is none.</param>
+    /// <param name="scores">[share, step], which are written; −∞ where there is none.</param>
+    /// <param name="step">From one head's scores to the next one's.</param>
+    public static void Score(float* landmarks, int width, float* forms, int share, ReadOnlySpan<int> blocks, float* scores, int step)
+    {
+        for (var i = 0; i < blocks.Length; i++)
+        {
+            if (blocks[i] >= 0) CpuRows.Float32.Dots(forms, share, (byte*)(landmarks + ((long)blocks[i] * width)), 1, width, scores + i, step, null);
+            else for (var h = 0; h < share; h++) scores[((nint)h * step) + i] = float.NegativeInfinity;
+        }
     }
 }

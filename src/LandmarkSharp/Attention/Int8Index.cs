@@ -1,6 +1,4 @@
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using static TorchSharp.torch;
 
 namespace LandmarkSharp.Attention;
 
@@ -18,14 +16,12 @@ internal sealed unsafe class Int8Index(int groups, int width, int topK, double e
     private const int Spare = 2, Least = 32;            // times k, and at least so many, are scored again
     private const int Room = 1 << 20;                   // scores that are held at once, and a unit's at least
 
-    private static readonly CpuRows Rows = CpuRows.For(ScalarType.Int8);
-
-    private readonly List<Copies>[] copies = [.. Enumerable.Range(0, groups).Select(_ => new List<Copies>())];
+    private readonly List<Int8Keys>[] copies = [.. Enumerable.Range(0, groups).Select(_ => new List<Int8Keys>())];
     private float* landmarks;
     private nint landmarkStep;
 
     /// <inheritdoc/>
-    public long Bytes => (long)groups * Covered * (width + sizeof(float));
+    public long Bytes => (long)groups * Covered * (Int8Keys.Row(width) + sizeof(float));
 
     private int Covered => copies[0].Count * Step;
 
@@ -40,7 +36,7 @@ internal sealed unsafe class Int8Index(int groups, int width, int topK, double e
         {
             var mine = copies[g];
             if (mine.Count > count) mine.RemoveRange(count, mine.Count - count);
-            while (mine.Count < count) mine.Add(new Copies(landmarks + (g * step) + ((long)mine.Count * Step * width), width));
+            while (mine.Count < count) mine.Add(new Int8Keys(landmarks + (g * step) + ((long)mine.Count * Step * width), Step, width));
         });
         return Covered;
     }
@@ -67,10 +63,8 @@ internal sealed unsafe class Int8Index(int groups, int width, int topK, double e
                     HierarchicalIndex.Promise(rough + ((long)(u - first) * share * covered), share, covered, covered, promises);
                     var mine = blocks + ((long)u * step);
                     CpuHighest.Places(promises, covered, mine, found);
-                    for (var i = 0; i < found; i++)
-                        CpuRows.Float32.Dots(
-                            forms + ((long)u * share * width), share, (byte*)(landmarks + (group * landmarkStep) + ((long)mine[i] * width)), 1, width,
-                            scores + ((long)u * share * step) + i, step, null);
+                    LandmarkIndexes.Score(
+                        landmarks + (group * landmarkStep), width, forms + ((long)u * share * width), share, new(mine, found), scores + ((long)u * share * step), step);
                 }
             }
         }
@@ -86,38 +80,18 @@ internal sealed unsafe class Int8Index(int groups, int width, int topK, double e
         foreach (var group in copies) group.Clear();
     }
 
-    /// <summary>Scores of the copies, [rows, covered].</summary>
+    /// <summary>Scores by the copies, [rows, covered].</summary>
     private void Score(int group, float* forms, int rows, float* scores, int covered)
     {
+        var row = Int8Keys.Row(width);
+        var rounded = (short*)NativeMemory.Alloc((nuint)rows, (nuint)((row * sizeof(short)) + sizeof(float)));     // [rows, row], then [rows]
+        var factors = (float*)(rounded + ((long)rows * row));
+        for (var r = 0; r < rows; r++) factors[r] = Int8Keys.Round(forms + ((long)r * width), width, rounded + ((long)r * row));
         foreach (var some in copies[group])
         {
-            fixed (byte* keys = some.Keys) Rows.Dots(forms, rows, keys, Step, width, scores, covered, null);
-            for (var r = 0; r < rows; r++)
-            {
-                var row = new Span<float>(scores + ((long)r * covered), Step);
-                TensorPrimitives.Multiply(row, some.Scales, row);
-            }
+            some.Dots(rounded, factors, rows, scores, covered);
             scores += Step;
         }
-    }
-
-    /// <summary>Copies of some keys.</summary>
-    private sealed class Copies
-    {
-        public Copies(float* keys, int width)
-        {
-            (Keys, Scales) = (GC.AllocateUninitializedArray<byte>(Step * width), new float[Step]);
-            fixed (byte* to = Keys)
-            fixed (float* scales = Scales)
-            {
-                for (var i = 0; i < Step; i++) Rows.Store(keys + ((long)i * width), width, to + (i * width), scales + i);
-            }
-        }
-
-        /// <summary>[1024, d] int8.</summary>
-        public byte[] Keys { get; }
-
-        /// <summary>[1024]: what they are multiplied by.</summary>
-        public float[] Scales { get; }
+        NativeMemory.Free(rounded);
     }
 }

@@ -99,7 +99,8 @@ internal sealed unsafe class FaissIndex : ILandmarkIndex
                 for (var i = 0; i < mine.Length; i++) mine[i] = (int)numbers[(u * mine.Length) + i];
                 mine.Sort();
                 for (var i = mine.Length - 1; i > 0; i--) if (mine[i] == mine[i - 1]) mine[i] = -1;     // heads may find the same
-                Score(group, forms + ((long)u * share * width), share, mine, scores + ((long)u * share * step), step);
+                LandmarkIndexes.Score(
+                    landmarks + (group * landmarkStep), width, forms + ((long)u * share * width), share, mine, scores + ((long)u * share * step), step);
             }
         }
         finally
@@ -132,15 +133,4 @@ internal sealed unsafe class FaissIndex : ILandmarkIndex
         LandmarkIndex.FaissIvf => FaissLibrary.Create($"IVF{Lists(keys)},Flat", width, Math.Max(1, (int)Math.Min(int.MaxValue, ListShare * effort * Lists(keys)))),
         _ => FaissLibrary.Create($"HNSW{Neighbours}", width, Math.Max(found, (int)Math.Min(int.MaxValue, Candidates * effort))),
     };
-
-    private void Score(int group, float* forms, int share, Span<int> blocks, float* scores, int step)
-    {
-        for (var i = 0; i < blocks.Length; i++)
-        {
-            if (blocks[i] >= 0)
-                CpuRows.Float32.Dots(
-                    forms, share, (byte*)(landmarks + (group * landmarkStep) + ((long)blocks[i] * width)), 1, width, scores + i, step, null);
-            else for (var h = 0; h < share; h++) scores[((nint)h * step) + i] = float.NegativeInfinity;
-        }
-    }
 }
