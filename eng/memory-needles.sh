@@ -39,7 +39,7 @@ awk -v hz="$(getconf CLK_TCK)" '
   }
   { n++; token[n] = $1; tick[n] = $2 }
   END { e = token[n]; if (e < 4e5) exit; early = took(250e3, 350e3); late = took(e - 100e3, e); printf "a token took %.3f ms of processors at 300,000 tokens, %.3f at %d: %.2f times\n", early, late, e, late / early }' "$folder/ticks"
-for how in "--focus 0" "--focus 32" "--focus 32 --top-k 8"; do
+for how in "--focus 0 --top-k 4" "--focus 32 --top-k 4" "--focus 32 --top-k 8"; do
   right=0
   for i in "${!things[@]}"; do
     # shellcheck disable=SC2086

@@ -19,6 +19,9 @@ internal abstract class AskedText : IDisposable
     /// <summary>Whether it is several memories.</summary>
     public virtual bool IsSeveral => false;
 
+    /// <summary>The engine as it reads questions about this.</summary>
+    public virtual LandmarkEngine Reading(LandmarkEngine engine) => engine;
+
     /// <summary>A session that has read it.</summary>
     public abstract Session Begin(LandmarkEngine engine, Output output, CancellationToken cancel);
 
@@ -106,6 +109,8 @@ internal sealed class ReadMemory(
         Check(paths);
         return this;
     }
+
+    public override LandmarkEngine Reading(LandmarkEngine engine) => engine.With(engine.MemoryRetrieval());
 
     public override Session Begin(LandmarkEngine engine, Output output, CancellationToken cancel)
     {

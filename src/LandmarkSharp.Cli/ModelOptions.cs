@@ -9,7 +9,8 @@ namespace LandmarkSharp.Cli;
 /// <summary>Which model, and how it reads.</summary>
 /// <param name="ownTopK">Whether the command has a <c>--top-k</c> of its own, for several numbers.</param>
 /// <param name="ownIndex">Whether the command has an <c>--index</c> of its own, for several, and its effort.</param>
-internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) : DeviceOptions
+/// <param name="asksMemories">Whether the command asks memories too, where the model's k is not all that is read unless told otherwise.</param>
+internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false, bool asksMemories = false) : DeviceOptions
 {
     private readonly Option<string?> model =
         new("--model") { Description = "Model folder in Hugging Face's layout; the model that ships when not given.", HelpName = "DIR" };
@@ -19,8 +20,12 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
         DefaultValueFactory = _ => "float32",
         HelpName = "TYPE",
     };
-    private readonly Option<int?> topK =
-        new("--top-k") { Description = "Blocks read per token, k; as the model says when not given.", HelpName = "K" };
+    private readonly Option<int?> topK = new("--top-k")
+    {
+        Description = "Blocks read per token, k; as the model says when not given"
+            + (asksMemories ? ", and for questions of memories twice as many, where its trained length holds them." : "."),
+        HelpName = "K",
+    };
     private readonly Option<double?> mass = new("--mass")
     {
         Description = "Stop choosing blocks when they have this share of the landmarks' mass, --top-k at the latest; always k when not given.",
@@ -131,7 +136,6 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
         var own = landmark.Retrieval(k, blocks);
         var options = own with
         {
-            TopK = ownTopK ? 1 : own.TopK,          // each of the command's comes in its place
             MissCutoff = parsed.GetValue(missCutoff) ?? own.MissCutoff,
             Mass = parsed.GetValue(mass),
             BlockType = kept,
@@ -152,6 +156,7 @@ internal sealed class ModelOptions(bool ownTopK = false, bool ownIndex = false) 
                 _ => throw new LandmarkException($"The mode '{place}' is not known; --positions takes stingy or true."),
             },
         };
+        if (ownTopK) options = options with { TopK = 1 };           // each of the command's comes in its place
         if (!ownIndex) options = index.Of(options, parsed);
         if (!ownTopK) WarnOfSpan(landmark, options, parsed);
         return options;

@@ -62,7 +62,7 @@ public sealed class ServerOptions
 
     /// <summary>Reads that all answers of a request may come with an account of: for each token k blocks in each layer and query head.</summary>
     [Range(0, int.MaxValue)]
-    public int MaxTraceReads { get; set; } = 1 << 20;
+    public int MaxTraceReads { get; set; } = 1 << 21;
 
     /// <summary>Bytes that a request's body may have.</summary>
     [Range(1024, 1L << 40)]

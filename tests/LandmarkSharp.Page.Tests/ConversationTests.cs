@@ -18,9 +18,10 @@ public sealed class ConversationTests(Browsers browsers)
         await Expect(page.Page.Locator("#exact-note")).ToHaveTextAsync("There is nothing to read yet.");
         await page.Add(page.Notes());
         var about = page.Page.Locator(".about > span");
+        await Expect(page.Page.Locator("output[for=top-k]")).ToHaveTextAsync("8");
 
         await page.Ask();
-        await Expect(about.Last).ToContainTextAsync("each from 4 of 54 blocks");
+        await Expect(about.Last).ToContainTextAsync("each from 8 of 54 blocks");
         await page.Page.Locator("#top-k").FillAsync("9");
         await page.Ask();
         await Expect(about.Last).ToContainTextAsync("each from 9 of 54 blocks");
@@ -41,7 +42,7 @@ public sealed class ConversationTests(Browsers browsers)
         await page.Page.GetByLabel("Found first: k of the blocks that the question is about").CheckAsync();
         await page.Page.Locator("#focus").FillAsync("8");
         Assert.Equal("Answer: 4711.", await page.Ask());
-        await Expect(page.Page.Locator(".about > span")).ToContainTextAsync("each from 4 of 8 blocks that were found first, of 54");
+        await Expect(page.Page.Locator(".about > span")).ToContainTextAsync("each from 8 of 8 blocks that were found first, of 54");
         var read = Regex.Match((await page.Strip.GetAttributeAsync("aria-valuetext"))!, "^54 blocks; ([0-9]+) were read$");
         Assert.InRange(int.Parse(read.Groups[1].Value), 2, 9);                              // and the documents' end
         await page.Page.Locator(".source", new() { HasText = "4711" }).First.ClickAsync();

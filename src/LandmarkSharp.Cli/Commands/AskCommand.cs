@@ -38,7 +38,7 @@ internal sealed class AskCommand : LandmarkCommand
     private readonly KeptSession kept = new();
     private readonly AnswerTrace trace = new();
     private readonly SamplingOptions sampling = new(64);
-    private readonly ModelOptions model = new();
+    private readonly ModelOptions model = new(asksMemories: true);
 
     public AskCommand()
         : base(
@@ -75,7 +75,8 @@ internal sealed class AskCommand : LandmarkCommand
         // The form in which models of ours are trained to be asked.
         var prompt = $"\n\nQuestion: {asked}\nAnswer:";
         using var about = About(parsed, prompt);
-        using var engine = model.Load(parsed, forFiles: about is ReadMemory);
+        using var loaded = model.Load(parsed, forFiles: about is ReadMemory);
+        var engine = about.Reading(loaded);
         if (cited) AnswerTrace.RequireLandmarks(engine, folder, cite);
         options = trace.Begin(options, engine, folder);
 
@@ -118,6 +119,7 @@ internal sealed class AskCommand : LandmarkCommand
             answer = answer.ToString().Trim(),
             tokens = about.Tokens,
             focus = about.Found,
+            top_k = engine.Retrieval?.TopK,
             prefill_seconds = Math.Round(seconds, 3),
             first_token_seconds = first is { } time ? Math.Round(time, 3) : (double?)null,
             decode_ms_per_token = generated > 1 ? Math.Round(decoding!.Value * 1e3 / (generated - 1), 3) : (double?)null,

@@ -64,7 +64,7 @@ internal sealed class ServeCommand : LandmarkCommand
     };
     private readonly Option<int?> grace =
         new("--grace") { Description = "Seconds in which answers end when the server is asked to stop.", HelpName = "SECONDS" };
-    private readonly ModelOptions model = new();
+    private readonly ModelOptions model = new(asksMemories: true);
 
     public ServeCommand()
         : base(

@@ -85,7 +85,7 @@ internal sealed class Endpoints(
         if (request.Memories is { Count: 0 }) throw RequestException.Field("memories", "The field 'memories' names none; name some, or leave it out.");
         if (request.Memories is not null && library is null)
             throw RequestException.Field("memories", "This server has no memories; start it with --memories, or leave the field out.", "unsupported_field");
-        var retrieval = request.Landmark?.Retrieval(engine);
+        var retrieval = LandmarkFields.RetrievalOf(request.Landmark, engine, ofMemories: request.Memories is not null);
         var shelf = request.Memories is null ? null : library!.Of(Caller.Of(http));
         var lease = shelf?.Lease(request.Memories!);
         try

@@ -11,10 +11,13 @@ internal sealed class LandmarkFields
 {
     private const int MostBlocks = 256, MostFocus = 4096, MostPassages = 64, UnaskedPassages = 4;
 
-    /// <summary>Blocks read per token, k.</summary>
+    /// <summary>
+    /// Blocks read per token, k. Not given, as many as the model says, and of memories twice as many where its trained length holds them, unless
+    /// the server was started with a number.
+    /// </summary>
     public int? TopK { get; set; }
 
-    /// <summary>The share of the landmarks' mass after which no more blocks are chosen.</summary>
+    /// <summary>The share of the landmarks' mass after which no more blocks are chosen; k are the most.</summary>
     public double? Mass { get; set; }
 
     /// <summary>
@@ -79,16 +82,20 @@ internal sealed class LandmarkFields
         _ => (null, isQuestion),
     };
 
-    /// <summary>How sessions read, where it is said.</summary>
+    /// <summary>How sessions read; null for as the engine reads texts.</summary>
+    /// <param name="fields">What is said.</param>
+    /// <param name="engine">The model.</param>
+    /// <param name="ofMemories">Whether memories are asked.</param>
     /// <exception cref="RequestException">The model cannot read so.</exception>
-    public RetrievalOptions? Retrieval(LandmarkEngine engine)
+    public static RetrievalOptions? RetrievalOf(LandmarkFields? fields, LandmarkEngine engine, bool ofMemories)
     {
-        if (TopK is null && Mass is null) return null;
-        var retrieval = engine.Retrieval! with { TopK = TopK ?? engine.Retrieval!.TopK, Mass = Mass ?? engine.Retrieval!.Mass };
+        var (topK, mass) = (fields?.TopK, fields?.Mass);
+        if (!ofMemories && topK is null && mass is null) return null;
         try
         {
-            engine.With(retrieval);
-            return retrieval;
+            var retrieval = ofMemories ? engine.MemoryRetrieval(topK)
+                : topK is { } k ? engine.Config.Landmark!.Retrieval(engine.Retrieval!, k) : engine.Retrieval!;
+            return (retrieval with { Mass = mass ?? retrieval.Mass }).Checked();
         }
         catch (LandmarkException e)
         {

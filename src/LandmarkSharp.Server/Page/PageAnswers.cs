@@ -91,14 +91,15 @@ internal sealed class PageAnswers(PageParts parts, string who)
         var sampling = new GenerationOptions { MaxTokens = parts.Options.MaxAnswerTokens, Stop = parts.Template.Stop, RecordReads = true, RecordTokenShares = true };
         using var left = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var way = reading.Way(memory.Blocks);
-        int? topK = way == ReadingWay.Exact ? null : reading.TopK, focus = way == ReadingWay.Found ? reading.Focus : null;
+        var retrieval = way == ReadingWay.Exact ? Exact(memory) : parts.Engine.MemoryRetrieval(reading.TopK);
+        int? topK = way == ReadingWay.Exact ? null : retrieval.TopK, focus = way == ReadingWay.Found ? reading.Focus : null;
         var keyed = parts.Keys is not null;
         using var lease = Shelf.Lease(session.Memories);
         var basis = new AnswerBasis
         {
             Model = parts.Model,
             Memory = lease.Share(),
-            Retrieval = Retrieval(memory, topK),
+            Retrieval = retrieval,
             Focus = focus is { } found ? [found] : null,
             Questions = [parts.Template.Question(question)],
         };
@@ -158,13 +159,8 @@ internal sealed class PageAnswers(PageParts parts, string who)
         }
     }
 
-    /// <summary>As the engine reads where that is what is asked for, so that sessions serve others too.</summary>
-    private RetrievalOptions? Retrieval(PageMemory memory, int? topK)
-    {
-        var own = parts.Engine.Retrieval!;
-        // The conversation's own blocks are among all, however long it gets.
-        return topK == own.TopK ? null : own with { TopK = topK ?? (int)memory.Blocks + MostExact, Mass = topK is null ? null : own.Mass };
-    }
+    /// <summary>The conversation's own blocks are among all, however long it gets.</summary>
+    private RetrievalOptions Exact(PageMemory memory) => parts.Engine.Retrieval! with { TopK = (int)memory.Blocks + MostExact, Mass = null };
 
     private IReadOnlyList<PagePassage> Passages(MemoryTexts texts, IEnumerable<BlockShare> shares, AnswerReads? reads)
     {

@@ -16,10 +16,10 @@ public enum ReadingWay
 }
 
 /// <summary>How answers are read.</summary>
-/// <param name="TopK">Blocks that each token is read from, k.</param>
+/// <param name="TopK">Blocks that each token is read from, k; null for as many as where programs do not say.</param>
 /// <param name="Focus">Blocks that are found first.</param>
 /// <param name="Chosen">The way; null for the one that suits the memory's length.</param>
-public sealed record PageReading(int TopK, int Focus = MemoryFocus.Blocks, ReadingWay? Chosen = null)
+public sealed record PageReading(int? TopK = null, int Focus = MemoryFocus.Blocks, ReadingWay? Chosen = null)
 {
     /// <summary>How memories of so many blocks are read.</summary>
     public ReadingWay Way(long blocks) => Chosen switch

@@ -7,8 +7,6 @@ namespace LandmarkSharp.Server.Page;
 /// <summary>The page's whole: what is asked, and what is shown of it. Its documents are in another part.</summary>
 public sealed partial class Workspace
 {
-    private const int MostTopK = 32;
-
     private readonly StringBuilder streamed = new();
     private readonly CancellationTokenSource closed = new();
     private IReadOnlyList<PageSession> sessions = [];
@@ -23,7 +21,7 @@ public sealed partial class Workspace
     private string? asked, answerTold, problem;
     private int? looked, token;
     private long? chosen;
-    private PageReading reading = null!;
+    private PageReading reading = new();
     private bool isReady;
 
     /// <summary>The name of the caller whose page it is.</summary>
@@ -59,7 +57,6 @@ public sealed partial class Workspace
     protected override void OnInitialized()
     {
         (answers, files) = (new PageAnswers(Parts, Who), new SessionFiles(Parts.Options, Who));
-        reading = new PageReading(Parts.Engine.Retrieval!.TopK);
         sessions = files.All();
         Refresh();
     }

@@ -56,8 +56,11 @@ public enum LandmarkIndex
 /// <summary>How a text longer than the window is read.</summary>
 public sealed record RetrievalOptions
 {
-    /// <summary>Blocks read per query, k ≥ 1.</summary>
-    public int TopK { get; init; } = 4;
+    /// <summary>Blocks read per query, k ≥ 1. One that is set holds for questions of memories too, which else may read more.</summary>
+    public int TopK { get; init => (field, IsTopKSet) = (value, true); } = 4;
+
+    /// <summary>Whether k was asked for.</summary>
+    internal bool IsTopKSet { get; init; }
 
     /// <summary>
     /// The share of the landmarks' softmax, above 0, after which a query chooses no more blocks: the highest ones until they have it, as many
@@ -83,7 +86,10 @@ public sealed record RetrievalOptions
     /// The borders stand at fixed places of the text, so the result depends neither on how the text was cut into calls
     /// nor on whether a token was read or generated. Stingy positions need (k + 1 + this) blocks within the trained length.
     /// </summary>
-    public int WindowBlocks { get; init; } = 3;
+    public int WindowBlocks { get; init => (field, IsWindowSet) = (value, true); } = 3;
+
+    /// <summary>Whether the window was asked for, so that it does not give way to slots.</summary>
+    internal bool IsWindowSet { get; init; }
 
     /// <summary>
     /// Blocks before the window that can be chosen, at least <see cref="TopK"/>; all when null. Of more the oldest are forgotten, which

@@ -217,6 +217,18 @@ public sealed class LandmarkEngine : IDisposable
         ? throw new LandmarkException("A model without landmarks retrieves nothing; leave out how.")
         : new LandmarkEngine(Decoder, Tokenizer, retrieval.Checked(), owner: false);
 
+    /// <summary>
+    /// How questions of memories are read: as texts are, but with twice the model's k where nobody said how many blocks, and they fit
+    /// (docs/memory.md). <c>engine.With(engine.MemoryRetrieval())</c> reads so.
+    /// </summary>
+    /// <param name="topK">Blocks read per query; null where nobody says.</param>
+    /// <exception cref="LandmarkException">The model has no landmarks, or the number is below 1 or more than are kept.</exception>
+    public RetrievalOptions MemoryRetrieval(int? topK = null)
+    {
+        if (Config.Landmark is not { } landmark) throw new LandmarkException("A model without landmarks reads no blocks of a memory; choose one with landmarks.");
+        return topK is { } k ? landmark.Retrieval(Retrieval!, k) : landmark.MemoryRetrieval(Retrieval!);
+    }
+
     /// <summary>Throws where a token is no text's: outside the vocabulary, or one of the model's own.</summary>
     /// <exception cref="LandmarkException">One is; the message says which.</exception>
     public void RequireRegular(ReadOnlySpan<int> tokens)

@@ -71,16 +71,34 @@ public sealed record LandmarkConfig
     /// <param name="topK">Blocks read per query; null for <see cref="TopK"/>.</param>
     /// <param name="windowBlocks">Blocks of the window, as many as asked for; null for the model's.</param>
     /// <exception cref="LandmarkException">A number is below 1.</exception>
-    public RetrievalOptions Retrieval(int? topK = null, int? windowBlocks = null)
+    public RetrievalOptions Retrieval(int? topK = null, int? windowBlocks = null) => new RetrievalOptions
     {
-        var k = topK ?? TopK;
-        var own = Math.Max(1, WindowPositions / BlockLength);
-        return new RetrievalOptions
-        {
-            TopK = k,
-            MissCutoff = MissId is null ? null : MissCutoff,
-            WindowBlocks = windowBlocks ?? (topK is null ? own : Math.Clamp((TrainContext / BlockLength) - k - 1, 1, own)),
-        }.Checked();
+        TopK = topK ?? TopK,
+        MissCutoff = MissId is null ? null : MissCutoff,
+        WindowBlocks = windowBlocks ?? (topK is { } k ? WindowBeside(k) : OwnWindow),
+        IsTopKSet = topK is not null,                   // after the numbers, which say that they are set
+        IsWindowSet = windowBlocks is not null,
+    }.Checked();
+
+    /// <summary>Other options of reading with another k: the window is made smaller as above, unless they set it.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="topK">Blocks read per query.</param>
+    /// <exception cref="LandmarkException">It is below 1, or more than are kept.</exception>
+    internal RetrievalOptions Retrieval(RetrievalOptions options, int topK) => (options.IsWindowSet
+        ? options with { TopK = topK }
+        : options with { TopK = topK, WindowBlocks = WindowBeside(topK), IsWindowSet = false }).Checked();
+
+    /// <summary>
+    /// How questions of memories are read where texts are read by some options: with twice the model's k, which answers more of them right
+    /// (docs/memory.md). As texts are where k is set, where so many blocks are not kept, and where so many slots and the window do not share the
+    /// trained length.
+    /// </summary>
+    /// <param name="options">The options.</param>
+    internal RetrievalOptions MemoryRetrieval(RetrievalOptions options)
+    {
+        if (options.IsTopKSet || 2L * TopK > (options.KeepBlocks ?? TrainContext)) return options;
+        var more = Retrieval(options, 2 * TopK);
+        return Span(more) <= TrainContext ? more : options;
     }
 
     /// <summary>
@@ -88,4 +106,8 @@ public sealed record LandmarkConfig
     /// <see cref="TrainContext"/> were not trained.
     /// </summary>
     public long Span(RetrievalOptions options) => ((long)options.TopK + 1 + options.WindowBlocks) * BlockLength;
+
+    private int OwnWindow => Math.Max(1, WindowPositions / BlockLength);
+
+    private int WindowBeside(int topK) => Math.Clamp((TrainContext / BlockLength) - topK - 1, 1, OwnWindow);
 }

@@ -15,7 +15,7 @@ public sealed class AskMemoryTests(ToolModel model) : IClassFixture<ToolModel>, 
     public async Task AMemoryOfOneDocumentAnswersAsItsText()
     {
         var memory = await Memory("a.memory", model.Text);
-        string[] line = ["ask", "Which?", "--model", model.Path, "--max-tokens", "8", "--stop", "\u0001", "--cite", "--passages", "30", "--json"];
+        string[] line = ["ask", "Which?", "--model", model.Path, "--max-tokens", "8", "--stop", "\u0001", "--cite", "--passages", "30", "--top-k", "2", "--json"];
         var expected = (await LandmarkTool.Run([.. line, "--text", model.Text])).Lines[^1];
         foreach (var hot in (string[][])[[], ["--hot", "0"], ["--hot", "64MiB"]])
         {
@@ -64,7 +64,7 @@ public sealed class AskMemoryTests(ToolModel model) : IClassFixture<ToolModel>, 
         Assert.Equal($"{first}, {second}", header.Text);
         Assert.Contains(header.Passages, p => p is { Document: "one.txt", FirstByte: 0, FirstToken: 0, Block: 0 } && p.File == first);
         var words = (await LandmarkTool.Run("ask", "Which?", "--memory", first, "--model", model.Path, "--max-tokens", "2", "--cite")).Output;
-        Assert.Matches(@"\[1\] .* one\.txt, tokens \d+ to \d+", words.Replace("\u00A0", " ", StringComparison.Ordinal));
+        Assert.Matches(@"\[\d\] .* one\.txt, tokens \d+ to \d+", words.Replace("\u00A0", " ", StringComparison.Ordinal));
         Assert.Contains($"{second}: one.txt, tokens", (await LandmarkTool.Run("trace", path, "--passages", "90")).Output, StringComparison.Ordinal);
     }
 

@@ -25,7 +25,8 @@ public sealed class AskSessionTests(ToolModel model) : IClassFixture<ToolModel>,
         Assert.Equal(fork.GetProperty("tokens").GetInt64(), second.Lines[^1].GetProperty("tokens").GetInt64());
 
         // The same, asked in one go.
-        using (var engine = LandmarkEngine.Load(model.Path))
+        using (var loaded = LandmarkEngine.Load(model.Path))
+        using (var engine = loaded.With(loaded.MemoryRetrieval()))
         using (var opened = engine.OpenMemory([memory]))
         using (var session = engine.NewSession(opened))
         {

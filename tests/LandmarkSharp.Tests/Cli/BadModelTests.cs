@@ -159,6 +159,11 @@ public sealed class BadModelTests(ToolModel model) : IClassFixture<ToolModel>
             File.ReadLines(model.Path + "/" + Config).TakeWhile(l => !l.Contains("mem_id", StringComparison.Ordinal))
                 .Append("\"bos_token_id\": 1 }"));
         (await LandmarkTool.Run("generate", "abc", "--model", plain.Path, "--top-k", "3")).Says("is a model without landmarks");
+        using (var memory = new TemporaryFolder())
+        {
+            Assert.Equal(0, (await LandmarkTool.Run("memory", "create", memory["a.memory"], "--model", model.Path)).Code);
+            (await LandmarkTool.Run("ask", "abc", "--memory", memory["a.memory"], "--model", plain.Path)).Says("choose one with landmarks");
+        }
         (await LandmarkTool.Run("perplexity", "--text", model.Text, "--model", plain.Path, "--plain"))
             .Says("is always fed plainly; leave out the comparison");
         (await LandmarkTool.Run("passkey", "--tokens", "500", "--window-only", "--model", plain.Path))

@@ -73,7 +73,7 @@ public sealed class JsonShapeTests(ToolModel model) : IClassFixture<ToolModel>
             "ask", "Which key?", "--text", model.Text, "--max-tokens", "6", "--passages", "2", "--stop", "\u0001")).Lines;
         Assert.All(lines[..^1], l => Assert.Equal("token", l.GetProperty("event").GetString()));
         var answer = lines[^1];
-        Has(answer, "event", "answer", "tokens", "prefill_seconds", "first_token_seconds", "decode_ms_per_token", "window_mass", "peak_rss_mb", "passages");
+        Has(answer, "event", "answer", "tokens", "top_k", "prefill_seconds", "first_token_seconds", "decode_ms_per_token", "window_mass", "peak_rss_mb", "passages");
         Assert.Equal("answer", answer.GetProperty("event").GetString());
         Assert.Equal(new FileInfo(model.Text).Length, answer.GetProperty("tokens").GetInt64(), tolerance: 3);
         Assert.Equal(2, answer.GetProperty("passages").GetArrayLength());

@@ -132,7 +132,10 @@ async function open(strip, block, enters) {
   if (strip.busy) return;
   strip.busy = true;
   try {
-    for (let next = strip.wanted, last; next !== last; last = next, next = strip.wanted) await strip.page.invokeMethodAsync("Open", next.block, next.enters);
+    for (let next = strip.wanted, last; next !== last; last = next, next = strip.wanted) {
+      await strip.page.invokeMethodAsync("Open", next.block, next.enters);
+      strip.chosen = next.block;                                    // for a key that comes before it is drawn
+    }
   } finally {
     strip.busy = false;
   }

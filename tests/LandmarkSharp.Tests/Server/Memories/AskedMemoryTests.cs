@@ -20,7 +20,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
 
     [Theory]
     [InlineData("", null, null)]
-    [InlineData(",\"landmark\":{\"focus\":8}", 8, null)]
+    [InlineData(",\"landmark\":{\"focus\":8,\"passages\":8}", 8, null)]
     [InlineData(",\"landmark\":{\"top_k\":2,\"mass\":0.9}", null, 2)]
     public async Task AnAnswerIsTheEnginesOwnFromTheToolsFile(string fields, int? focus, int? topK)
     {
@@ -31,7 +31,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         var made = memories.Made("own", ("it.txt", text));
         using (MemoryFile mine = MemoryFile.Open(memories.File("notes")), tools = MemoryFile.Open(made))
             Assert.Equal(tools.Documents.Select(d => d.Version), mine.Documents.Select(d => d.Version));
-        var engine = topK is { } k ? model.Engine.With(model.Engine.Retrieval! with { TopK = k, Mass = 0.9 }) : model.Engine;
+        var engine = model.Engine.With(topK is { } k ? model.Engine.MemoryRetrieval(k) with { Mass = 0.9 } : model.Engine.MemoryRetrieval());
         foreach (var again in (bool[])[false, true])
         {
             var answer = await Ask(server, Question, ["notes"], $",\"max_tokens\":40{fields}");
@@ -47,6 +47,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
     [Fact]
     public async Task BlocksOfALongMemoryAreFoundFirstWhereNobodySays()
     {
+        var engine = model.Engine.With(model.Engine.MemoryRetrieval());
         await using var server = await memories.Start();
         await Create(server, "notes");
         await Add(server, "notes", "it.txt", Sentences(Code, 1900));
@@ -55,15 +56,15 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         // What is looked for is the question, whatever is said before it.
         var said = await Ask(server, $"Nº 7 has lamps.\n\n{Question}", ["notes"], ",\"max_tokens\":40");
         using (var memory = model.Engine.OpenMemory([file]))
-        using (var part = model.Engine.Focus(memory, $"Question: {Question}\nAnswer:", MemoryFocus.Blocks))
-        using (var session = model.Engine.NewSession(part))
+        using (var part = engine.Focus(memory, $"Question: {Question}\nAnswer:", MemoryFocus.Blocks))
+        using (var session = engine.NewSession(part))
         {
             session.Append($"\n\nNº 7 has lamps.\n\nQuestion: {Question}\nAnswer:");
             Assert.Equal(string.Concat(session.Generate(new GenerationOptions { MaxTokens = 40, Stop = ["\n"] }).Select(t => t.Text)).TrimStart(), Said(said));
         }
-        Assert.Equal(memories.Own(model.Engine, Question, MemoryFocus.Blocks, file), Said(await Ask(server, Question, ["notes"], ",\"max_tokens\":40")));
+        Assert.Equal(memories.Own(engine, Question, MemoryFocus.Blocks, file), Said(await Ask(server, Question, ["notes"], ",\"max_tokens\":40")));
         Assert.Equal(
-            memories.Own(model.Engine, Question, null, file),
+            memories.Own(engine, Question, null, file),
             Said(await Ask(server, Question, ["notes"], ",\"max_tokens\":40,\"landmark\":{\"focus\":0}")));
     }
 
@@ -108,7 +109,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         {
             // All blocks are read: both memories' are among the passages.
             var answer = await Ask(server, question, ["one", "two"], ",\"max_tokens\":40,\"landmark\":{\"top_k\":32,\"passages\":64}");
-            Assert.Equal(memories.Own(model.Engine.With(model.Engine.Retrieval! with { TopK = 32 }), question, null, own), Said(answer));
+            Assert.Equal(memories.Own(model.Engine.With(model.Engine.MemoryRetrieval(32)), question, null, own), Said(answer));
             var (memory, fact) = question == Question ? ("one", "4711") : ("two", "Anna Berg");
             Assert.Contains(Cited(answer), c =>
                 c.GetProperty("memory").GetString() == memory && c.GetProperty("text").GetString()!.Contains(fact, StringComparison.Ordinal));
@@ -161,7 +162,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
             using var response = await server.Post("v1/chat/completions", body);
             return Cached(TestServer.Parse(await response.Content.ReadAsStringAsync()));
         }
-        var answer = await Ask(server, said, ["notes"]);
+        var answer = await Ask(server, said, ["notes"], ",\"max_tokens\":20");
         var read = answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32();
         Assert.InRange(await CachedAfter(Said(answer)), read - 64, read + 40);
         var plain = await server.Complete($"\"prompt\":{JsonSerializer.Serialize(said)}");
@@ -218,7 +219,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         var path = memories.Folder.Write("trace.jsonl", string.Concat(
             trace.GetProperty("tokens").EnumerateArray().Prepend(trace.GetProperty("header")).Select(line => line.GetRawText() + "\n")));
         var loaded = TraceFile.Load(path);
-        Assert.Equal(("notes", ServedModel.Name), (loaded.Header.Text, loaded.Header.Model));
+        Assert.Equal(("notes", ServedModel.Name, 8, 3), (loaded.Header.Text, loaded.Header.Model, loaded.Header.TopK, loaded.Header.WindowBlocks));
         Assert.All(loaded.Header.Passages.Where(p => p.Document is not null), p => Assert.Equal(("it.txt", "notes"), (p.Document, p.File)));
         loaded.Save(memories.Folder["again.jsonl"]);
         Assert.Equal(File.ReadAllText(path), File.ReadAllText(memories.Folder["again.jsonl"]));
@@ -235,7 +236,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         await Create(server, "notes");
         await Add(server, "notes", "it.txt", text);
         using var memory = model.Engine.OpenMemory([memories.Made("own", ("it.txt", text))]);
-        using var session = model.Engine.NewSession(memory);
+        using var session = model.Engine.With(model.Engine.MemoryRetrieval()).NewSession(memory);
         session.Append("The code of");
         var expected = string.Concat(session.Generate(new GenerationOptions { MaxTokens = 8 }).Select(t => t.Text));
         foreach (var prompt in (string[])["\"The code of\"", JsonSerializer.Serialize(model.Engine.Tokenizer.Encode("The code of", atStart: false))])
@@ -258,8 +259,8 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
     [InlineData("\"landmark\":{\"passages\":4}", "landmark.passages", null)]
     [InlineData("\"landmark\":{\"passages\":65},\"memories\":[\"a\"]", "landmark.passages", null)]
     [InlineData("\"landmark\":{\"depth\":4}", "landmark.depth", "unknown_field")]
-    [InlineData("\"landmark\":{\"trace\":true,\"top_k\":7},\"max_tokens\":4096", "landmark.trace", null)]
-    [InlineData("\"landmark\":{\"trace\":true},\"max_tokens\":1024,\"n\":7", "landmark.trace", null)]
+    [InlineData("\"landmark\":{\"trace\":true,\"top_k\":14},\"max_tokens\":4096", "landmark.trace", null)]
+    [InlineData("\"landmark\":{\"trace\":true},\"max_tokens\":1024,\"n\":13", "landmark.trace", null)]
     [InlineData("\"memories\":[\"../a\"]", "memories", "invalid_name")]
     [InlineData("\"memories\":\"a\"", "memories", "invalid_json")]
     public async Task WhatCannotBeFollowedIsRefused(string fields, string param, string? code)

@@ -57,7 +57,8 @@ public sealed class MemorySessionTests(ServedModel model) : IClassFixture<Served
         async Task Same(TestServer server, string question)
         {
             using var memory = model.Engine.OpenMemory([tools]);
-            using var own = tokens.Count == 0 ? model.Engine.NewSession(memory) : model.Engine.OpenSession(memory, "talk");
+            var asked = model.Engine.With(model.Engine.MemoryRetrieval());
+            using var own = tokens.Count == 0 ? asked.NewSession(memory) : asked.OpenSession(memory, "talk");
             own.Append($"\n\nQuestion: {question}\nAnswer:");
             var said = string.Concat(own.Generate(new GenerationOptions { MaxTokens = 40, Stop = ["\n"] }).Select(t => t.Text)).TrimStart();
             using (var writer = MemoryFileWriter.Open(tools))

@@ -15,5 +15,5 @@ public sealed class PageReadingTests
     [InlineData(PageAnswers.MostExact + 1, ReadingWay.Exact, ReadingWay.Found)]
     [InlineData(0, ReadingWay.Exact, ReadingWay.Retrieved)]
     public void LongMemoriesAreSearchedFirstWhereNobodySays(long blocks, ReadingWay? chosen, ReadingWay way) =>
-        Assert.Equal(way, new PageReading(4, Chosen: chosen).Way(blocks));
+        Assert.Equal(way, new PageReading(Chosen: chosen).Way(blocks));
 }
