@@ -82,6 +82,7 @@ internal sealed class AskCommand : LandmarkCommand
 
         var clock = Stopwatch.StartNew();
         using var session = about.Begin(engine, output, cancel);
+        var whole = session.Blocks - (engine.Config.Landmark is { } l && session.Tokens.Count % l.BlockTokens > 0 ? 1 : 0);
         session.Append(prompt, cancel: cancel);
         var (seconds, first) = (clock.Elapsed.TotalSeconds, (double?)null);
         var (answer, generated) = (new StringBuilder(), 0);
@@ -97,7 +98,8 @@ internal sealed class AskCommand : LandmarkCommand
         }
         var decoding = clock.Elapsed.TotalSeconds - first;
         output.Text("\n\n");
-        var sources = Sources.Of([.. session.Trace.Blocks.Take(shown)], blocks => about.Passages(engine, session, blocks, cited));
+        // What reaches into the question is read for that, and comes after what is the text's alone.
+        var sources = Sources.Of([.. session.Trace.Blocks.OrderBy(b => b.Block >= whole).Take(shown)], blocks => about.Passages(engine, session, blocks, cited));
         if (cited) Sources.Cite(sources, about.IsSeveral, about.IsBeyond, output);
         else Sources.Tell(sources, about.IsSeveral, output);
         if (cited && about is ReadText && sources.Any(s => s.Passage.FirstByte is null))

@@ -91,7 +91,8 @@ internal sealed class AnswerBasis : IDisposable
         {
             var opened = part ?? memory.Memory.Opened;
             var end = opened.Blocks + (opened.Tail.Count > 0 ? 1 : 0);
-            BlockMass[] blocks = [.. session.Trace.Blocks.Where(b => b.Block < end).Take(Passages)];
+            // The end of the last document may share a block with the question, which is read for that: after what is the documents' alone.
+            BlockMass[] blocks = [.. session.Trace.Blocks.Where(b => b.Block < end).OrderBy(b => b.Block >= opened.Blocks).Take(Passages)];
             var passages = session.Passages(blocks.Select(b => b.Block)).ToDictionary(p => p.Block);
             read.AddRange(blocks.Select(b => memory.Of(passages[b.Block], b.Mass)).OfType<ReadPassage>());
         }

@@ -34,6 +34,9 @@ public static class MemorySearch
     /// <summary>Positions that rank: where a question ends, the model looks for what is to follow.</summary>
     internal const int Positions = 4;
 
+    /// <summary>Of a memory of many small documents nothing is kept that has it mapped: the system has 65,530 mappings for a process.</summary>
+    private const int MostKeptMappings = 1000;
+
     /// <summary>Reads a question, or the beginning of a sentence that a document goes on with, and ranks documents by what it reads of them.</summary>
     /// <param name="engine">The model.</param>
     /// <param name="memory">The memory, which was opened for it.</param>
@@ -61,11 +64,29 @@ public static class MemorySearch
     internal static TokenReads Reads(LandmarkEngine engine, OpenMemory memory, string text, int? positions = null, CancellationToken cancel = default)
     {
         if (string.IsNullOrWhiteSpace(text)) throw new LandmarkException("The question is empty; write it in quotes.");
-        using var session = engine.NewSession(memory);
-        session.Append(Before(memory, engine.Retrieval!.WindowBlocks), cancel: cancel);
+        using var session = memory.Mappings > MostKeptMappings
+            ? Begin(engine, memory, cancel)
+            : memory.Searches.Use(engine.Retrieval!, () => Begin(engine, memory, cancel), begun => begun.ForkToReadOn());
         var before = session.Tokens.Count;
         session.Append($"\n\n{text.Trim()}", cancel: cancel);
         return session.ReadsOfLast(positions ?? session.Tokens.Count - before, cancel);
+    }
+
+    /// <summary>A session that has read what is put before a question.</summary>
+    internal static Session Begin(LandmarkEngine engine, OpenMemory memory, CancellationToken cancel)
+    {
+        var session = engine.NewSession(memory);
+        try
+        {
+            session.Append(Before(memory, engine.Retrieval!.WindowBlocks), cancel: cancel);
+            session.ComputeAllBut(0, cancel);
+            return session;
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Groups blocks by the documents that they are of; those of a session's own text are of none.</summary>

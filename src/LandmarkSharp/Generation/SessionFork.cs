@@ -13,15 +13,19 @@ public sealed partial class Session
     /// <exception cref="LandmarkException">
     /// The session has not so many, the model has no landmarks, so that there are no blocks, or there is no memory for them.
     /// </exception>
-    public Session Fork(int tokens)
+    public Session Fork(int tokens) => Fork(tokens, (tokens - 1) / (landmark?.BlockTokens ?? 1));       // what the last one predicts is computed, not copied
+
+    /// <summary>A fork of all that was computed, for one who reads on before anything is predicted.</summary>
+    internal Session ForkToReadOn() => Fork(text.Count, text.Count / landmark!.BlockTokens);
+
+    private Session Fork(int tokens, int whole)
     {
         if (memory is not BlockMemory mine)
             throw new LandmarkException("A model without landmarks keeps no blocks that a fork could begin with; begin a new session.");
         if (tokens < 1 || tokens > text.Count)
             throw new LandmarkException($"A session of {text.Count} tokens cannot fork after {tokens}; choose from 1 to {text.Count}.");
-        // One token waits at least: what the last one predicts is computed, not copied.
-        var blocks = (int)Math.Min((tokens - 1) / landmark!.BlockTokens, (mine.Positions / mine.BlockLength) - Opened);
-        var held = blocks * landmark.BlockTokens;
+        var blocks = (int)Math.Min(whole, (mine.Positions / mine.BlockLength) - Opened);
+        var held = blocks * landmark!.BlockTokens;
         engine.RequireRoom(held);
         var begun = new SavedSession(
             null, [.. text[..held]], [.. text[held..tokens]], blocks, (layer, into, first) => into.CopyFrom(mine.Layers[layer]!, first, blocks));

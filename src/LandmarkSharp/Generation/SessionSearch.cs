@@ -14,14 +14,20 @@ public sealed partial class Session
         return MemorySearch.Ranked(engine, opened, tail, Trace.Blocks, passages);
     }
 
-    /// <summary>Computes all that waits, and tells what the last positions read; fewer if there are no more.</summary>
-    internal TokenReads ReadsOfLast(int positions, CancellationToken cancel)
+    /// <summary>Computes what waits, but for the last positions.</summary>
+    internal void ComputeAllBut(int positions, CancellationToken cancel)
     {
         while (waiting.Count > positions)
         {
             cancel.ThrowIfCancellationRequested();
             Run(Math.Min(memory.Room, waiting.Count - positions));
         }
+    }
+
+    /// <summary>Computes all that waits, and tells what the last positions read; fewer if there are no more.</summary>
+    internal TokenReads ReadsOfLast(int positions, CancellationToken cancel)
+    {
+        ComputeAllBut(positions, cancel);
         var recorder = new ReadRecorder(engine.Config.Layers, engine.Config.Heads);
         recorder.Begin(((Memory.BlockMemory)memory).InMemory);
         RunWatched(recorder.Add);

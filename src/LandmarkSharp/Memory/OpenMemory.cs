@@ -74,6 +74,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>How a layer of a block lies in its file.</summary>
     internal BlockPages Pages { get; }
 
+    /// <summary>What questions that look for blocks and documents begin with.</summary>
+    internal KeptStart<Generation.Session> Searches { get; } = new();
+
     /// <summary>Which blocks are in memory, where there is a bound to that.</summary>
     internal HotPages? Hot { get; }
 
@@ -133,6 +136,7 @@ public sealed class OpenMemory : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Searches.Dispose();
         landmarks.Dispose();
         if (IsPart) return;
         Hot?.Dispose();

@@ -33,6 +33,21 @@ public sealed class TraceCommandTests(ToolModel model) : IClassFixture<ToolModel
         Assert.Equal(answer.GetProperty("passages").ToString(), piped.GetProperty("passages").ToString());
     }
 
+    /// <summary>A long question is read from memory too, with the end of the text: after what is the text's alone, of which the most read comes first.</summary>
+    [Fact]
+    public async Task WhatReachesIntoTheQuestionStandsLast()
+    {
+        var question = string.Concat(Enumerable.Range(0, 40).Select(i => $"Lamp {i} is lit. ")) + "Which?";
+        var answer = (await LandmarkTool.Run(
+            "ask", question, "--text", model.Text, "--model", model.Path, "--max-tokens", "4", "--cite", "--passages", "999", "--json")).Lines[^1];
+        var passages = answer.GetProperty("passages").EnumerateArray().ToArray();
+        var inText = passages.TakeWhile(p => End(p, "first_token", "tokens") <= answer.GetProperty("tokens").GetInt64()).ToArray();
+        Assert.NotEmpty(inText);
+        Assert.NotEqual(passages.Length, inText.Length);
+        Assert.All(passages[inText.Length..], p => Assert.True(End(p, "first_token", "tokens") > answer.GetProperty("tokens").GetInt64()));
+        Assert.Equal(inText.OrderByDescending(p => p.GetProperty("mass").GetDouble()), inText);
+    }
+
     [Fact]
     public async Task PlacesThatAreNotKnownAreNotTold()
     {
@@ -85,7 +100,9 @@ public sealed class TraceCommandTests(ToolModel model) : IClassFixture<ToolModel
             ["answer", "block_count", "blocks_read", "generated", "html", "layers", "model", "passages", "prompt", "text", "text_tokens", "window_mass"],
             told.EnumerateObject().Select(p => p.Name).Order());
         Assert.Equal(answer.GetProperty("window_mass").GetDouble(), told.GetProperty("window_mass").GetDouble(), 1e-5);
-        Assert.Equal(Blocks(answer), Blocks(told));
+        // The account has what reaches into the question where it stands by its mass, the answer last.
+        var inText = Blocks(told).Where(b => b < header.TextTokens / header.BlockTokens).ToArray();
+        Assert.Equal(Blocks(answer).Take(inText.Length), inText);
         Assert.Equal(header.Layers, told.GetProperty("layers").GetArrayLength());
         Assert.Contains(trace.ToJson(), File.ReadAllText(page), StringComparison.Ordinal);
 

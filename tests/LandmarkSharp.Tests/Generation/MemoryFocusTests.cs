@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Generation;
 using LandmarkSharp.Memory;
@@ -82,6 +83,31 @@ public sealed class MemoryFocusTests(ToolModel model) : IClassFixture<ToolModel>
             using var asked = reading.NewSession(of);
             return [.. asked.Passages(blocks).Select(p => p.Text)];
         }
+    }
+
+    /// <summary>What is put before questions is computed once, and each goes on from it: it reads the same to the last bit, whatever was asked before.</summary>
+    [Theory]
+    [InlineData(710)]
+    [InlineData(705)]
+    [InlineData(719)]
+    [InlineData(31)]
+    public void QuestionsReadTheSameWhateverWasAskedBefore(int tokens)
+    {
+        using var few = engine.With(new RetrievalOptions { TopK = 3, WindowBlocks = 2 });
+        using var many = engine.With(new RetrievalOptions { TopK = 5, WindowBlocks = 3 });
+        using var memory = few.OpenMemory([Make("a", ScalarType.Int8, ("one", Text(40, 1)), ("two", MadeMemory.Text(tokens, 2)))]);
+        var cancel = TestContext.Current.CancellationToken;
+        foreach (var (reading, question) in ((LandmarkEngine, string)[])
+            [(few, Question), (few, "so"), (many, Question), (few, Question), (few, string.Concat(Enumerable.Repeat(Question + " or not ", 9)))])
+        {
+            var reads = MemorySearch.Reads(reading, memory, question, cancel: cancel);
+            using var alone = MemorySearch.Begin(reading, memory, cancel);
+            var before = alone.Tokens.Count;
+            alone.Append($"\n\n{question.Trim()}", cancel: cancel);
+            var expected = alone.ReadsOfLast(alone.Tokens.Count - before, cancel);
+            Assert.Equal(Told(expected), Told(reads));
+        }
+        static string Told(TokenReads reads) => JsonSerializer.Serialize(reads);
     }
 
     /// <summary>Of several files each has a number of its own, however much the others have of what is read.</summary>
