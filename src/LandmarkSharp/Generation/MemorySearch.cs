@@ -66,7 +66,7 @@ public static class MemorySearch
         if (string.IsNullOrWhiteSpace(text)) throw new LandmarkException("The question is empty; write it in quotes.");
         using var session = memory.Mappings > MostKeptMappings
             ? Begin(engine, memory, cancel)
-            : memory.Searches.Use(engine.Retrieval!, () => Begin(engine, memory, cancel), begun => begun.ForkToReadOn());
+            : memory.Searches.Use((engine.Decoder, engine.Retrieval), () => Begin(engine, memory, cancel), begun => begun.ForkToReadOn());
         var before = session.Tokens.Count;
         session.Append($"\n\n{text.Trim()}", cancel: cancel);
         return session.ReadsOfLast(positions ?? session.Tokens.Count - before, cancel);
