@@ -12,8 +12,6 @@ internal sealed class Scheduler : IDisposable
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250), Busy = TimeSpan.FromSeconds(30);
 
-    private const int WarmUpBlocks = 8;
-
     private readonly LandmarkEngine engine;
     private readonly ServerOptions options;
     private readonly ServerLog log;
@@ -123,7 +121,6 @@ internal sealed class Scheduler : IDisposable
 
     private void Compute()
     {
-        WarmUp();
         while (Next() is { } job)
         {
             var (more, failure) = (false, (Exception?)null);
@@ -145,25 +142,6 @@ internal sealed class Scheduler : IDisposable
             cache.Dispose();
         }
         idle.TrySetResult();
-    }
-
-    /// <summary>
-    /// Reads some blocks and generates a token, before anybody waits for that: what computes is compiled when it first runs, for which the
-    /// first request would wait a second.
-    /// </summary>
-    private void WarmUp()
-    {
-        if (engine.Config.Landmark is not { } landmark) return;
-        try
-        {
-            using var session = engine.NewSession();
-            session.Append([.. Enumerable.Repeat(engine.Tokenizer.Encode("\n")[^1], WarmUpBlocks * landmark.BlockTokens)]);
-            _ = session.Generate(new GenerationOptions { MaxTokens = 2, RecordReads = true }).Count();
-        }
-        catch (Exception e)
-        {
-            log.AnswerFailed(e);
-        }
     }
 
     /// <summary>The request whose turn it is; null when there will be no more.</summary>
