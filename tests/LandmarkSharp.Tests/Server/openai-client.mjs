@@ -52,7 +52,7 @@ await fetch(`${memories}/js/documents/it.txt`, {
   method: 'PUT', headers: { 'Content-Type': 'text/plain' }, body: `${lamps(1)}\nThe code of the archive is 4711.\n${lamps(61)}`,
 });
 await (await fetch(`${memories}/js/documents/it.txt/events`)).text();
-const asked = { model, messages: messages.slice(1), temperature: 0, memories: ['js'], landmark: { focus: 4 } };
+const asked = { model, messages: messages.slice(1), temperature: 0, memories: ['js'], landmark: { focus: 8 } };
 const cited = (await client.chat.completions.create(asked)).choices[0].message;
 assert.equal(cited.content, '4711.');
 assert.ok(cited.annotations.some((a) => a.landmark_passage.document === 'it.txt' && a.landmark_passage.text.includes('4711')));
