@@ -10,7 +10,7 @@ namespace LandmarkSharp.Bench;
 /// </summary>
 internal sealed class FocusHits(LandmarkEngine engine, string folder)
 {
-    private static readonly (int? Found, int K)[] Ways = [(null, 4), (null, 8), (32, 4), (32, 6), (32, 8), (64, 8)];
+    private static readonly (int? Found, int K)[] Ways = [(null, 8), (32, 4), (32, 8), (48, 8), (64, 8)];
 
     private static readonly string[] Things =
         ["archive", "harbour", "observatory", "greenhouse", "workshop", "monastery", "brewery", "lighthouse", "library", "stable"];

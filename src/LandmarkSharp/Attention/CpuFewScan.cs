@@ -36,12 +36,8 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
             rows.Dots(forms, share, (byte*)landmarks, count, d, Row(first, t) + at, sizes.Queries * step, after);
         }
         if (part < Parts - 1) return;
-        for (var h = 0; h < share; h++)
-        {
-            var row = Row(first + h, t);
-            if (tied) new Span<float>(row, sizes.Old).Fill(*row);
-            view.ScanRecent(first + h, t, forms, row);
-        }
+        for (var h = 0; h < share && tied; h++) new Span<float>(Row(first + h, t), sizes.Old).Fill(*Row(first + h, t));
+        view.ScanRecent(first, share, t, forms, Row(first, t), (nint)sizes.Queries * step);
     }
 
     /// <summary>The blocks of highest score; for heads that share keys, of the highest share of a head's softmax over landmarks.</summary>

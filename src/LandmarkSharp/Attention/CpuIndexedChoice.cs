@@ -85,7 +85,7 @@ internal sealed unsafe class CpuIndexedChoice(CpuRetrievalView view, ILandmarkIn
         for (var h = 0; h < share; h++)
         {
             var own = scores + (h * row.Step);
-            view.ScanRecent(Voice(head, h, t), t, form, own + row.Found - row.Covered);
+            view.ScanRecent(Voice(head, h, t), 1, t, form, own + row.Found - row.Covered, 0);
             if (share > 1) CpuRows.Float32.Greater(own, count, h == 0 ? own : scores);
         }
         for (var i = 0; i < row.Found; i++) if (blocks[i] < 0) scores[i] = float.NegativeInfinity;

@@ -63,7 +63,8 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
 
     private Retrieved Attend(CpuRetrievalView view, bool tied, ILandmarkIndex? index)
     {
-        var output = empty([queries, view.Heads, view.Width], ScalarType.Float32);
+        // [T, H, d], which for one query lies as [H, T, d] does.
+        var output = queries == 1 ? empty([view.Heads, 1, view.Width], ScalarType.Float32) : empty([queries, view.Heads, view.Width], ScalarType.Float32).transpose(0, 1);
         Tensor? chosen = null, gates = null;
         var to = (float*)Aten.DataPointer(output);
         float* gate = null;
@@ -84,8 +85,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
             scanTime = Stopwatch.GetElapsedTime(start);
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }
-        using (output)
-            return new Retrieved(output.transpose(0, 1), chosen, gates) { ScanTime = scanTime, Dropped = view.Miss?.Dropped };
+        return new Retrieved(output, chosen, gates) { ScanTime = scanTime, Dropped = view.Miss?.Dropped };
     }
 
     /// <summary>The blocks that queries read, [H, T, k]; −1 for those that retrieve nothing, and after the last of fewer than k.</summary>

@@ -51,7 +51,7 @@ internal sealed unsafe class CpuRetrievalScan<TLanes, T>(CpuRetrievalView view, 
         for (var i = 0; i < count; i++)
         {
             if (tied && sizes.Old > 0) new Span<float>(Row(i), sizes.Old).Fill(*Row(i));
-            view.ScanRecent(head, Query(i), forms, Row(i));
+            view.ScanRecent(head, 1, Query(i), forms, Row(i), 0);
         }
     }
 }

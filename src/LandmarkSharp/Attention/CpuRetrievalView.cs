@@ -138,16 +138,19 @@ internal sealed unsafe class CpuRetrievalView(
         Turn(head, t, block >= sizes.Old ? count - r : sizes.K + 1 - r, form);
 
     /// <summary>Scores the last k landmarks before the window, each in its own slot.</summary>
-    /// <param name="head">The query's head.</param>
+    /// <param name="head">The first of some heads that share keys.</param>
+    /// <param name="heads">How many those are.</param>
     /// <param name="t">The query.</param>
-    /// <param name="form">Room for [d].</param>
-    /// <param name="scores">[m], of which the last k are written.</param>
-    public void ScanRecent(int head, int t, float* form, float* scores)
+    /// <param name="forms">Room for [heads, d].</param>
+    /// <param name="scores">[heads, m], of which the last k are written.</param>
+    /// <param name="step">From one head's scores to the next one's.</param>
+    public void ScanRecent(int head, int heads, int t, float* forms, float* scores, nint step)
     {
-        for (var recent = 0; recent < sizes.K; recent++)
+        var landmark = (byte*)Landmark(head, sizes.Old);
+        for (var recent = 0; recent < sizes.K; recent++, landmark += Width * sizeof(float))
         {
-            Turn(head, t, sizes.K - recent, form);
-            scores[sizes.Old + recent] = CpuRows.Float32.Dot(form, Landmark(head, sizes.Old + recent), Width);
+            for (var h = 0; h < heads; h++) Turn(head + h, t, sizes.K - recent, forms + (h * Width));
+            CpuRows.Float32.Dots(forms, heads, landmark, 1, Width, scores + sizes.Old + recent, step, null);
         }
     }
 

@@ -106,18 +106,16 @@ public sealed class DecodeBenchmark(Device device)
         StepTime time;
         double blocksRead;
         var own = all - inMemory;
-        long[] held = [all + (own * layers), groups, 2, length - 1, width];
-        using (var scales = kept == ScalarType.Int8 ? rand(held[..4], ScalarType.Float32, device) : null)
+        long[] places = [all + (own * layers), groups, 2, length - 1, width];
+        using (var scales = kept == ScalarType.Int8 ? rand(places[..4], ScalarType.Float32, device) : null)
         using (var storage = shape.HostBlocks ? BlockStorage.On(device, new BlockShape(groups, length - 1, width, type, kept), onHost: true) : null)
-        using (var blocks = storage is not null ? Filled(storage, held) : scales is null ? randn(held, kept, device) : randint(-127, 128, held, kept, device))
+        using (var blocks = storage is not null ? Filled(storage, places) : scales is null ? randn(places, kept, device) : randint(-127, 128, places, kept, device))
         {
             // Another place for each layer: its window is another.
-            Retrieved Layer(int i)
-            {
-                Tensor Of(Tensor x) => x.narrow(0, own * i, all);
-                return attention.Attend(
-                    queries[i], Of(blocks), landmarks[i], tied: false, scales is null ? null : Of(scales), account: false, miss: miss?[i]);
-            }
+            Tensor[] Of(Tensor x) => [.. Enumerable.Range(0, layers).Select(i => x.narrow(0, own * i, all))];
+            var (held, factors) = (Of(blocks), scales is null ? null : Of(scales));
+            Retrieved Layer(int i) =>
+                attention.Attend(queries[i], held[i], landmarks[i], tied: false, factors?[i], account: false, miss: miss?[i]);
             blocksRead = Enumerable.Range(0, layers).Average(i => BlocksRead(Layer(i), groups));
             var read = scanned + (long)(groups * blocksRead * Bytes(length - 1)) + (groups * Bytes(window));
             time = clock.Measure(repeats, read, i =>

@@ -13,7 +13,7 @@ public static class MemoryFocus
     public const int LongFrom = 512;
 
     /// <summary>How many blocks are found first where nobody says.</summary>
-    public const int Blocks = 32;
+    public const int Blocks = 48;
 
     /// <summary>How many blocks to find first where nobody says; null for none, so that all of a short memory is read.</summary>
     /// <param name="blocks">Blocks of the memory.</param>
