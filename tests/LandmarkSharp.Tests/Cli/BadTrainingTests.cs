@@ -140,14 +140,14 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
         async Task Fails(string part, TrainingOptions recipe, Action? spoil = null)
         {
             using var aside = new TemporaryFolder();
-            CopyAll(run, aside.Path);
+            FolderState.Copy(run, aside.Path);
             spoil?.Invoke();
             var spoilt = FolderState.Of(run);
             File.WriteAllText(tiny["recipe.json"], recipe.ToJson());
             (await Train("run")).Says(part);
             Assert.Equal(spoilt, FolderState.Of(run));
             Directory.Delete(run, recursive: true);
-            CopyAll(aside.Path, run);
+            FolderState.Copy(aside.Path, run);
             Assert.Equal(before, FolderState.Of(run));
         }
     }
@@ -182,14 +182,4 @@ public sealed class BadTrainingTests(ToolModel model) : IClassFixture<ToolModel>
     private Task<ToolRun> Train(string output, params string[] more) => LandmarkTool.Run(
         ["train", tiny["recipe.json"], "--tokenizer", tiny.Tokenizer, "--shards", tiny.Shards,
             "--out", tiny[output], "--threads", "1", .. more]);
-
-    private static void CopyAll(string from, string to)
-    {
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
-        {
-            var target = Path.Combine(to, Path.GetRelativePath(from, file));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
-        }
-    }
 }

@@ -44,20 +44,32 @@ public sealed class KilledRunTests : IDisposable
     public async Task NothingIsLostWheneverItIsKilled()
     {
         var (random, kills) = (new Random(11), new Dictionary<string, int>(StringComparer.Ordinal));
-        for (var i = 0; i < 26; i++)
+        for (var i = 0; i < 22; i++)
         {
-            var (what, comes) = (i < 22 ? i % 4 : 4) switch
+            var (what, comes) = (i % 4) switch
             {
                 0 => ("start", After(TimeSpan.FromMilliseconds(random.Next(200, 1500)))),
                 1 => ("step", Lines(random.Next(1, 8))),
                 2 => ("step-*.partial", Seen("step-*.partial", random.Next(1, 4))),
-                3 => ("best-*.partial", Seen("best-*.partial", random.Next(1, 4))),
-                _ => ("model.partial", Seen("model.partial", 1)),
+                _ => ("best-*.partial", Seen("best-*.partial", random.Next(1, 4))),
             };
             if (!await Killed(comes, TimeSpan.FromMicroseconds(random.Next(6000)))) continue;
             kills[what] = kills.GetValueOrDefault(what) + 1;
         }
-        Assert.True(kills.Values.Sum() >= 20 && kills.Count == 5, string.Join(", ", kills));
+        Assert.True(kills.Values.Sum() >= 20 && kills.Count == 4, string.Join(", ", kills));
+
+        // The finished model is written in a moment that one who looks may miss: then the run goes on once more from where it was.
+        FolderState.Copy(tiny["killed"], tiny["before"]);
+        for (var (left, last) = (3, 20); left > 0; last--)
+        {
+            Assert.True(last > 0, "It was never seen writing the finished model.");
+            if (await Killed(Seen("model.partial", 1), TimeSpan.FromMicroseconds(random.Next(6000)))) left--;
+            else
+            {
+                Directory.Delete(tiny["killed"], recursive: true);
+                FolderState.Copy(tiny["before"], tiny["killed"]);
+            }
+        }
 
         var end = await Start("killed", null);
         Assert.True(end.Code == 0, end.Error);
