@@ -29,21 +29,49 @@ public sealed class DocumentTests(Browsers browsers)
     public async Task AFileIsDropped()
     {
         await using var page = await browsers.Open();
-        var data = await page.Page.EvaluateHandleAsync(
-            """
-            text => {
-              const data = new DataTransfer();
-              data.items.add(new File([text], "dropped.md", { type: "text/markdown" }));
-              return data;
-            }
-            """, await File.ReadAllTextAsync(page.Notes()));
-        await page.Page.Locator("#drop").DispatchEventAsync("dragenter", new { dataTransfer = data });
+        await using var data = await Dragged(page);
+        await page.Page.Locator("#drop").DispatchEventAsync("dragover", new { dataTransfer = data });
         await Expect(page.Page.Locator("#drop")).ToHaveClassAsync("drop over");
         await page.Page.Locator("#drop").DispatchEventAsync("drop", new { dataTransfer = data });
+        await Expect(page.Page.Locator("#drop")).ToHaveClassAsync("drop");
         await page.WaitForDocuments();
         await Expect(page.Page.Locator(".documents .name")).ToHaveTextAsync("dropped.md");
         Assert.Equal("Answer: 4711.", await page.Ask());
     }
+
+    [Fact]
+    public async Task FilesThatComeBeforeThePageIsConnectedWaitForIt()
+    {
+        await using var page = await browsers.Open();
+        var connects = new TaskCompletionSource();
+        await page.Page.RouteAsync("**/_blazor/negotiate*", async route =>
+        {
+            await connects.Task;
+            await route.ContinueAsync();
+        });
+        await page.Page.ReloadAsync();
+        var work = page.Page.Locator("#work");
+        // Nothing that would be lost can be pressed or written into.
+        await Expect(work).ToHaveAttributeAsync("inert", "");
+        await using var data = await Dragged(page);
+        await page.Page.Locator("body").DispatchEventAsync("drop", new { dataTransfer = data });
+        await page.Page.SetInputFilesAsync("#files", page.Write("chosen.txt", "The keeper of the lighthouse is Anna Berg."));
+        Assert.Equal(0, await page.Page.Locator(".documents li").CountAsync());
+        connects.SetResult();
+        await Expect(page.Page.Locator(".documents .name")).ToHaveTextAsync(["dropped.md", "chosen.txt"]);
+        await page.WaitForDocuments();
+        await Expect(work).Not.ToHaveAttributeAsync("inert", "");
+        Assert.Equal("Answer: 4711.", await page.Ask());
+    }
+
+    private static async Task<IJSHandle> Dragged(OpenPage page) => await page.Page.EvaluateHandleAsync(
+        """
+        text => {
+          const data = new DataTransfer();
+          data.items.add(new File([text], "dropped.md", { type: "text/markdown" }));
+          return data;
+        }
+        """, await File.ReadAllTextAsync(page.Notes()));
 
     [Fact]
     public async Task OfAWebPageTheTextIsRead()

@@ -25,7 +25,7 @@ public sealed class KeyTests(Browsers browsers) : IDisposable
         await Expect(page.Page.Locator(".failure")).ToContainTextAsync("not known");
         Assert.Empty(await page.Violations());
         await Give(key);
-        await page.Page.Locator("#work[data-ready=true]").WaitForAsync();
+        await page.Page.Locator("#work:not([inert])").WaitForAsync();
         var cookie = Assert.Single(await page.Page.Context.CookiesAsync(), c => c.Value == key);
         Assert.True(cookie is { HttpOnly: true, SameSite: SameSiteAttribute.Strict, Expires: -1 });
         await page.Add(page.Notes());
@@ -36,7 +36,7 @@ public sealed class KeyTests(Browsers browsers) : IDisposable
         await Expect(page.Page.GetByLabel("Key")).ToBeVisibleAsync();
         Assert.DoesNotContain(await page.Page.Context.CookiesAsync(), c => c.Value == key);
         await Give(other);
-        await page.Page.Locator("#work[data-ready=true]").WaitForAsync();
+        await page.Page.Locator("#work:not([inert])").WaitForAsync();
         await Expect(page.Page.Locator(".documents li")).ToHaveCountAsync(0);
         await Expect(page.Page.Locator(".sessions li")).ToHaveCountAsync(0);
         Assert.Empty(page.Troubles);

@@ -61,7 +61,7 @@ internal sealed class OpenPage : IAsyncDisposable
     public async Task Load()
     {
         await Page.GotoAsync(Server.Address.ToString());
-        await Page.Locator("#work[data-ready=true]").WaitForAsync();
+        await Page.Locator("#work:not([inert])").WaitForAsync();
     }
 
     /// <summary>A text of some 3,400 tokens with an answer in its middle.</summary>

@@ -37,27 +37,40 @@ export function goBack() {
 
 const part = 4 << 20, attempts = 6;
 
-/** Takes files that are chosen or dropped. */
-export function takeFiles(zone, page) {
-  const input = zone.querySelector("input");
-  const send = async files => { for (const file of files) await sendFile(file, page); };
-  input.addEventListener("change", async () => {
-    await send([...input.files]);
-    input.value = "";
-  });
-  let inside = 0;
-  const mark = by => zone.classList.toggle("over", (inside += by) > 0);
-  zone.addEventListener("dragenter", () => mark(1));
-  zone.addEventListener("dragleave", () => mark(-1));
-  zone.addEventListener("dragover", e => e.preventDefault());
-  zone.addEventListener("drop", e => {
-    e.preventDefault();
-    mark(-inside);
-    send([...e.dataTransfer.files]);
-  });
-  // What misses it would take the page's place.
-  for (const kind of ["dragover", "drop"]) document.addEventListener(kind, e => e.preventDefault());
+let page = null;
+const waiting = [];         // what is given before the page is connected
+
+/** Says by whom files are taken, and sends those that wait. */
+export function takeFiles(by) {
+  page = by;
+  give(waiting.splice(0));
 }
+
+async function give(files) {
+  if (!page) waiting.push(...files);
+  else for (const file of files) await sendFile(file, page);
+}
+
+// The document's, not the zone's: a file that misses the zone, or comes before the page is connected, would take the page's place.
+document.addEventListener("change", e => {
+  if (e.target.id !== "files") return;
+  give([...e.target.files]);
+  e.target.value = "";
+});
+const hasFiles = e => e.dataTransfer?.types.includes("Files");
+const mark = isOver => document.getElementById("drop")?.classList.toggle("over", isOver);
+document.addEventListener("dragover", e => {
+  if (!hasFiles(e)) return;
+  e.preventDefault();
+  mark(true);
+});
+document.addEventListener("dragleave", e => e.relatedTarget || mark(false));        // out of the window
+document.addEventListener("drop", e => {
+  if (!hasFiles(e)) return;
+  e.preventDefault();
+  mark(false);
+  give([...e.dataTransfer.files]);
+});
 
 /** Sends a file in parts; what an interrupted one had sent is not sent again. */
 async function sendFile(file, page) {
