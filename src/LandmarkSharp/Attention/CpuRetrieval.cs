@@ -81,7 +81,7 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         {
             var start = Stopwatch.GetTimestamp();
             if (K > 0) chosen = index is null ? Choose(view, tied) : Choose(view, index);
-            if (chosen is not null) view.Choosing?.Invoke(new ReadOnlySpan<long>((long*)Aten.DataPointer(chosen), (int)chosen.numel()));
+            if (chosen is not null) Tell(view, (long*)Aten.DataPointer(chosen));
             scanTime = Stopwatch.GetElapsedTime(start);
             Read(view, chosen is null ? null : (long*)Aten.DataPointer(chosen), gate, to);
         }
@@ -122,6 +122,15 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         new CpuIndexedChoice(view, index, BlockSelection.Together(options.Selection, view.Heads, view.Groups, queries).Heads)
             .Run((long*)Aten.DataPointer(chosen));
         return chosen;
+    }
+
+    /// <summary>Tells what was chosen, each key-value head's by itself: whoever is told may have a disk to wait for.</summary>
+    private void Tell(CpuRetrievalView view, long* chosen)
+    {
+        if (view.Choosing is not { } choosing) return;
+        var picks = view.Heads / view.Groups * queries * K;                                 // of the heads that share keys
+        CpuParallel.For(
+            view.Groups, (long)picks * length * view.Width, group => choosing(group, new ReadOnlySpan<long>(chosen + ((long)group * picks), picks)));
     }
 
     private void Read(CpuRetrievalView view, long* chosen, float* gates, float* to)

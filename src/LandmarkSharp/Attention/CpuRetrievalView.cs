@@ -83,6 +83,9 @@ internal sealed unsafe class CpuRetrievalView(
     /// <summary>From one key-value head's landmark keys to the next one's.</summary>
     public nint LandmarkStep => (nint)markStep;
 
+    /// <summary>The key-value head of a head.</summary>
+    public int Group(int head) => head / (Heads / Groups);
+
     /// <summary>What a query chose of [H, T, k].</summary>
     public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
 
@@ -156,6 +159,4 @@ internal sealed unsafe class CpuRetrievalView(
 
     /// <summary>The first row of a head in a block.</summary>
     private long Row(int head) => Group(head) * 2L * Tokens;
-
-    private int Group(int head) => head / (Heads / Groups);
 }

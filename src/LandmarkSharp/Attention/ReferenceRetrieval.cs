@@ -68,7 +68,7 @@ internal sealed class ReferenceRetrieval : IDisposable
         var scores = positions.Scan(forms, keys, tied);
         var chosen = BlockSelection.Choose(scores, keys.shape[0], k, options.Selection, options.Reference);
         if (options.EndsByMass) chosen = BlockSelection.EndByMass(scores, chosen, keys.shape[0], options.Selection, options.Mass!.Value);
-        Tell(choosing, chosen);
+        Tell(choosing, chosen, 0, q.shape[0] / keys.shape[0]);
         var turned = positions.ForReading(forms, chosen);                                   // [H, T, k, d]
         var group = arange(q.shape[0], device: q.device).floor_divide(q.shape[0] / keys.shape[0]).view(-1, 1, 1);
         var read = options.EndsByMass
@@ -130,7 +130,7 @@ internal sealed class ReferenceRetrieval : IDisposable
             var near = keys.narrow(0, first * g / h, Math.Max(1, together * g / h));
             var picks = BlockSelection.Choose(
                 positions.Scan(turned, near, tied), near.shape[0], k, options.Selection, options.Reference, active);
-            Tell(choosing, picks);
+            Tell(choosing, picks, first, h / g);
             var form = positions.ForReading(turned, picks);                                 // [H', T', k, d]
             var rows = active.flatten().nonzero().flatten();                                 // [R] of H'·T'
             Tensor Rows(Tensor x) => x.flatten(0, 1).index_select(0, rows);
@@ -149,11 +149,14 @@ internal sealed class ReferenceRetrieval : IDisposable
         };
     }
 
-    private static void Tell(BlocksChosen? choosing, Tensor chosen)
+    private static void Tell(BlocksChosen? choosing, Tensor chosen, long first, long share)
     {
         if (choosing is null) return;
-        using var there = chosen.cpu().contiguous();
-        choosing(there.data<long>().ToArray());
+        for (var head = 0; head < chosen.shape[0]; head++)
+        {
+            using var there = chosen[head].cpu().contiguous();
+            choosing((int)((first + head) / share), there.data<long>().ToArray());
+        }
     }
 
     /// <summary>Reads chosen blocks where queries have fewer than k: [H, T, k, d], zeros for −1.</summary>

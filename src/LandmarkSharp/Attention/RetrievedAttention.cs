@@ -35,8 +35,9 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 }
 
 /// <summary>Told which blocks are read next, −1 standing for none; by several threads at once, and before they are read.</summary>
+/// <param name="head">The key-value head of which they are read.</param>
 /// <param name="blocks">Numbers of blocks, some more than once; valid during the call.</param>
-public delegate void BlocksChosen(ReadOnlySpan<long> blocks);
+public delegate void BlocksChosen(int head, ReadOnlySpan<long> blocks);
 
 /// <summary>
 /// Attention past the window (the paper's section 3.2; landmark-attention.md 3.1): a query sees the blocks of its window and
@@ -152,7 +153,7 @@ public sealed class RetrievedAttention : IDisposable
         var read = Read(
             q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss,
             index: null,
-            choosing is null ? null : kept => choosing(Array.ConvertAll(kept.ToArray(), block => block < 0 ? block : block + forgotten)));
+            choosing is null ? null : (head, kept) => choosing(head, Array.ConvertAll(kept.ToArray(), block => block < 0 ? block : block + forgotten)));
         return read with
         {
             Output = read.Output.MoveToOuterDisposeScope(),

@@ -25,11 +25,18 @@ internal readonly record struct BlockPages
     {
         checked
         {
-            var rows = heads * 2 * tokens;
-            ScalesAt = ((rows * width * type.ElementSize()) + sizeof(float) - 1) / sizeof(float) * sizeof(float);
-            Bytes = Padded(ScalesAt + (type == ScalarType.Int8 ? rows * sizeof(float) : 0));
+            var rows = 2 * tokens;
+            (HeadBytes, HeadScales) = (rows * width * type.ElementSize(), type == ScalarType.Int8 ? rows * sizeof(float) : 0);
+            ScalesAt = ((heads * HeadBytes) + sizeof(float) - 1) / sizeof(float) * sizeof(float);
+            Bytes = Padded(ScalesAt + (heads * HeadScales));
         }
     }
+
+    /// <summary>Bytes of a head's keys and values, [K|V, ℓ, d]; the next head's follow.</summary>
+    public long HeadBytes { get; }
+
+    /// <summary>Bytes of a head's scales, [K|V, ℓ]; the next head's follow. 0 where there are none.</summary>
+    public long HeadScales { get; }
 
     /// <summary>Bytes from a block's beginning to its scales.</summary>
     public long ScalesAt { get; }

@@ -11,7 +11,7 @@ namespace LandmarkSharp.Memory;
 /// <summary>
 /// Memory files open for a model, as what sessions begin with: the blocks of all complete documents, one document after the other, as if
 /// they had been read. Landmark keys are in memory, once for all sessions; blocks are read where they lie in the files, when they are
-/// chosen, and each is compared with its hash before it is used for the first time. For any number of sessions and threads; to be
+/// chosen, and what is read of each is compared with its hash before it is used for the first time. For any number of sessions and threads; to be
 /// disposed after them.
 /// </summary>
 /// <remarks>
@@ -25,12 +25,12 @@ public sealed class OpenMemory : IDisposable
     private readonly IReadOnlyList<long> numbers;       // of its blocks there
     private readonly SharedLandmarks landmarks;
     private readonly SharedNodes[] nodes;               // by layer
-    private readonly int[][] seen, expected;            // by layer: a bit for each block that was compared with its hash, and that will be read
+    private readonly int[][] seen, expected;            // by layer: a bit for each head of each block that was compared with its hash, and that will be read
 
     private OpenMemory(MemoryTexts texts, ScalarType landmarkType, HotBound? hot, OpenMemory? whole = null, IReadOnlyList<long>? numbers = null)
     {
         (Texts, this.landmarkType, this.whole, this.numbers) = (texts, landmarkType, whole, numbers ?? []);
-        int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[(Blocks + 31) / 32])];
+        int[][] Bits() => [.. Enumerable.Range(0, Model.Layers).Select(_ => new int[((Blocks * Model.Heads) + 31) / 32])];
         (seen, expected) = (Bits(), Bits());
         nodes = [.. seen.Select(_ => new SharedNodes(Model.Heads, Blocks))];
         Pages = new BlockPages(Model.Heads, Model.BlockTokens, Model.HeadDim, Type);
@@ -169,28 +169,36 @@ public sealed class OpenMemory : IDisposable
     /// <summary>The parts of a layer's index that sessions have in common.</summary>
     internal SharedNodes Nodes(int layer) => nodes[layer];
 
-    /// <summary>Has the system begin to read a block, the first time it is asked for. For any number of threads.</summary>
-    internal void Expect(int layer, long block)
+    /// <summary>Has the system begin to read a head of a block, the first time it is asked for. For any number of threads.</summary>
+    internal void Expect(int layer, long block, int head)
     {
-        if (Has(expected[layer], block)) return;
-        Set(expected[layer], block);
+        if (Has(expected[layer], block, head)) return;
+        Set(expected[layer], block, head);
         var part = PartOf(block);
-        part.File.ExpectBlock(part.Stored, layer, part.Within(block));
+        part.File.ExpectHead(part.Stored, layer, part.Within(block), head);
     }
 
-    /// <summary>Compares a block with its hash, the first time it is asked for. For any number of threads.</summary>
+    /// <summary>Compares a head of a block with its hash, the first time it is asked for. For any number of threads.</summary>
     /// <exception cref="LandmarkException">It is damaged, or the disk refuses.</exception>
-    internal void Check(int layer, long block)
+    internal void Check(int layer, long block, int head)
     {
-        if (Has(seen[layer], block)) return;
+        if (Has(seen[layer], block, head)) return;
         var part = PartOf(block);
-        part.File.CheckBlock(part.Stored, layer, part.Within(block));
-        Set(seen[layer], block);
+        part.File.CheckHead(part.Stored, layer, part.Within(block), head);
+        Set(seen[layer], block, head);
     }
 
-    private static bool Has(int[] bits, long block) => (Volatile.Read(ref bits[block / 32]) & (1 << (int)(block % 32))) != 0;
+    private bool Has(int[] bits, long block, int head)
+    {
+        var (word, bit) = Math.DivRem((block * Model.Heads) + head, 32);
+        return (Volatile.Read(ref bits[word]) & (1 << (int)bit)) != 0;
+    }
 
-    private static void Set(int[] bits, long block) => Interlocked.Or(ref bits[block / 32], 1 << (int)(block % 32));
+    private void Set(int[] bits, long block, int head)
+    {
+        var (word, bit) = Math.DivRem((block * Model.Heads) + head, 32);
+        Interlocked.Or(ref bits[word], 1 << (int)bit);
+    }
 
     private void FillLandmarks(Action<int> fill)
     {

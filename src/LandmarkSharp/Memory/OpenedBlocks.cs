@@ -41,19 +41,20 @@ internal sealed class OpenedBlocks : IDisposable
     public SharedNodes Nodes(int layer) => memory.Nodes(layer);
 
     /// <summary>What to tell of blocks that a layer is about to read.</summary>
-    public BlocksChosen Reader(int layer) => blocks =>
+    public BlocksChosen Reader(int layer) => (head, blocks) =>
     {
         // Each is waited for when it is compared with its hash: a disk is to have all of them to read by then.
         foreach (var block in blocks)
-            if (block >= 0 && block < memory.Blocks) Expect(layer, block);
+            if (block >= 0 && block < memory.Blocks) Expect(layer, block, head);
         foreach (var block in blocks)
-            if (block >= 0 && block < memory.Blocks) Read(layer, block);
+            if (block >= 0 && block < memory.Blocks) Read(layer, block, head);
     };
 
     /// <summary>Says that a layer is about to read all blocks from one on.</summary>
     public void ReadFrom(int layer, long first)
     {
-        for (var block = first; block < memory.Blocks; block++) Read(layer, block);
+        for (var block = first; block < memory.Blocks; block++)
+            for (var head = 0; head < memory.Model.Heads; head++) Read(layer, block, head);
     }
 
     /// <summary>Gives back memory that a layer's blocks take: they are read from the file again. Any thread may.</summary>
@@ -73,11 +74,11 @@ internal sealed class OpenedBlocks : IDisposable
     /// <inheritdoc/>
     public void Dispose() => memory.Hot?.Leave(this);
 
-    private void Expect(int layer, long block)
+    private void Expect(int layer, long block, int head)
     {
         try
         {
-            memory.Expect(layer, block);
+            memory.Expect(layer, block, head);
         }
         catch (ObjectDisposedException e)
         {
@@ -85,13 +86,15 @@ internal sealed class OpenedBlocks : IDisposable
         }
     }
 
-    private void Read(int layer, long block)
+    private void Read(int layer, long block, int head)
     {
         try
         {
-            memory.Check(layer, block);
+            memory.Check(layer, block, head);
             Map(layer, memory.Texts.IndexOfPart(block));
-            memory.Hot?.Read(layer, block * memory.Pages.Bytes, memory.Pages.Bytes);
+            var (pages, at) = (memory.Pages, block * memory.Pages.Bytes);
+            memory.Hot?.Read(layer, at + (head * pages.HeadBytes), pages.HeadBytes);
+            if (pages.HeadScales > 0) memory.Hot?.Read(layer, at + pages.ScalesAt + (head * pages.HeadScales), pages.HeadScales);
         }
         catch (Exception e) when (e is LandmarkException or ObjectDisposedException)
         {

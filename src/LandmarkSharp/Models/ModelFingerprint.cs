@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using LandmarkSharp.Tensors;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LandmarkSharp.Models;
@@ -14,7 +16,7 @@ internal static class ModelFingerprint
     private const int Places = 16, PlaceBytes = 256;
 
     /// <summary>The fingerprint, in lower-case hexadecimal.</summary>
-    public static string Of(Decoder decoder)
+    public static unsafe string Of(Decoder decoder)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         // How it is read, asked and ended is no matter of keys and values.
@@ -34,12 +36,15 @@ internal static class ModelFingerprint
         {
             using var scope = NewDisposeScope();
             hash.AppendData(Encoding.UTF8.GetBytes($"{name} {parameter.dtype} {string.Join(' ', parameter.shape)}\n"));
-            var numbers = parameter.flatten();
-            var (count, each) = (numbers.shape[0], PlaceBytes / numbers.element_size());
+            var numbers = parameter.contiguous().flatten();
+            var (count, size) = (numbers.shape[0], numbers.element_size());
+            var (each, isHere) = (PlaceBytes / size, numbers.device.type == DeviceType.CPU);
             for (var place = 0; place < Places; place++)
             {
-                var first = Math.Max(0, count - each) * place / (Places - 1);
-                hash.AppendData(numbers.narrow(0, first, Math.Min(each, count)).cpu().contiguous().bytes);
+                var (first, some) = (Math.Max(0, count - each) * place / (Places - 1), (int)Math.Min(each, count));
+                hash.AppendData(isHere
+                    ? new ReadOnlySpan<byte>((byte*)Aten.DataPointer(numbers) + (first * size), some * (int)size)      // each question asks for it
+                    : numbers.narrow(0, first, some).cpu().bytes);
             }
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LandmarkSharp.Attention;
 using LandmarkSharp.Tensors;
 using static TorchSharp.torch;
@@ -21,9 +22,7 @@ public sealed class CpuRetrievalTests
             var (blocks, scales) = shape.Kept(numbers);
             var tied = random.Next(3) == 0;
             if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
-            using var operators = new RetrievedAttention(
-                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
-                shape.Options with { Reference = true }, ScalarType.Float32);
+            using var operators = shape.Attention(reference: true);
             var reference = operators.Attend(q, blocks, landmarks, tied, scales);
             var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied, scales);
             Same(reference, widest, 3e-5);
@@ -50,9 +49,7 @@ public sealed class CpuRetrievalTests
             var miss = randn([shape.Groups, shape.Width], generator: drawn) * 3;
             var tied = random.Next(3) == 0;
             if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
-            using var operators = new RetrievedAttention(
-                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
-                shape.Options with { Reference = true }, ScalarType.Float32);
+            using var operators = shape.Attention(reference: true);
             var reference = operators.Attend(q, blocks, landmarks, tied, scales, miss: miss);
             var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied, scales, miss);
             Same(reference, widest, 3e-5);
@@ -80,9 +77,7 @@ public sealed class CpuRetrievalTests
             var (blocks, scales) = shape.Kept(numbers);
             var tied = random.Next(3) == 0;
             if (tied) landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
-            using var operators = new RetrievedAttention(
-                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
-                shape.Options with { Reference = true }, ScalarType.Float32);
+            using var operators = shape.Attention(reference: true);
             var reference = operators.Attend(q, blocks, landmarks, tied, scales);
             var widest = shape.Run(CpuDense.Widest, q, blocks, landmarks, tied, scales);
             Same(reference, widest, 3e-5);
@@ -136,9 +131,7 @@ public sealed class CpuRetrievalTests
             landmarks = landmarks[.., ..1].expand(landmarks.shape).contiguous();
             using var drawn = new Generator((ulong)seed, CPU);
             var miss = misses ? randn([shape.Groups, shape.Width], generator: drawn) * 3 : null;
-            using var operators = new RetrievedAttention(
-                shape.InMemory, shape.Keys, shape.Queries, shape.Length, Shape.Rotary(shape.Width),
-                shape.Options with { Reference = true }, ScalarType.Float32);
+            using var operators = shape.Attention(reference: true);
             var reference = operators.Attend(q, blocks, landmarks, tied: true, scales, miss: miss);
             Same(reference, shape.Run(CpuDense.Widest, q, blocks, landmarks, tied: true, scales, miss), 3e-5);
             Same(reference, shape.Run(null, q, blocks, landmarks, tied: true, scales, miss), 3e-5);
@@ -146,6 +139,62 @@ public sealed class CpuRetrievalTests
             (recent, old) = (recent + inSlots, old + reference.Chosen.ge(0).sum().item<long>() - inSlots);
         }
         Assert.True(old > 0 && recent > 0);
+    }
+
+    /// <summary>Who is told of blocks has a disk to read them from: of each key-value head those that it reads, and no others.</summary>
+    [Fact]
+    public void WhatIsReadIsToldByKeyValueHead()
+    {
+        for (var seed = 0; seed < 60; seed++)
+        {
+            using var scope = NewDisposeScope();
+            var (random, shape) = Shape.Draw(seed);
+            if (random.Next(3) == 0) shape = shape with { Queries = random.Next(1, 4) };
+            shape = shape with
+            {
+                Options = random.Next(4) switch
+                {
+                    0 => shape.Options with { MissCutoff = random.NextDouble() },
+                    1 => shape.Options with { Mass = (1 + random.NextDouble()) / 2 },
+                    2 => shape.Options with { KeepBlocks = random.Next(6, 100) },
+                    _ => shape.Options,
+                },
+            };
+            var (q, numbers, landmarks) = shape.Draw(random);
+            var (blocks, scales) = shape.Kept(numbers);
+            using var drawn = new Generator((ulong)seed, CPU);
+            var miss = shape.Options.MissCutoff is null ? null : randn([shape.Groups, shape.Width], generator: drawn) * 3;
+            Expect(told =>
+            {
+                using var attention = shape.Attention();
+                return attention.Attend(q, blocks, landmarks, tied: false, scales, miss: miss, choosing: told);
+            });
+            Expect(told =>
+            {
+                using var operators = shape.Attention(reference: true);
+                return operators.Attend(q, blocks, landmarks, tied: false, scales, miss: miss, choosing: told);
+            });
+            if (shape.Options.KeepBlocks is not null) continue;
+            Expect(told => shape.Run(null, q, blocks, landmarks, tied: false, scales, miss, told));
+            Expect(told => shape.Run(CpuDense.Widest, q, blocks, landmarks, tied: false, scales, miss, told));
+
+            void Expect(Func<BlocksChosen, Retrieved> attend)
+            {
+                var told = Enumerable.Range(0, shape.Groups).Select(_ => new ConcurrentDictionary<long, bool>()).ToArray();
+                var chosen = attend((head, read) =>
+                {
+                    foreach (var block in read)
+                        if (block >= 0) told[head][block] = true;
+                }).Chosen;
+                for (var group = 0; group < shape.Groups; group++)
+                {
+                    var share = shape.Heads / shape.Groups;
+                    long[] read = chosen is null ? [] : [.. chosen.narrow(0, group * share, share).contiguous().data<long>().ToArray().Where(b => b >= 0).Distinct().Order()];
+                    // Of heads that choose together some may retrieve nothing.
+                    Assert.Equal(read, told[group].Keys.Where(b => shape.Options.MissCutoff is null || read.Contains(b)).Order());
+                }
+            }
+        }
     }
 
     private static void Same(Retrieved expected, Retrieved actual, double tolerance)
@@ -193,9 +242,13 @@ public sealed class CpuRetrievalTests
             null => (numbers, null),
         };
 
+        public RetrievedAttention Attention(bool reference = false) =>
+            new(InMemory, Keys, Queries, Length, Rotary(Width), Options with { Reference = reference }, ScalarType.Float32);
+
         public Retrieved Run(
-            AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, Tensor? miss = null) =>
+            AttentionBackend? tiles, Tensor q, Tensor blocks, Tensor landmarks, bool tied, Tensor? scales = null, Tensor? miss = null,
+            BlocksChosen? choosing = null) =>
             new CpuRetrieval(InMemory, Keys, Queries, Length, Rotary(Width), Options) { Tiles = tiles }
-                .Attend(q, blocks, landmarks, tied, scales, miss);
+                .Attend(q, blocks, landmarks, tied, scales, miss, choosing: choosing);
     }
 }

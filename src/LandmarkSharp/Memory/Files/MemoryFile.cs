@@ -187,16 +187,17 @@ public sealed class MemoryFile : IDisposable
     internal (SafeFileHandle File, long Offset) PagesOf(MemorySegment segment, int layer) =>
         (file.Handle, segment.Offset + Reader(segment).Layout.PagesAt(layer, 0));
 
-    /// <summary>Has the system begin to read keys and values of a block.</summary>
-    internal void ExpectBlock(MemorySegment segment, int layer, int block)
+    /// <summary>Has the system begin to read keys and values of a head of a block.</summary>
+    internal void ExpectHead(MemorySegment segment, int layer, int block, int head)
     {
         var layout = Reader(segment).Layout;
-        file.Expect(segment.Offset + layout.PagesAt(layer, block), layout.PagesAt(layer, 1) - layout.PagesAt(layer, 0));
+        file.Expect(segment.Offset + layout.NumbersAt(layer, block, head), layout.HeadBytes);
+        if (layout.HeadScales > 0) file.Expect(segment.Offset + layout.ScalesAt(layer, block, head), layout.HeadScales * sizeof(float));
     }
 
-    /// <summary>Reads keys and values of a block, and throws where they are not as they were written.</summary>
-    /// <inheritdoc cref="MapBlock"/>
-    internal void CheckBlock(MemorySegment segment, int layer, int block) => Reader(segment).CheckBlock(layer, block);
+    /// <summary>Reads keys and values of a head of a block, and throws where they are not as they were written.</summary>
+    /// <inheritdoc cref="MapHead"/>
+    internal void CheckHead(MemorySegment segment, int layer, int block, int head) => Reader(segment).CheckHead(layer, block, head);
 
     /// <summary>Reads a segment's tokens and text.</summary>
     /// <param name="segment">A segment of this commit.</param>

@@ -48,15 +48,14 @@ internal sealed class SegmentReader(StoredFile file, MemorySegment segment, Segm
         return new MappedRows(numbers, scales);
     }
 
-    /// <summary>Reads keys and values of a block, and throws where they are damaged.</summary>
+    /// <summary>Reads keys and values of a head of a block, and throws where they are damaged.</summary>
     /// <exception cref="LandmarkException">They are damaged, or the disk refuses.</exception>
-    public void CheckBlock(int layer, int block)
+    public void CheckHead(int layer, int block, int head)
     {
-        var (numbers, scales) = (layout.Heads * layout.HeadBytes, layout.Heads * layout.HeadScales);
-        var (bytes, floats) = (ArrayPool<byte>.Shared.Rent(numbers), ArrayPool<float>.Shared.Rent(scales));
+        var (bytes, floats) = (ArrayPool<byte>.Shared.Rent(layout.HeadBytes), ArrayPool<float>.Shared.Rent(layout.HeadScales));
         try
         {
-            ReadHeads(layer, block, 0, layout.Heads, bytes.AsSpan(0, numbers), floats.AsSpan(0, scales));
+            ReadHeads(layer, block, head, 1, bytes.AsSpan(0, layout.HeadBytes), floats.AsSpan(0, layout.HeadScales));
         }
         finally
         {
