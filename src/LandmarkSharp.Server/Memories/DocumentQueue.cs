@@ -167,6 +167,7 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
                 if (next.IsRemoved) continue;
                 await shelf.Read(reader, next);
                 Remove(next);
+                if (!IsReading(next.Record.Memory)) shelf.Prepare([next.Record.Memory]);
             }
             catch (Exception e) when (e is OperationCanceledException || DocumentReader.IsStopping(e))
             {

@@ -115,7 +115,7 @@ internal sealed class MemorySessions(MemoryShelf shelf, LibraryParts parts)
         using var held = await shelf.Queue.Hold(named.Memory);
         shelf.RequireRoomOnDisk(named.Memory, session.Tokens.Count);
         // Its last tokens are still to be computed, which one thread does.
-        var job = new TurnJob<SessionInfo>(shelf.Caller.Name, () => Save(named, session, path), CancellationToken.None) { IsAfterAnswer = true };
+        var job = new TurnJob<SessionInfo>(shelf.Caller.Name, () => Save(named, session, path), CancellationToken.None) { IsForLater = true };
         try
         {
             parts.Scheduler.Submit(job);

@@ -194,6 +194,9 @@ internal sealed class MemoryShelf
         await reader.Read(Caller, incoming, path, HotBytes, room);
     }
 
+    /// <summary>Has memories that are likely to be asked ready for it.</summary>
+    public void Prepare(IReadOnlyList<string> names) => MemoryPreparation.Begin(this, parts, names);
+
     /// <summary>Makes sure that a document may come, before any of it does.</summary>
     /// <exception cref="RequestException">It is too large, or there is no room for what its reading takes; or the memory is not there.</exception>
     public void RequireRoom(string memory, long bytes)

@@ -81,6 +81,7 @@ public sealed partial class Workspace
                 var now = await Task.Run(() => answers.Look(names));
                 if (!names.SequenceEqual(Readable) || (now.Version == memory?.Version && now.Names.SequenceEqual(memory.Names))) return;
                 memory = now;
+                await Task.Run(() => Shelf.Prepare(names));
             }
         }
         catch (Exception e) when (e is LandmarkException or RequestException)

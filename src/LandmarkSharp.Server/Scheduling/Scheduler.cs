@@ -58,7 +58,11 @@ internal sealed class Scheduler : IDisposable
         {
             if (closed) throw RequestException.Stopping();
             waiting.RemoveAll(Abandoned);
-            if (job.IsBackground) Begin(job);
+            if (job.IsBackground)
+            {
+                if (job.Memory?.Take() is null or MemoryRoom.Taken) Begin(job);
+                else job.Fail(null);
+            }
             else
             {
                 var own = active.Count(a => !a.IsBackground && a.Client == job.Client) + waiting.Count(w => w.Client == job.Client);

@@ -15,11 +15,11 @@ internal sealed class TurnJob<T>(string client, Func<T> compute, CancellationTok
     /// <summary>What came out; fails as the job does.</summary>
     public Task<T> Result => result.Task;
 
-    /// <summary>Whether it belongs to a request that was answered, and takes no place of its own.</summary>
-    public bool IsAfterAnswer { get; init; }
+    /// <summary>Whether nobody waits for it, so that it takes no request's place.</summary>
+    public bool IsForLater { get; init; }
 
     /// <inheritdoc/>
-    public override bool IsBackground => IsAfterAnswer;
+    public override bool IsBackground => IsForLater;
 
     /// <inheritdoc/>
     public override bool Turn(LandmarkEngine engine, SessionCache cache)

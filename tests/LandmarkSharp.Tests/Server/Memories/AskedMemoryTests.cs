@@ -52,6 +52,7 @@ public sealed class AskedMemoryTests(ServedModel model) : IClassFixture<ServedMo
         await Create(server, "notes");
         await Add(server, "notes", "it.txt", Sentences(Code, 1900));
         var file = memories.File("notes");
+        await TestServer.Until(() => server.Server.Library!.OpenBytes > 0);                 // for whoever asks first
         using (var memory = model.Engine.OpenMemory([file])) Assert.InRange(memory.Blocks, MemoryFocus.LongFrom + 1, 2 * MemoryFocus.LongFrom);
         // What is looked for is the question, whatever is said before it.
         var said = await Ask(server, $"Nº 7 has lamps.\n\n{Question}", ["notes"], ",\"max_tokens\":40");

@@ -220,6 +220,40 @@ public sealed class OpenMemoriesTests(ServedModel model) : IClassFixture<ServedM
     }
 
     [Fact]
+    public async Task LongOnesAreMadeReadyWhereThereIsRoom()
+    {
+        using var engine = TinyEngine.Create(MadeMemory.Config, new RetrievalOptions { TopK = 2, WindowBlocks = 2 }, marks: true);
+        Directory.CreateDirectory(Path.GetDirectoryName(memories.File("m"))!);
+        foreach (var (name, blocks) in (ReadOnlySpan<(string, int)>)[("short", 100), ("long", 600), ("other", 600)])
+            MadeMemory.Make(memories.File(name), engine, ScalarType.Float32, [("it", MadeMemory.Text(4 * blocks))]);
+        long one;
+        using (var opened = engine.OpenMemory([memories.File("long")]))
+            one = OpenMemory.BytesOf(opened.Model, opened.Blocks, ScalarType.Float32, LandmarkIndex.Exact);
+        await using var server = await TestServer.Start(
+            engine, new QuestionTemplate(), o => (o.Memories, o.MemoryOpenBytes) = (memories.Folder["library"], one));
+        var shelf = Shelf(server);
+        shelf.Prepare(["short"]);
+        shelf.Prepare(["none"]);
+        Assert.Equal(0, server.Server.Library!.OpenBytes);
+        shelf.Prepare(["long"]);
+        using (var asked = shelf.Lease(["long"]))
+        {
+            await Taken(asked);
+            var opened = asked.Memory.Opened;
+            await TestServer.Until(() => opened.Searches.IsKept);
+            shelf.Prepare(["other"]);                                                       // of what is asked nothing is closed for it
+            Assert.Same(opened, asked.Memory.Opened);
+            using var none = shelf.Lease(["other"]);
+            Assert.Equal(MemoryRoom.None, none.Take());
+        }
+        using var other = shelf.Lease(["other"]);
+        await Taken(other);
+        shelf.Prepare(["other"]);
+        await TestServer.Until(() => other.Memory.Opened.Searches.IsKept);
+        Assert.Equal(one, server.Server.Library.OpenBytes);
+    }
+
+    [Fact]
     public async Task AKeysRoomIsItsOwnAndKeepsNoOtherWaiting()
     {
         var one = await Make("m0", "m1");
