@@ -40,6 +40,26 @@ public sealed class DocumentTests(Browsers browsers)
     }
 
     [Fact]
+    public async Task OnlyTextIsDroppedIntoTheQuestionAndNothingLeadsAway()
+    {
+        await using var page = await browsers.Open();
+        // Whether the page keeps a browser from doing what it does with what is dragged.
+        Task<bool> Keeps(string selector, string type) => page.Page.Locator(selector).EvaluateAsync<bool>(
+            """
+            (at, type) => {
+              const dataTransfer = new DataTransfer();
+              dataTransfer.setData(type, "https://elsewhere.example/");
+              return ["dragover", "drop"].every(kind => !at.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true })));
+            }
+            """, type);
+        Assert.True(await Keeps("#drop", "text/uri-list"));
+        Assert.True(await Keeps("h1", "text/plain"));
+        Assert.False(await Keeps("#question", "text/plain"));
+        await Expect(page.Page.Locator("#drop")).ToHaveClassAsync("drop");
+        Assert.Empty(page.Troubles);
+    }
+
+    [Fact]
     public async Task FilesThatComeBeforeThePageIsConnectedWaitForIt()
     {
         await using var page = await browsers.Open();

@@ -30,7 +30,7 @@ public sealed class HostingTests(Browsers browsers) : IAsyncLifetime
         Assert.DoesNotContain(" style=", html, StringComparison.Ordinal);
         Assert.DoesNotContain("http:", html, StringComparison.Ordinal);
         Assert.DoesNotContain("https:", html, StringComparison.Ordinal);
-        Assert.All(Regex.Matches(html, "<script[^>]*>").Select(m => m.Value), script => Assert.Matches("^<script src=\"/page/assets/[0-9a-f]{16}/[a-z.]+\">$", script));
+        Assert.All(Regex.Matches(html, "<script[^>]*>").Select(m => m.Value), script => Assert.Matches("^<script (type=\"module\" )?src=\"/page/assets/[0-9a-f]{16}/[a-z.]+\">$", script));
     }
 
     [Fact]
@@ -38,7 +38,7 @@ public sealed class HostingTests(Browsers browsers) : IAsyncLifetime
     {
         var html = await http.GetStringAsync("/");
         var urls = Regex.Matches(html, "(?:src|href)=\"(/page/assets/[^\"]+)\"").Select(m => m.Groups[1].Value).Distinct().ToArray();
-        Assert.Equal(4, urls.Length);                                                       // the icon, the style, two scripts
+        Assert.Equal(5, urls.Length);                                                       // the icon, the style, three scripts
         foreach (var url in urls)
         {
             using var asset = await http.GetAsync(url);

@@ -11,10 +11,11 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
 {
     private const int Most = 10_000;
 
-    private static readonly TimeSpan Stale = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Stale = TimeSpan.FromDays(1), Quiet = TimeSpan.FromSeconds(1);
 
     private readonly List<Incoming> all = [];                                               // guards all below
     private readonly ConcurrentDictionary<string, SemaphoreSlim> gates = new();             // one at a time writes a memory
+    private readonly ConcurrentDictionary<string, Incoming> newest = new();                 // that was read, of each memory
     private Incoming? current;
     private Task reading = Task.CompletedTask;
     private bool isReading, isStopping;
@@ -167,7 +168,7 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
                 if (next.IsRemoved) continue;
                 await shelf.Read(reader, next);
                 Remove(next);
-                if (!IsReading(next.Record.Memory)) shelf.Prepare([next.Record.Memory]);
+                _ = Prepare(next);
             }
             catch (Exception e) when (e is OperationCanceledException || DocumentReader.IsStopping(e))
             {
@@ -188,6 +189,15 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
                 gate.Release();
             }
         }
+    }
+
+    /// <summary>Has a memory made ready for questions when no other document comes: who adds many does not ask meanwhile.</summary>
+    private async Task Prepare(Incoming read)
+    {
+        var memory = read.Record.Memory;
+        newest[memory] = read;
+        await Task.Delay(Quiet);
+        if (newest[memory] == read) shelf.Prepare([memory]);
     }
 
     private sealed class Held(SemaphoreSlim gate) : IDisposable

@@ -53,8 +53,14 @@ internal sealed class MemoryLease(OpenMemories open, Caller caller, IReadOnlyLis
         return this;
     }
 
+    /// <summary>Whether what it has taken has been closed to others, since it has changed.</summary>
+    public bool IsClosed => Taken is { IsClosed: true };
+
     /// <summary>Takes the memories where there is room for them now.</summary>
     public MemoryRoom Take() => open.Take(this);
+
+    /// <summary>Takes the memories where they are open, or there is room for them beside all that are.</summary>
+    public MemoryRoom TakeBesideOthers() => open.Take(this, closes: false);
 
     /// <summary>Gives back what it has taken, and looks at the files again.</summary>
     /// <exception cref="LandmarkException">One cannot be read.</exception>

@@ -1,5 +1,4 @@
 using LandmarkSharp.Generation;
-using LandmarkSharp.Memory;
 using LandmarkSharp.Server.Scheduling;
 
 namespace LandmarkSharp.Server.Memories;
@@ -10,7 +9,10 @@ namespace LandmarkSharp.Server.Memories;
 /// </summary>
 internal static class MemoryPreparation
 {
-    /// <summary>Begins it. Memories for which there is no room are let be, and short ones, where it takes little.</summary>
+    /// <summary>
+    /// Begins it. Memories for which there is no room beside those that are open are let be, those that documents are being read into, and
+    /// short ones, where it takes little.
+    /// </summary>
     /// <param name="shelf">Where the memories are.</param>
     /// <param name="parts">What computes and what is open.</param>
     /// <param name="names">Those that would be asked together.</param>
@@ -18,15 +20,16 @@ internal static class MemoryPreparation
     {
         try
         {
+            if (names.Any(shelf.Queue.IsReading)) return;
             using (var texts = shelf.Texts(names))
                 if (MemoryFocus.Unasked(texts.Blocks) is null) return;
             var lease = shelf.Lease(names);
             var engine = parts.Engine.With(parts.Engine.MemoryRetrieval());
-            var job = new TurnJob<bool>(shelf.Caller.Name, () => Find(engine, lease.Memory.Opened), parts.Stopping, lease) { IsForLater = true };
+            var job = new TurnJob<bool>(shelf.Caller.Name, () => Find(engine, lease), parts.Stopping, lease) { IsForLater = true };
             _ = job.Result.ContinueWith(
                 ended =>
                 {
-                    _ = ended.Exception;
+                    _ = ended.Exception;                                                    // the server is stopping
                     lease.Dispose();
                 },
                 TaskScheduler.Default);
@@ -46,11 +49,19 @@ internal static class MemoryPreparation
         }
     }
 
-    /// <summary>Looks for blocks, unless somebody has.</summary>
-    private static bool Find(LandmarkEngine engine, OpenMemory memory)
+    /// <summary>Looks for blocks, unless somebody has, or there are other documents by now.</summary>
+    /// <returns>Whether it did.</returns>
+    private static bool Find(LandmarkEngine engine, MemoryLease lease)
     {
-        if (memory.Searches.IsKept) return false;
-        engine.Focus(memory, "What is this about?", MemoryFocus.Blocks).Dispose();
-        return true;
+        try
+        {
+            if (lease.IsClosed || lease.Memory.Opened.IsSearched) return false;
+            engine.Focus(lease.Memory.Opened, "What is this about?", MemoryFocus.Blocks).Dispose();
+            return true;
+        }
+        catch (Exception e) when (e is LandmarkException or RequestException)
+        {
+            return false;                                                                   // whoever asks is told
+        }
     }
 }

@@ -69,7 +69,9 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
     }
 
     /// <summary>Has a request take what it asks, if there is room now. What is not open is opened meanwhile.</summary>
-    public MemoryRoom Take(MemoryLease lease)
+    /// <param name="lease">The request's.</param>
+    /// <param name="closes">Whether what nobody asks is closed where it is in the way.</param>
+    public MemoryRoom Take(MemoryLease lease, bool closes = true)
     {
         try
         {
@@ -77,9 +79,9 @@ internal sealed class OpenMemories(LandmarkEngine engine, Scheduler scheduler, S
             {
                 if (entries.Find(e => e.IsOf(lease.Paths) && e.Versions.SequenceEqual(lease.Versions)) is not { } entry)
                 {
-                    if (lease.Caller.Limits.OpenBytes is { } own && !MakeRoom(lease.Bytes, own, e => e.Caller == lease.Caller.Name, Of(lease.Caller.Name)))
+                    if (lease.Caller.Limits.OpenBytes is { } own && !MakeRoom(lease.Bytes, own, e => closes && e.Caller == lease.Caller.Name, Of(lease.Caller.Name)))
                         return MemoryRoom.NoneForCaller;
-                    if (!MakeRoom(lease.Bytes, most, _ => true, taken.Values.Sum())) return MemoryRoom.None;
+                    if (!MakeRoom(lease.Bytes, most, _ => closes, taken.Values.Sum())) return MemoryRoom.None;
                     entry = new OpenEntry(lease.Caller.Name, lease.Paths, lease.Versions, lease.Bytes);
                     taken[entry.Caller] = Of(entry.Caller) + entry.Bytes;
                     Begin(entry, HotOf(lease));

@@ -68,7 +68,7 @@ public sealed partial class Workspace
     /// <summary>Opens the memories that are asked as they are now, for the strip.</summary>
     private async Task LookAtMemory()
     {
-        var names = Readable;
+        var (names, isOther) = (Readable, false);
         try
         {
             if (names.Length == 0)
@@ -80,8 +80,7 @@ public sealed partial class Workspace
             {
                 var now = await Task.Run(() => answers.Look(names));
                 if (!names.SequenceEqual(Readable) || (now.Version == memory?.Version && now.Names.SequenceEqual(memory.Names))) return;
-                memory = now;
-                await Task.Run(() => Shelf.Prepare(names));
+                (isOther, memory) = (memory is null || !now.Names.SequenceEqual(memory.Names), now);
             }
         }
         catch (Exception e) when (e is LandmarkException or RequestException)
@@ -90,6 +89,7 @@ public sealed partial class Workspace
             (memory, memoryProblem) = (null, e.Message);
         }
         StateHasChanged();
+        if (isOther) await Task.Run(() => Shelf.Prepare(names));
     }
 
     /// <summary>Shows a memory, and asks it alone.</summary>

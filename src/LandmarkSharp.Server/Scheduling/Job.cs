@@ -32,7 +32,7 @@ internal abstract class Job(string client, CancellationToken cancel, MemoryLease
     public long LastTurn { get; set; }
 
     /// <summary>
-    /// Whether it is work that nobody waits for: it takes turns as others do, but no request's place, and ends when the server is asked to stop.
+    /// Whether it is no request's own work: it takes turns as others do, but no request's place, and ends when the server is asked to stop.
     /// </summary>
     public virtual bool IsBackground => false;
 

@@ -60,7 +60,8 @@ internal sealed class Scheduler : IDisposable
             waiting.RemoveAll(Abandoned);
             if (job.IsBackground)
             {
-                if (job.Memory?.Take() is null or MemoryRoom.Taken) Begin(job);
+                // Requests have the room before it.
+                if (job.Memory is not { } memory || (!waiting.Exists(w => w.Memory is not null) && memory.TakeBesideOthers() == MemoryRoom.Taken)) Begin(job);
                 else job.Fail(null);
             }
             else
@@ -130,7 +131,7 @@ internal sealed class Scheduler : IDisposable
             var (more, failure) = (false, (Exception?)null);
             try
             {
-                more = !job.IsCancelled && (WaitsAgain(job) || job.Turn(engine, cache));
+                more = !job.IsCancelled && (job.Memory is { HasChanged: true } memory ? WaitsAgain(job, memory) : job.Turn(engine, cache));
             }
             catch (Exception e)
             {
@@ -202,10 +203,11 @@ internal sealed class Scheduler : IDisposable
         return false;
     }
 
-    /// <summary>Whether a job's memories changed before they were open, and so it waits for them as they are now, before all others.</summary>
-    private bool WaitsAgain(Job job)
+    /// <summary>Has a request whose memories changed before they were open wait for them as they are now, before all others.</summary>
+    /// <returns>Whether it does: what nobody waits for does not.</returns>
+    private bool WaitsAgain(Job job, MemoryLease memory)
     {
-        if (job.Memory is not { HasChanged: true } memory) return false;
+        if (job.IsBackground) return false;
         memory.Renew();
         lock (waiting)
         {

@@ -15,7 +15,7 @@ internal sealed class TurnJob<T>(string client, Func<T> compute, CancellationTok
     /// <summary>What came out; fails as the job does.</summary>
     public Task<T> Result => result.Task;
 
-    /// <summary>Whether nobody waits for it, so that it takes no request's place.</summary>
+    /// <summary>Whether it is what follows an answer, or is made ready for later ones, and takes no request's place.</summary>
     public bool IsForLater { get; init; }
 
     /// <inheritdoc/>

@@ -50,7 +50,7 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
         if (view.Mass < 1 && sizes.K > 0)
         {
             new CpuMassChoice(scores, step, sizes, share, 1, view.Mass, chosen).Choose(first, t);
-            view.Choosing?.Invoke(view.Group(first), picks);
+            view.Tell(first, picks);
             return;
         }
         if (!view.Retrieves(first, share, t))
@@ -71,7 +71,7 @@ internal sealed unsafe class CpuFewScan(CpuRetrievalView view, int share, bool t
             CpuTopK.Row(new(best, sizes.InMemory), picks);
         }
         for (var h = 1; h < share; h++) picks.CopyTo(view.Picks(chosen, first + h, t));
-        view.Choosing?.Invoke(view.Group(first), picks);
+        view.Tell(first, picks);
     }
 
     private float* Row(int head, int t) => scores + (((long)head * sizes.Queries) + t) * step;

@@ -124,13 +124,14 @@ internal sealed unsafe class CpuRetrieval(int inMemory, int keys, int queries, i
         return chosen;
     }
 
-    /// <summary>Tells what was chosen, each key-value head's by itself: whoever is told may have a disk to wait for.</summary>
+    /// <summary>Tells what was chosen, at last on all processors: whoever is told may have much to compare.</summary>
     private void Tell(CpuRetrievalView view, long* chosen)
     {
         if (view.Choosing is not { } choosing) return;
         var picks = view.Heads / view.Groups * queries * K;                                 // of the heads that share keys
-        CpuParallel.For(
-            view.Groups, (long)picks * length * view.Width, group => choosing(group, new ReadOnlySpan<long>(chosen + ((long)group * picks), picks)));
+        void Of(int group, bool now) => choosing(group, new ReadOnlySpan<long>(chosen + ((long)group * picks), picks), now);
+        for (var group = 0; group < view.Groups; group++) Of(group, now: false);
+        CpuParallel.For(view.Groups, (long)picks * length * view.Width, group => Of(group, now: true));
     }
 
     private void Read(CpuRetrievalView view, long* chosen, float* gates, float* to)

@@ -86,6 +86,13 @@ internal sealed unsafe class CpuRetrievalView(
     /// <summary>The key-value head of a head.</summary>
     public int Group(int head) => head / (Heads / Groups);
 
+    /// <summary>Tells whoever is to know what heads that share keys read next.</summary>
+    public void Tell(int head, ReadOnlySpan<long> blocks)
+    {
+        Choosing?.Invoke(Group(head), blocks, now: false);
+        Choosing?.Invoke(Group(head), blocks, now: true);
+    }
+
     /// <summary>What a query chose of [H, T, k].</summary>
     public Span<long> Picks(long* chosen, int head, int t) => new(chosen + ((((long)head * sizes.Queries) + t) * sizes.K), sizes.K);
 

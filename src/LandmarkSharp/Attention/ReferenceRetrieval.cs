@@ -152,11 +152,10 @@ internal sealed class ReferenceRetrieval : IDisposable
     private static void Tell(BlocksChosen? choosing, Tensor chosen, long first, long share)
     {
         if (choosing is null) return;
-        for (var head = 0; head < chosen.shape[0]; head++)
-        {
-            using var there = chosen[head].cpu().contiguous();
-            choosing((int)((first + head) / share), there.data<long>().ToArray());
-        }
+        using var there = chosen.cpu().contiguous();
+        var heads = there.data<long>().ToArray().Chunk((int)(chosen.numel() / chosen.shape[0])).ToArray();
+        foreach (var now in (ReadOnlySpan<bool>)[false, true])
+            foreach (var (head, blocks) in heads.Index()) choosing((int)((first + head) / share), blocks, now);
     }
 
     /// <summary>Reads chosen blocks where queries have fewer than k: [H, T, k, d], zeros for −1.</summary>

@@ -37,7 +37,8 @@ public readonly record struct Retrieved(Tensor Output, Tensor? Chosen, Tensor? G
 /// <summary>Told which blocks are read next, −1 standing for none; by several threads at once, and before they are read.</summary>
 /// <param name="head">The key-value head of which they are read.</param>
 /// <param name="blocks">Numbers of blocks, some more than once; valid during the call.</param>
-public delegate void BlocksChosen(int head, ReadOnlySpan<long> blocks);
+/// <param name="now">Whether they are read after this call; it comes without first, of all heads that are computed together, so that they can be fetched.</param>
+public delegate void BlocksChosen(int head, ReadOnlySpan<long> blocks, bool now);
 
 /// <summary>
 /// Attention past the window (the paper's section 3.2; landmark-attention.md 3.1): a query sees the blocks of its window and
@@ -153,7 +154,7 @@ public sealed class RetrievedAttention : IDisposable
         var read = Read(
             q, blocks.narrow(0, forgotten, held), landmarks.narrow(1, forgotten, held), tied, scales?.narrow(0, forgotten, held), account, miss,
             index: null,
-            choosing is null ? null : (head, kept) => choosing(head, Array.ConvertAll(kept.ToArray(), block => block < 0 ? block : block + forgotten)));
+            choosing is null ? null : (head, kept, now) => choosing(head, Array.ConvertAll(kept.ToArray(), block => block < 0 ? block : block + forgotten), now));
         return read with
         {
             Output = read.Output.MoveToOuterDisposeScope(),

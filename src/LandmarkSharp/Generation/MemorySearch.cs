@@ -69,7 +69,9 @@ public static class MemorySearch
             : memory.Searches.Use((engine.Decoder, engine.Retrieval), () => Begin(engine, memory, cancel), begun => begun.ForkToReadOn());
         var before = session.Tokens.Count;
         session.Append($"\n\n{text.Trim()}", cancel: cancel);
-        return session.ReadsOfLast(positions ?? session.Tokens.Count - before, cancel);
+        var reads = session.ReadsOfLast(positions ?? session.Tokens.Count - before, cancel);
+        memory.IsSearched = true;
+        return reads;
     }
 
     /// <summary>A session that has read what is put before a question.</summary>

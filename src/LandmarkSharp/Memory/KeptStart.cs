@@ -8,15 +8,6 @@ internal sealed class KeptStart<T> : IDisposable
     private readonly Lock use = new();
     private (object Kind, T Start)? kept;
 
-    /// <summary>Whether there is a start.</summary>
-    public bool IsKept
-    {
-        get
-        {
-            lock (use) return kept is not null;
-        }
-    }
-
     /// <summary>Makes something of it; others wait.</summary>
     /// <param name="kind">Of the use, compared by its value.</param>
     /// <param name="make">Makes what uses of the kind begin with.</param>

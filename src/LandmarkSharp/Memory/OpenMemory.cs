@@ -77,6 +77,9 @@ public sealed class OpenMemory : IDisposable
     /// <summary>What questions that look for blocks and documents begin with.</summary>
     internal KeptStart<Generation.Session> Searches { get; } = new();
 
+    /// <summary>Whether any has been looked for, so that the next one takes less. Any thread may say so.</summary>
+    internal bool IsSearched { get; set; }
+
     /// <summary>Which blocks are in memory, where there is a bound to that.</summary>
     internal HotPages? Hot { get; }
 

@@ -41,13 +41,15 @@ internal sealed class OpenedBlocks : IDisposable
     public SharedNodes Nodes(int layer) => memory.Nodes(layer);
 
     /// <summary>What to tell of blocks that a layer is about to read.</summary>
-    public BlocksChosen Reader(int layer) => (head, blocks) =>
+    public BlocksChosen Reader(int layer) => (head, blocks, now) =>
     {
         // Each is waited for when it is compared with its hash: a disk is to have all of them to read by then.
         foreach (var block in blocks)
-            if (block >= 0 && block < memory.Blocks) Expect(layer, block, head);
-        foreach (var block in blocks)
-            if (block >= 0 && block < memory.Blocks) Read(layer, block, head);
+        {
+            if (block < 0 || block >= memory.Blocks) continue;
+            if (now) Read(layer, block, head);
+            else Expect(layer, block, head);
+        }
     };
 
     /// <summary>Says that a layer is about to read all blocks from one on.</summary>

@@ -180,12 +180,18 @@ public sealed class CpuRetrievalTests
 
             void Expect(Func<BlocksChosen, Retrieved> attend)
             {
-                var told = Enumerable.Range(0, shape.Groups).Select(_ => new ConcurrentDictionary<long, bool>()).ToArray();
-                var chosen = attend((head, read) =>
+                ConcurrentDictionary<long, bool>[] Sets() => [.. Enumerable.Range(0, shape.Groups).Select(_ => new ConcurrentDictionary<long, bool>())];
+                var (fetched, told, late) = (Sets(), Sets(), false);
+                var chosen = attend((head, read, now) =>
                 {
                     foreach (var block in read)
-                        if (block >= 0) told[head][block] = true;
+                    {
+                        if (block < 0) continue;
+                        (now ? told : fetched)[head][block] = true;
+                        late |= !fetched[head].ContainsKey(block);
+                    }
                 }).Chosen;
+                Assert.False(late);
                 for (var group = 0; group < shape.Groups; group++)
                 {
                     var share = shape.Heads / shape.Groups;

@@ -57,17 +57,17 @@ document.addEventListener("change", e => {
   give([...e.target.files]);
   e.target.value = "";
 });
-const hasFiles = e => e.dataTransfer?.types.includes("Files");
 const mark = isOver => document.getElementById("drop")?.classList.toggle("over", isOver);
-document.addEventListener("dragover", e => {
-  if (!hasFiles(e)) return;
-  e.preventDefault();
-  mark(true);
-});
+/** Whether files are dragged. Links would take the page's place too; text goes into what is written. */
+function takes(e) {
+  const areFiles = e.dataTransfer.types.includes("Files");
+  if (areFiles || !e.target.closest?.("textarea, input")) e.preventDefault();
+  return areFiles;
+}
+document.addEventListener("dragover", e => { if (takes(e)) mark(true); });
 document.addEventListener("dragleave", e => e.relatedTarget || mark(false));        // out of the window
 document.addEventListener("drop", e => {
-  if (!hasFiles(e)) return;
-  e.preventDefault();
+  if (!takes(e)) return;
   mark(false);
   give([...e.dataTransfer.files]);
 });
