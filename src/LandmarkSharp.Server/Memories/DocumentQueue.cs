@@ -15,7 +15,7 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
 
     private readonly List<Incoming> all = [];                                               // guards all below
     private readonly ConcurrentDictionary<string, SemaphoreSlim> gates = new();             // one at a time writes a memory
-    private readonly ConcurrentDictionary<string, Incoming> newest = new();                 // that was read, of each memory
+    private readonly ConcurrentDictionary<string, Incoming> newest = new();                 // that was just read, of each memory
     private Incoming? current;
     private Task reading = Task.CompletedTask;
     private bool isReading, isStopping;
@@ -197,7 +197,7 @@ internal sealed class DocumentQueue(string folder, DocumentReader reader, Memory
         var memory = read.Record.Memory;
         newest[memory] = read;
         await Task.Delay(Quiet);
-        if (newest[memory] == read) shelf.Prepare([memory]);
+        if (newest.TryRemove(KeyValuePair.Create(memory, read))) shelf.Prepare([memory]);
     }
 
     private sealed class Held(SemaphoreSlim gate) : IDisposable

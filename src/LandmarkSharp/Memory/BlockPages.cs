@@ -26,9 +26,9 @@ internal readonly record struct BlockPages
         checked
         {
             var rows = 2 * tokens;
-            (HeadBytes, HeadScales) = (rows * width * type.ElementSize(), type == ScalarType.Int8 ? rows * sizeof(float) : 0);
+            (HeadBytes, HeadScaleBytes) = (rows * width * type.ElementSize(), type == ScalarType.Int8 ? rows * sizeof(float) : 0);
             ScalesAt = ((heads * HeadBytes) + sizeof(float) - 1) / sizeof(float) * sizeof(float);
-            Bytes = Padded(ScalesAt + (heads * HeadScales));
+            Bytes = Padded(ScalesAt + (heads * HeadScaleBytes));
         }
     }
 
@@ -36,7 +36,7 @@ internal readonly record struct BlockPages
     public long HeadBytes { get; }
 
     /// <summary>Bytes of a head's scales, [K|V, ℓ]; the next head's follow. 0 where there are none.</summary>
-    public long HeadScales { get; }
+    public long HeadScaleBytes { get; }
 
     /// <summary>Bytes from a block's beginning to its scales.</summary>
     public long ScalesAt { get; }

@@ -96,7 +96,7 @@ internal sealed class OpenedBlocks : IDisposable
             Map(layer, memory.Texts.IndexOfPart(block));
             var (pages, at) = (memory.Pages, block * memory.Pages.Bytes);
             memory.Hot?.Read(layer, at + (head * pages.HeadBytes), pages.HeadBytes);
-            if (pages.HeadScales > 0) memory.Hot?.Read(layer, at + pages.ScalesAt + (head * pages.HeadScales), pages.HeadScales);
+            if (pages.HeadScaleBytes > 0) memory.Hot?.Read(layer, at + pages.ScalesAt + (head * pages.HeadScaleBytes), pages.HeadScaleBytes);
         }
         catch (Exception e) when (e is LandmarkException or ObjectDisposedException)
         {

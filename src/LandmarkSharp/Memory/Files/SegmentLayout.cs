@@ -29,9 +29,8 @@ internal sealed class SegmentLayout
         (Layers, Heads, this.blocks, this.tokens, this.textBytes) = (model.Layers, model.Heads, blocks, tokens, textBytes);
         checked
         {
-            var rows = 2 * model.BlockTokens;
-            HeadBytes = rows * model.HeadDim * header.Type.ElementSize();
-            HeadScales = header.Type == ScalarType.Int8 ? rows : 0;
+            block = new BlockPages(Heads, model.BlockTokens, model.HeadDim, header.Type);
+            (HeadBytes, HeadScales) = ((int)block.HeadBytes, (int)(block.HeadScaleBytes / sizeof(float)));
             LandmarkFloats = blocks * model.HeadDim;
             Hashes = (Layers * Heads * (blocks + 1)) + 2;
             landmarks = Align((long)Hashes * sizeof(ulong), PartAlignment);
@@ -39,7 +38,6 @@ internal sealed class SegmentLayout
             StartsAt = Align(TokensAt + ((long)tokens * sizeof(int)), PartAlignment);
             TextAt = Align(StartsAt + ((long)tokens * sizeof(int)), PartAlignment);
             pages = BlockPages.Padded(TextAt + textBytes);
-            block = new BlockPages(Heads, model.BlockTokens, model.HeadDim, header.Type);
             Length = pages + ((long)Layers * blocks * block.Bytes);
         }
     }
